@@ -1,0 +1,1 @@
+"""Stories, invariants, contracts, peers, browser and docs: what Countersign promises, tried."""

@@ -1,0 +1,106 @@
+"""What every test may ask for: a database of its own on either store, and a browser.
+
+A peer that is not on this machine skips the tests that need it and is named in the last lines of the run.
+With PEERS=required it fails them instead.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import settings
+
+from tests.peers import chromium as chromium_peer
+from tests.peers import postgres as postgres_peer
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
+
+# Marker → why the peer cannot be used here, or None. Only absence is looked at: a peer that is here and does
+# not start is a broken test run, never a skipped one.
+PEERS = {"postgres": postgres_peer.missing, "chromium": chromium_peer.missing}
+NEEDS = {"postgres_url": "postgres", "postgres_cluster": "postgres", "chromium": "chromium"}
+ABSENT = pytest.StashKey[dict[str, str]]()
+TURNED_AWAY = pytest.StashKey[Counter[str]]()
+
+# A shared machine has slow moments, and a property does not become false in one.
+settings.register_profile("everyday", deadline=None, print_blob=True)
+settings.register_profile("proof", parent=settings.get_profile("everyday"), max_examples=2000)
+settings.load_profile("everyday")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[ABSENT] = {peer: reason for peer, missing in PEERS.items() if (reason := missing())}
+    config.stash[TURNED_AWAY] = Counter()
+
+
+@pytest.hookimpl(tryfirst=True)  # before the markers are used to select tests
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for fixture in getattr(item, "fixturenames", ()):
+            if fixture in NEEDS:
+                item.add_marker(NEEDS[fixture])
+
+
+@pytest.hookimpl(tryfirst=True)  # before any fixture starts something
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for peer, reason in item.config.stash[ABSENT].items():
+        if item.get_closest_marker(peer):
+            item.config.stash[TURNED_AWAY][peer] += 1
+            if os.environ.get("PEERS") == "required":
+                pytest.fail(f"PEERS=required, and {peer} is missing: {reason}", pytrace=False)
+            pytest.skip(f"{peer} is missing: {reason}")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # outermost, so that only the count comes after these lines
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> Iterator[None]:
+    yield
+    terminalreporter.section("peers")
+    for peer, reason in config.stash[ABSENT].items():
+        tests = config.stash[TURNED_AWAY][peer]
+        terminalreporter.line(
+            f"missing: {peer} ({reason}); tests not run: {tests}. `make peers` installs it."
+        )
+    if not config.stash[ABSENT]:
+        terminalreporter.line(f"none missing ({', '.join(PEERS)})")
+
+
+@pytest.fixture(scope="session")
+def postgres_cluster() -> Iterator[postgres_peer.Cluster]:
+    """One throw-away PostgreSQL for the whole run. Ask for `postgres_url` unless one database is too few."""
+    with postgres_peer.running() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def postgres_url(postgres_cluster: postgres_peer.Cluster) -> Iterator[str]:
+    """postgresql://… of an empty database that this test has to itself."""
+    with postgres_cluster.database() as url:
+        yield url
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """sqlite:////… of a file that does not exist yet."""
+    return f"sqlite:///{tmp_path / 'desk.db'}"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """An empty database on each store in turn: the same test must hold on both."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture
+async def chromium() -> AsyncIterator[Browser]:
+    """A headless browser of this test's own, with no cookies, no passkeys and no history."""
+    async with chromium_peer.running() as browser:
+        yield browser
