@@ -1,0 +1,1 @@
+"""What the house rules and the documents say, checked against the code."""
