@@ -1,0 +1,1 @@
+"""The core: what happens to a request. Pure, synchronous, without clock, chance or network."""

@@ -1,0 +1,78 @@
+"""Authority, derived from evidence alone: may this change be made, now?
+
+The worker asks this right before it acts and the auditor asks it years later. Neither believes the
+request's stage: they look at verifications and approvals, each sealed in a row of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from flows.digest import request_digest
+from flows.errors import NotAuthorised
+from flows.model import Assurance, Method, Party, Playbook, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One sealed proof: who met which challenge for which digest, on what, and what a verifier can re-check.
+
+    `purpose` is `prove`, `approve` or `sign_in`; `signed` holds the public parts of a passkey's answer, else nothing.
+    """
+
+    nonce: str
+    request: str
+    purpose: str
+    person: str
+    method: Method
+    assurance: Assurance
+    digest: str
+    device: str
+    authenticator: str
+    at: datetime
+    until: datetime
+    signed: Mapping[str, str]
+
+
+def authorise(
+    request: Request,
+    playbook: Playbook,
+    evidence: Sequence[Evidence],
+    approvers: frozenset[str],
+    now: datetime,
+) -> None:
+    """Raise NotAuthorised unless the evidence carries this change. Fails closed at each step.
+
+    1. The playbook is the one pinned to the request, and the request says what that playbook says.
+    2. The person the playbook names proved themself, strongly enough, for this digest, and it still holds (S1).
+    3. Enough distinct others consented, for this digest, each entitled even now (S2).
+    """
+    # 1
+    if (playbook.name, playbook.version, playbook.hash) != (
+        request.playbook,
+        request.playbook_version,
+        request.playbook_hash,
+    ):
+        raise NotAuthorised("The playbook isn't the one that was pinned.")
+    if (playbook.connector, playbook.verb) != (request.connector, request.verb):
+        raise NotAuthorised("The change isn't the one the playbook names.")
+    # 2
+    prover = request.subject if playbook.prover is Party.SUBJECT else request.requester
+    digest = request_digest(request)
+    good = [e for e in evidence if e.request == request.id and e.digest == digest and e.at <= now < e.until]
+    proofs = [e for e in good if e.purpose == "prove" and e.person == prover == request.prover]
+    if not any(e.assurance >= playbook.assurance for e in proofs):
+        raise NotAuthorised("There is no valid proof by the person the playbook names.")
+    # 3
+    if playbook.consent is None:
+        return
+    excluded = {request.requester, request.subject, prover}
+    consenting = {
+        e.person
+        for e in good
+        if e.purpose == "approve" and e.assurance >= Assurance.PHISHING_RESISTANT and e.person in approvers
+    } - excluded
+    if len(consenting) < playbook.consent.quorum:
+        raise NotAuthorised("Fewer people consented than the playbook demands.")

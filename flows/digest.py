@@ -1,0 +1,59 @@
+"""What exactly was asked, as one number: the digest every proof and signature is bound to.
+
+    digest     = SHA-256(canonical JSON (RFC 8785) of the fields below)
+    commitment = HMAC-SHA-256(salt, field name ‖ 0x00 ‖ clear text)
+    challenge  = SHA-256(tag ‖ 32-byte nonce ‖ digest)
+
+Free text enters the digest as a commitment only, so erasing salt and clear text later breaks no proof
+and leaves nothing to guess at.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+import rfc8785
+
+from flows.model import Request
+
+FORMAT = "countersign/request/v1"
+PASSKEY_TAG = b"countersign/passkey/v1"
+JUSTIFICATION = "justification"
+
+
+def request_digest(request: Request) -> str:
+    """SHA-256 in hex over what is asked. Stage, deadlines and answers are not part of it: they change."""
+    asked = {
+        "format": FORMAT,
+        "request": request.id,
+        "action": {"connector": request.connector, "verb": request.verb},
+        "subject": request.subject,
+        "requester": request.requester,
+        "prover": request.prover,
+        "parameters": {
+            **{name: {"value": value} for name, value in request.parameters.items()},
+            **{
+                name: {"commitment": value}
+                for name, value in request.commitments.items()
+                if name != JUSTIFICATION
+            },
+        },
+        "justification": {"commitment": request.commitments.get(JUSTIFICATION, "")},
+        "playbook": {
+            "name": request.playbook,
+            "version": request.playbook_version,
+            "hash": request.playbook_hash,
+        },
+    }
+    return hashlib.sha256(rfc8785.dumps(asked)).hexdigest()
+
+
+def commitment(name: str, clear_text: str, salt: bytes) -> str:
+    """A salted commitment to one free-text answer, in hex. `salt` is 32 fresh random bytes."""
+    return hmac.digest(salt, name.encode() + b"\x00" + clear_text.encode(), "sha256").hex()
+
+
+def passkey_challenge(nonce: str, digest: str) -> bytes:
+    """The 32 bytes a passkey signs: one use, for one request. `nonce` and `digest` are 32 bytes in hex."""
+    return hashlib.sha256(PASSKEY_TAG + bytes.fromhex(nonce) + bytes.fromhex(digest)).digest()

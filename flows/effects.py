@@ -1,0 +1,46 @@
+"""What is owed to the world once a decision is committed. The worker pays it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SendChallenge:
+    """Tell the prover that something waits on their device page."""
+
+    person: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskApprovers:
+    """Tell each approver that their consent is asked for."""
+
+    people: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CarryOut:
+    """Make the change, under this effect key."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Tell the people concerned what happened. `notice` names a function in bot/views.py."""
+
+    people: tuple[str, ...]
+    notice: str
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Tell a role or the security channel what happened."""
+
+    audience: str
+    notice: str
+    detail: str = ""
+
+
+Effect = SendChallenge | AskApprovers | CarryOut | Tell | Announce

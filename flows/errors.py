@@ -1,0 +1,198 @@
+"""Refusals: a "no" with a reason a person can read. A refusal is an answer, not an error.
+
+The docstring of each kind is what the person reads: what happened, then what to do.
+The class name is the stored reason in the audit log, so it is never renamed.
+"""
+
+from __future__ import annotations
+
+import inspect
+
+
+class Refusal(Exception):
+    """That isn't possible. Nothing was changed."""
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+    @property
+    def kind(self) -> str:
+        """The stored name of this refusal, for the audit log."""
+        return type(self).__name__
+
+    @property
+    def sentence(self) -> str:
+        """What the person reads: the kind's sentence, then the particular detail if there is one."""
+        words = inspect.cleandoc(type(self).__doc__ or "").replace("\n", " ")
+        return f"{words} {self.detail}".strip()
+
+
+# -- asking ---------------------------------------------------------------------------------
+
+
+class UnknownPlaybook(Refusal):
+    """There is no such request type. `python app.py playbooks` lists what can be asked for."""
+
+
+class UnknownPerson(Refusal):
+    """We can't find that person in the directory. Check the spelling, or ask the desk to look them up."""
+
+
+class InactivePerson(Refusal):
+    """That account isn't active any more. Only someone who works here can ask or be helped."""
+
+
+class NotYoursToAsk(Refusal):
+    """This can't be asked for that person by you. They can ask for themselves, or their manager can."""
+
+
+class MissingAnswer(Refusal):
+    """A field of the form still needs an answer."""
+
+
+class UnreadableAnswer(Refusal):
+    """A field of the form can't be used as it is."""
+
+
+class NoRegisteredDevice(Refusal):
+    """There is no registered device that could confirm this. Ask an administrator for an enrolment link."""
+
+
+class StrongerProofNeeded(Refusal):
+    """The registered devices can't give the proof this needs. Add a passkey on the device page first."""
+
+
+class AlreadyOpen(Refusal):
+    """The same request is already open. Follow that one, or cancel it before asking again."""
+
+
+# -- proving --------------------------------------------------------------------------------
+
+
+class NotYoursToProve(Refusal):
+    """This request is for somebody else to confirm."""
+
+
+class NoChallenge(Refusal):
+    """There is nothing to answer here any more. Start the confirmation again on your device page."""
+
+
+class ChallengeExpired(Refusal):
+    """That confirmation took too long. Start it again on your device page."""
+
+
+class WrongChallenge(Refusal):
+    """That answer belongs to another request. Open the right one on your device page and answer there."""
+
+
+class ProofTooWeak(Refusal):
+    """This request needs a stronger proof. Use a passkey on your registered device."""
+
+
+class UsedAlready(Refusal):
+    """That answer was used already. Wait for your sign-in app's next code, or use your passkey again."""
+
+
+class TooManyWrongAnswers(Refusal):
+    """There were too many wrong answers. Ask again, or talk to the desk."""
+
+
+# -- consenting -----------------------------------------------------------------------------
+
+
+class SelfApproval(Refusal):
+    """You can't approve your own request. Someone else has to."""
+
+
+class NotAnApprover(Refusal):
+    """You aren't among the people who can approve this. Nothing was changed."""
+
+
+class ApprovedAlready(Refusal):
+    """You approved this already. It is waiting for somebody else now."""
+
+
+# -- time and turn --------------------------------------------------------------------------
+
+
+class UnknownRequest(Refusal):
+    """There is no such request. Check its name: it begins with CS- and has five characters."""
+
+
+class AlreadyClosed(Refusal):
+    """This request is over. If it is still needed, ask again."""
+
+
+class OutOfTurn(Refusal):
+    """That can't be done at this point of the request. Nothing was changed."""
+
+
+class TooLate(Refusal):
+    """The time for this request has run out. If it is still needed, ask again."""
+
+
+class NotYoursToCancel(Refusal):
+    """Only the people this request concerns can cancel it."""
+
+
+class NotYoursToSettle(Refusal):
+    """This case was handed to another role. Nothing was changed."""
+
+
+class NotYoursToSee(Refusal):
+    """This is shown only to the person who confirmed the request, on the device they used."""
+
+
+class NothingToSee(Refusal):
+    """There is nothing left to show: it was shown already or its time ran out. Ask again for a new one."""
+
+
+# -- devices --------------------------------------------------------------------------------
+
+
+class LinkUnknown(Refusal):
+    """This enrolment link doesn't work. Ask an administrator for a new one."""
+
+
+class LinkExpired(Refusal):
+    """This enrolment link has expired: it lasts an hour. Ask an administrator for a new one."""
+
+
+class LinkTaken(Refusal):
+    """This enrolment link was opened in another browser. If that wasn't you, tell the desk at once."""
+
+
+class HadADevice(Refusal):
+    """An enrolment link works only for someone who never had a device. Add devices on your device page."""
+
+
+class UnknownDevice(Refusal):
+    """There is no such device among yours. It may have been removed already."""
+
+
+class LastDevice(Refusal):
+    """This is your only way to confirm requests. Add another device before you remove it."""
+
+
+class BadName(Refusal):
+    """A device's name has between 1 and 40 characters. Choose another."""
+
+
+class NotInitial(Refusal):
+    """This database is in use already. `init` works only on an empty one; ask an administrator instead."""
+
+
+# -- keeping --------------------------------------------------------------------------------
+
+
+class NotAuthorised(Refusal):
+    """The evidence for this request doesn't hold, so nothing was changed. Security has been told."""
+
+
+class Tampered(Refusal):
+    """A stored record was changed from outside, so it isn't trusted any more. Security has been told."""
+
+
+class Conflict(Refusal):
+    """Something else happened at the same moment. Look at the request again, then repeat if still needed."""

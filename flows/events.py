@@ -1,0 +1,245 @@
+"""What happened, in the past tense: the words of the audit log. Stored names are for ever.
+
+Folding a request's events with `evolve` gives its row. No event holds a code, a secret or a
+person's free text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from flows.model import Assurance, Method, Origin, Receipt, Wrong
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A request was opened under one pinned version of its playbook."""
+
+    id: str
+    playbook: str
+    playbook_version: int
+    playbook_hash: str
+    connector: str
+    verb: str
+    requester: str
+    subject: str
+    prover: str
+    origin: Origin
+    parameters: Mapping[str, str]
+    commitments: Mapping[str, str]
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengeIssued:
+    """A challenge was put to a person; an earlier one of the same method is void from here on."""
+
+    person: str
+    method: Method
+    nonce: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengeFailed:
+    """A wrong answer: which part of it, and the how-many-th of this person on this request."""
+
+    person: str
+    wrong: Wrong
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A challenge was met and is used up. Valid for this request until `until`."""
+
+    person: str
+    method: Method
+    assurance: Assurance
+    nonce: str
+    digest: str
+    device: str
+    authenticator: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRequested:
+    """Consent is being asked of those the playbook selects."""
+
+    quorum: int
+    approvers: tuple[str, ...]
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """One entitled person consented, with proof of their own. Valid until `until`."""
+
+    person: str
+    method: Method
+    assurance: Assurance
+    nonce: str
+    digest: str
+    device: str
+    authenticator: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FulfilmentOrdered:
+    """Everything that is demanded is there: the worker makes the change under this effect key."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeConfirmed:
+    """The connector's evidence that the change happened."""
+
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class SecretReady:
+    """A secret waits on the device page of the person who proved themself."""
+
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SecretShown:
+    """The secret was shown once and deleted."""
+
+    person: str
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class SecretLapsed:
+    """Nobody collected the secret in time; it was deleted unseen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fulfilled:
+    """Everything is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRejected:
+    """The change was not made and will not be."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """What happened could not be confirmed: a named role has the next move."""
+
+    role: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetryOrdered:
+    """The role asked for another look; the effect key stays the same."""
+
+    person: str
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """The role closed the case as not made."""
+
+    person: str
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """Somebody entitled said no."""
+
+    person: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """Withdrawn by one of the people it concerns."""
+
+    person: str
+
+
+@dataclass(frozen=True, slots=True)
+class Disowned:
+    """ "I didn't ask for this": closed, and security alarmed."""
+
+    person: str
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """Its time ran out before the next move was made."""
+
+
+@dataclass(frozen=True, slots=True)
+class LockedOut:
+    """Too many wrong answers closed the request."""
+
+    person: str
+    wrong: Wrong
+
+
+Event = (
+    Opened
+    | ChallengeIssued
+    | ChallengeFailed
+    | Verified
+    | ApprovalRequested
+    | Approved
+    | FulfilmentOrdered
+    | ChangeConfirmed
+    | SecretReady
+    | SecretShown
+    | SecretLapsed
+    | Fulfilled
+    | ChangeRejected
+    | HandedOver
+    | RetryOrdered
+    | GivenUp
+    | Denied
+    | Cancelled
+    | Disowned
+    | Expired
+    | LockedOut
+)
+
+
+# -- beside requests ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Somebody asked for something and was told no. `reason` is the name of the refusal."""
+
+    command: str
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TamperingNoticed:
+    """A stored row doesn't carry the seal its content demands: it was written from outside."""
+
+    table: str
+    row: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorityMissing:
+    """The worker re-derived a request's authority from its evidence and did not find it. Nothing was changed."""
+
+    reason: str
+
+
+Notice = Refused | TamperingNoticed | AuthorityMissing

@@ -1,0 +1,305 @@
+"""What a request is made of: frozen values that cannot be built wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import total_ordering
+
+
+class Stage(StrEnum):
+    """Where a request stands, named by who has the next move. Stored names are for ever."""
+
+    AWAITING_PROOF = "awaiting_proof"  # the prover: confirm on a registered device
+    AWAITING_APPROVAL = "awaiting_approval"  # the approvers: consent
+    AWAITING_FULFILMENT = "awaiting_fulfilment"  # the worker: make the change
+    AWAITING_COLLECTION = "awaiting_collection"  # the prover: see the secret once
+    AWAITING_OPERATOR = "awaiting_operator"  # a named role: settle what could not be confirmed
+    FULFILLED = "fulfilled"
+    DENIED = "denied"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    DISOWNED = "disowned"
+    LOCKED = "locked"
+    FAILED = "failed"
+
+    @property
+    def closed(self) -> bool:
+        """True when nobody has a next move: closed stages absorb (S5)."""
+        return not self.value.startswith("awaiting_")
+
+
+@total_ordering
+class Assurance(StrEnum):
+    """How sure a proof makes us, in the order of NIST SP 800-63B-4's authenticator assurance levels."""
+
+    NONE = "none"
+    SINGLE_FACTOR = "single_factor"
+    MULTI_FACTOR = "multi_factor"
+    PHISHING_RESISTANT = "phishing_resistant"
+
+    @property
+    def rank(self) -> int:
+        """0 for NONE up to 3 for PHISHING_RESISTANT."""
+        return list(Assurance).index(self)
+
+    def __lt__(self, other: object) -> bool:
+        if not isinstance(other, Assurance):
+            return NotImplemented
+        return self.rank < other.rank
+
+    # str brings its own alphabetical comparisons, which total_ordering would leave in place.
+    def __le__(self, other: object) -> bool:
+        return isinstance(other, Assurance) and self.rank <= other.rank
+
+    def __gt__(self, other: object) -> bool:
+        return isinstance(other, Assurance) and self.rank > other.rank
+
+    def __ge__(self, other: object) -> bool:
+        return isinstance(other, Assurance) and self.rank >= other.rank
+
+
+class Method(StrEnum):
+    """A way to prove oneself on a registered device."""
+
+    PASSKEY = "passkey"
+    CODE = "code"  # the six-digit number shown where they asked, plus the sign-in app's code
+
+    @property
+    def assurance(self) -> Assurance:
+        """The most this method can give."""
+        return Assurance.PHISHING_RESISTANT if self is Method.PASSKEY else Assurance.MULTI_FACTOR
+
+
+class Party(StrEnum):
+    """The two people every request has: who asks and whom it is about."""
+
+    REQUESTER = "requester"
+    SUBJECT = "subject"
+
+
+class Asker(StrEnum):
+    """Who may ask for somebody, as a playbook says it."""
+
+    SELF = "self"
+    MANAGER = "manager"
+    ADMINISTRATOR = "administrator"
+    DESK_AGENT = "desk_agent"
+
+
+class SecretKind(StrEnum):
+    """What a request hands over at its end, shown once on the device page."""
+
+    NONE = "none"
+    TEMPORARY_PASSWORD = "temporary_password"  # noqa: S105  a kind, not a password
+    ENROLMENT_LINK = "enrolment_link"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Someone the directory knows. `id` never changes; `account` is their name in the system of record."""
+
+    id: str
+    name: str
+    account: str
+    active: bool = True
+    manager: str | None = None
+    timezone: str = "UTC"
+    email: str | None = None
+    roles: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a request was asked: chat platforms tell a bot no network address, so there is none here."""
+
+    platform: str
+    workspace: str
+    account: str
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a playbook's form. Free text is always committed to, never copied into evidence."""
+
+    name: str
+    label: str
+    help: str = ""
+    required: bool = True
+    max_length: int = 500
+    choices: tuple[str, ...] = ()
+    personal: bool = False
+
+    @property
+    def committed(self) -> bool:
+        """True when the answer enters the digest as a salted commitment and can be erased later."""
+        return self.personal or not self.choices
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRule:
+    """Whose consent it takes: `quorum` distinct people out of those `approvers` selects.
+
+    `approvers` holds `manager` (of the subject), `role:NAME` or `person:ID`.
+    """
+
+    quorum: int
+    approvers: tuple[str, ...]
+    within: timedelta = timedelta(days=2)
+
+    def __post_init__(self) -> None:
+        if self.quorum < 1:
+            raise ValueError("a quorum is at least 1")
+        if not self.approvers:
+            raise ValueError("an approval rule names who may approve")
+
+
+@dataclass(frozen=True, slots=True)
+class Playbook:
+    """A request type as data. Loaded from one YAML file; `hash` is SHA-256 of its canonical content."""
+
+    name: str
+    version: int
+    hash: str
+    title: str
+    phrase: str
+    connector: str
+    verb: str
+    tier: int
+    askers: frozenset[Asker]
+    prover: Party
+    assurance: Assurance
+    prove_within: timedelta
+    proof_lasts: timedelta
+    handed_to: str
+    fields: tuple[Field, ...] = ()
+    justification: bool = False
+    consent: ApprovalRule | None = None
+    secret: SecretKind = SecretKind.NONE
+    collect_within: timedelta = timedelta(minutes=15)
+    guidance: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.tier not in (0, 1, 2, 3):
+            raise ValueError("a tier is 0, 1, 2 or 3")
+        least = (
+            Assurance.SINGLE_FACTOR,
+            Assurance.MULTI_FACTOR,
+            Assurance.MULTI_FACTOR,
+            Assurance.PHISHING_RESISTANT,
+        )[self.tier]
+        if self.assurance < least:
+            raise ValueError(f"tier {self.tier} needs {least} or stronger, not {self.assurance}")
+        if not timedelta(0) < self.prove_within <= timedelta(minutes=10):
+            raise ValueError("a challenge lives at most 10 minutes (SP 800-63B-4 section 3.1.3.2)")
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """One prompt bound to one request and one person: unused, unexpired, answered by one method."""
+
+    person: str
+    method: Method
+    nonce: str  # 32 random bytes, hex
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A verifier's yes: which challenge was answered, how, on which device."""
+
+    method: Method
+    nonce: str
+    digest: str
+    assurance: Assurance
+    device: str
+    authenticator: str
+
+
+class Wrong(StrEnum):
+    """A verifier's no: what didn't match. Each has its own limit per request."""
+
+    NUMBER = "number"
+    CODE = "code"
+    PASSKEY = "passkey"
+
+
+#: Wrong answers of one person on one request before it closes (security.md: 3 numbers, 5 codes).
+LIMITS: Mapping[Wrong, int] = {Wrong.NUMBER: 3, Wrong.CODE: 5, Wrong.PASSKEY: 5}
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The fact that a challenge was met, as the request remembers it. The evidence stands in its own row."""
+
+    person: str
+    method: Method
+    assurance: Assurance
+    nonce: str
+    device: str
+    at: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A connector's evidence that the change happened: its own reference and what was read back."""
+
+    reference: str
+    observed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One ask by one person about one subject: the aggregate every event belongs to."""
+
+    id: str
+    playbook: str
+    playbook_version: int
+    playbook_hash: str
+    connector: str
+    verb: str
+    requester: str
+    subject: str
+    prover: str
+    origin: Origin
+    parameters: Mapping[str, str]
+    commitments: Mapping[str, str]
+    stage: Stage
+    version: int
+    opened_at: datetime
+    due_at: datetime | None
+    challenges: tuple[Challenge, ...] = ()
+    failures: Mapping[str, int] = field(default_factory=dict)
+    verification: Verification | None = None
+    approvals: tuple[Verification, ...] = ()
+    receipt: Receipt | None = None
+    reason: str = ""
+    closed_at: datetime | None = None
+
+    @property
+    def key(self) -> str:
+        """The effect key of this request's one change: unique in the ledger for ever (S3)."""
+        return f"{self.id}:carry_out"
+
+    def challenge(self, person: str, method: Method) -> Challenge | None:
+        """The unused challenge of this person and method, or None."""
+        return next((c for c in self.challenges if c.person == person and c.method == method), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the shell looked up before deciding. Anything it could not find out is None or empty: a no."""
+
+    now: datetime
+    playbook: Playbook | None = None
+    requester: Person | None = None
+    subject: Person | None = None
+    methods: frozenset[Method] = frozenset()  # what the prover has registered and may use now
+    approvers: frozenset[str] = frozenset()  # ids of active people the playbook lets consent, read just now
+    open_twin: str | None = None  # name of an open request for the same change
+    nonce: str = ""  # 32 fresh random bytes, hex
+    roles: frozenset[str] = frozenset()  # roles of whoever gave the command, read just now

@@ -1,0 +1,291 @@
+"""The registered devices of one person: bound by an invitation or by a stronger device, revoked, never guessed.
+
+A device is one browser that holds our cookie; an authenticator is what it can prove with. Both are rows
+of authority (S10): the store seals each, and nothing unsealed is ever believed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import flows.errors as no
+from flows.model import Method
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One registered browser of one person. `cookie_hash` is SHA-256 of the cookie's secret, in hex."""
+
+    id: str
+    person: str
+    name: str
+    cookie_hash: str
+    registered_at: datetime
+    revoked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticator:
+    """What a person proves with. `material` is a COSE public key (passkey) or a sealed seed (sign-in app).
+
+    `counter` only grows: the passkey's signature counter, or the last accepted 30-second step.
+    """
+
+    id: str
+    person: str
+    device: str
+    method: Method
+    material: bytes
+    counter: int
+    registered_at: datetime
+    backed_up: bool = False
+    used_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """One enrolment link. The token itself is never stored: `id` is its SHA-256 in hex.
+
+    `browser_hash` is set by the first browser that opens it, and only that browser goes on.
+    """
+
+    id: str
+    person: str
+    request: str
+    expires_at: datetime
+    browser_hash: str | None = None
+    used_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """Everything that ever was registered for one person, revoked ones included."""
+
+    person: str
+    devices: tuple[Device, ...] = ()
+    authenticators: tuple[Authenticator, ...] = ()
+
+    @property
+    def live(self) -> tuple[Device, ...]:
+        """The devices that count: not revoked."""
+        return tuple(d for d in self.devices if d.revoked_at is None)
+
+    @property
+    def proofs(self) -> tuple[Authenticator, ...]:
+        """The authenticators that count: not revoked, on a device that isn't."""
+        live = {d.id for d in self.live}
+        return tuple(a for a in self.authenticators if a.revoked_at is None and a.device in live)
+
+    @property
+    def methods(self) -> frozenset[Method]:
+        """The methods this person can prove with now."""
+        return frozenset(a.method for a in self.proofs)
+
+
+# -- what happened ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationIssued:
+    """An enrolment link was made for someone; `request` says on whose authority."""
+
+    person: str
+    invitation: str
+    request: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationOpened:
+    """A browser took the link; no other can use it now."""
+
+    person: str
+    invitation: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRegistered:
+    """A device was bound: by an invitation, or with a proof on the device named in `by`."""
+
+    person: str
+    device: str
+    name: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticatorRegistered:
+    """A passkey or sign-in app was bound to a device."""
+
+    person: str
+    device: str
+    authenticator: str
+    method: Method
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRenamed:
+    """A device has a new name."""
+
+    person: str
+    device: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRevoked:
+    """A device and everything on it counts no more. `by` is the person, or the request that ordered it."""
+
+    person: str
+    device: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A device's cookie was renewed with its own passkey."""
+
+    person: str
+    device: str
+    authenticator: str
+
+
+RegistrationEvent = (
+    InvitationIssued
+    | InvitationOpened
+    | DeviceRegistered
+    | AuthenticatorRegistered
+    | DeviceRenamed
+    | DeviceRevoked
+    | SignedIn
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a registration command comes to: the events, and the rows as they are afterwards."""
+
+    events: tuple[RegistrationEvent, ...]
+    devices: tuple[Device, ...] = ()
+    authenticators: tuple[Authenticator, ...] = ()
+    invitations: tuple[Invitation, ...] = field(default=())
+
+
+# -- decisions --------------------------------------------------------------------------------
+
+
+def invite(registration: Registration, invitation: Invitation, now: datetime) -> Change:
+    """An enrolment link, for someone who never had a device."""
+    if registration.devices:
+        raise no.HadADevice
+    issued = InvitationIssued(invitation.person, invitation.id, invitation.request, invitation.expires_at)
+    return Change((issued,), invitations=(invitation,))
+
+
+def open_invitation(
+    registration: Registration, invitation: Invitation | None, browser_hash: str, now: datetime
+) -> Change:
+    """The link exists, unused · in time · for someone without a device · not taken by another browser."""
+    invitation = _open(registration, invitation, now)
+    if invitation.browser_hash not in (None, browser_hash):
+        raise no.LinkTaken
+    opened = InvitationOpened(invitation.person, invitation.id)
+    return Change((opened,), invitations=(replace(invitation, browser_hash=browser_hash),))
+
+
+def enrol(
+    registration: Registration,
+    invitation: Invitation | None,
+    browser_hash: str,
+    device: Device,
+    authenticator: Authenticator,
+    now: datetime,
+) -> Change:
+    """The first device, through an invitation that this very browser opened."""
+    invitation = _open(registration, invitation, now)
+    if invitation.browser_hash != browser_hash:
+        raise no.LinkTaken
+    if device.person != invitation.person or authenticator.person != invitation.person:
+        raise no.LinkUnknown
+    change = add_device(registration, device, authenticator, by=f"invitation:{invitation.request}")
+    return replace(change, invitations=(replace(invitation, used_at=now),))
+
+
+def _open(registration: Registration, invitation: Invitation | None, now: datetime) -> Invitation:
+    if invitation is None or invitation.used_at is not None:
+        raise no.LinkUnknown
+    if now >= invitation.expires_at:
+        raise no.LinkExpired
+    if registration.devices:
+        raise no.HadADevice
+    return invitation
+
+
+def add_device(registration: Registration, device: Device, authenticator: Authenticator, by: str) -> Change:
+    """A device with its first authenticator. Who may order it is checked before: here the values must agree."""
+    named(device.name)
+    if not device.person == authenticator.person == registration.person or authenticator.device != device.id:
+        raise no.UnknownDevice
+    return Change(
+        (
+            DeviceRegistered(device.person, device.id, device.name, by),
+            AuthenticatorRegistered(device.person, device.id, authenticator.id, authenticator.method),
+        ),
+        devices=(device,),
+        authenticators=(authenticator,),
+    )
+
+
+def add_authenticator(registration: Registration, authenticator: Authenticator) -> Change:
+    """Another way to prove, on a device that counts."""
+    _live(registration, authenticator.device)
+    registered = AuthenticatorRegistered(
+        authenticator.person, authenticator.device, authenticator.id, authenticator.method
+    )
+    return Change((registered,), authenticators=(authenticator,))
+
+
+def rename(registration: Registration, device: str, name: str) -> Change:
+    """A new name for one of the person's devices."""
+    renamed = replace(_live(registration, device), name=named(name))
+    return Change((DeviceRenamed(registration.person, device, renamed.name),), devices=(renamed,))
+
+
+def revoke(registration: Registration, device: str, by: str, now: datetime, *, last: bool = False) -> Change:
+    """A device counts no more. The person alone can't remove the last one; an administrator's request can."""
+    gone = _live(registration, device)
+    if len(registration.live) == 1 and not last:
+        raise no.LastDevice
+    return Change(
+        (DeviceRevoked(registration.person, device, by),),
+        devices=(replace(gone, revoked_at=now, cookie_hash=""),),
+        authenticators=tuple(
+            replace(a, revoked_at=now)
+            for a in registration.authenticators
+            if a.device == device and a.revoked_at is None
+        ),
+    )
+
+
+def sign_in(registration: Registration, authenticator: Authenticator, cookie_hash: str) -> Change:
+    """A fresh cookie for the device whose own passkey was just used."""
+    device = _live(registration, authenticator.device)
+    signed_in = SignedIn(registration.person, device.id, authenticator.id)
+    return Change((signed_in,), devices=(replace(device, cookie_hash=cookie_hash),))
+
+
+def named(name: str) -> str:
+    """A device's name as it is kept: trimmed, 1 to 40 printable characters."""
+    name = " ".join(name.split())
+    if not 1 <= len(name) <= 40 or not name.isprintable():
+        raise no.BadName
+    return name
+
+
+def _live(registration: Registration, device: str) -> Device:
+    found = next((d for d in registration.live if d.id == device), None)
+    if found is None:
+        raise no.UnknownDevice
+    return found

@@ -1,0 +1,466 @@
+"""The life of a request: TRANSITIONS is the law, decide the policy, evolve the state, react the consequence.
+
+    decide  : (state, command, facts) → events, or a Refusal
+    evolve  : (state, event)          → state
+    react   : (state, event)          → effects owed to the world
+
+Nothing here knows a clock, a network or a database; `facts.now` is the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import flows.errors as no
+from flows.commands import (
+    Approve,
+    BeginProof,
+    Cancel,
+    Command,
+    Deny,
+    Disown,
+    GiveUp,
+    Prove,
+    ReportConfirmed,
+    ReportRejected,
+    ReportUnconfirmed,
+    Retry,
+    ShowSecret,
+    Submit,
+    Tick,
+)
+from flows.digest import request_digest
+from flows.effects import Announce, AskApprovers, CarryOut, Effect, SendChallenge, Tell
+from flows.events import (
+    ApprovalRequested,
+    Approved,
+    Cancelled,
+    ChallengeFailed,
+    ChallengeIssued,
+    ChangeConfirmed,
+    ChangeRejected,
+    Denied,
+    Disowned,
+    Event,
+    Expired,
+    Fulfilled,
+    FulfilmentOrdered,
+    GivenUp,
+    HandedOver,
+    LockedOut,
+    Opened,
+    RetryOrdered,
+    SecretLapsed,
+    SecretReady,
+    SecretShown,
+    Verified,
+)
+from flows.model import (
+    LIMITS,
+    ApprovalRule,
+    Asker,
+    Assurance,
+    Challenge,
+    Checked,
+    Facts,
+    Method,
+    Party,
+    Person,
+    Playbook,
+    Request,
+    SecretKind,
+    Stage,
+    Verification,
+    Wrong,
+)
+
+S = Stage
+
+#: The law. (where it stands, what happened) → where it stands then. What isn't here can't happen.
+TRANSITIONS: Mapping[tuple[Stage | None, type[Event]], Stage] = {
+    (None, Opened): S.AWAITING_PROOF,
+    (S.AWAITING_PROOF, ChallengeIssued): S.AWAITING_PROOF,
+    (S.AWAITING_PROOF, ChallengeFailed): S.AWAITING_PROOF,
+    (S.AWAITING_PROOF, LockedOut): S.LOCKED,
+    (S.AWAITING_PROOF, Verified): S.AWAITING_PROOF,
+    (S.AWAITING_PROOF, ApprovalRequested): S.AWAITING_APPROVAL,
+    (S.AWAITING_PROOF, FulfilmentOrdered): S.AWAITING_FULFILMENT,
+    (S.AWAITING_PROOF, Cancelled): S.CANCELLED,
+    (S.AWAITING_PROOF, Disowned): S.DISOWNED,
+    (S.AWAITING_PROOF, Expired): S.EXPIRED,
+    (S.AWAITING_APPROVAL, ChallengeIssued): S.AWAITING_APPROVAL,
+    (S.AWAITING_APPROVAL, ChallengeFailed): S.AWAITING_APPROVAL,
+    (S.AWAITING_APPROVAL, Approved): S.AWAITING_APPROVAL,
+    (S.AWAITING_APPROVAL, FulfilmentOrdered): S.AWAITING_FULFILMENT,
+    (S.AWAITING_APPROVAL, Denied): S.DENIED,
+    (S.AWAITING_APPROVAL, Cancelled): S.CANCELLED,
+    (S.AWAITING_APPROVAL, Disowned): S.DISOWNED,
+    (S.AWAITING_APPROVAL, Expired): S.EXPIRED,
+    (S.AWAITING_FULFILMENT, ChangeConfirmed): S.AWAITING_FULFILMENT,
+    (S.AWAITING_FULFILMENT, SecretReady): S.AWAITING_COLLECTION,
+    (S.AWAITING_FULFILMENT, Fulfilled): S.FULFILLED,
+    (S.AWAITING_FULFILMENT, ChangeRejected): S.FAILED,
+    (S.AWAITING_FULFILMENT, HandedOver): S.AWAITING_OPERATOR,
+    (S.AWAITING_OPERATOR, RetryOrdered): S.AWAITING_FULFILMENT,
+    (S.AWAITING_OPERATOR, GivenUp): S.FAILED,
+    (S.AWAITING_COLLECTION, SecretShown): S.AWAITING_COLLECTION,
+    (S.AWAITING_COLLECTION, SecretLapsed): S.AWAITING_COLLECTION,
+    (S.AWAITING_COLLECTION, Fulfilled): S.FULFILLED,
+}
+
+PASSKEY_CHALLENGE = timedelta(minutes=2)  # SP 800-63B-4 section 3.1.6; the code's lives as long as the stage
+
+
+# -- decide -----------------------------------------------------------------------------------
+
+
+def decide(request: Request | None, command: Command, facts: Facts) -> list[Event]:
+    """The policy: what this command makes happen now. Raises a Refusal; anything unknown is a no."""
+    match request, command:
+        case None, Submit():
+            return _open(command, facts)
+        case None, _:
+            raise no.UnknownRequest
+        case Request(), Submit():
+            raise no.Conflict
+    assert request is not None  # noqa: S101  narrowed by the match above
+    if request.stage.closed:
+        raise no.AlreadyClosed
+    if isinstance(command, Tick):
+        return _expire(request, facts)
+    if request.due_at is not None and facts.now >= request.due_at:
+        raise no.TooLate
+    match request.stage, command:
+        case ((S.AWAITING_PROOF | S.AWAITING_APPROVAL), BeginProof()):
+            return _begin(request, command, facts)
+        case S.AWAITING_PROOF, Prove():
+            return _prove(request, command, facts)
+        case S.AWAITING_APPROVAL, Approve():
+            return _approve(request, command, facts)
+        case S.AWAITING_APPROVAL, Deny(actor=actor):
+            _entitled(request, actor, facts)
+            return [Denied(actor)]
+        case ((S.AWAITING_PROOF | S.AWAITING_APPROVAL), Cancel(actor=actor)):
+            if actor not in (request.requester, request.subject):
+                raise no.NotYoursToCancel
+            return [Cancelled(actor)]
+        case ((S.AWAITING_PROOF | S.AWAITING_APPROVAL), Disown(actor=actor)):
+            if actor not in (request.requester, request.subject, request.prover):
+                raise no.NotYoursToCancel
+            return [Disowned(actor)]
+        case S.AWAITING_FULFILMENT, ReportConfirmed(receipt=receipt):
+            return [ChangeConfirmed(receipt), *_handing_out(facts)]
+        case S.AWAITING_FULFILMENT, ReportRejected(reason=reason):
+            return [ChangeRejected(reason)]
+        case S.AWAITING_FULFILMENT, ReportUnconfirmed(reason=reason):
+            return [HandedOver(_playbook(facts).handed_to, reason)]
+        case S.AWAITING_COLLECTION, ShowSecret(actor=actor, device=device):
+            proof = request.verification
+            if proof is None or actor != proof.person or device != proof.device:
+                raise no.NotYoursToSee
+            return [SecretShown(actor, device), Fulfilled()]
+        case S.AWAITING_OPERATOR, (Retry(actor=actor) | GiveUp(actor=actor)):
+            if _playbook(facts).handed_to not in facts.roles or actor in (request.requester, request.subject):
+                raise no.NotYoursToSettle
+            return [RetryOrdered(actor) if isinstance(command, Retry) else GivenUp(actor)]
+        case S.AWAITING_FULFILMENT | S.FULFILLED, ShowSecret():
+            raise no.NothingToSee
+        case _:
+            raise no.OutOfTurn
+
+
+def _open(ask: Submit, facts: Facts) -> list[Event]:
+    """The subject exists and works here · the requester may ask · no twin is open · the proof can be given."""
+    playbook, requester, subject = facts.playbook, facts.requester, facts.subject
+    if playbook is None or playbook.name != ask.playbook:
+        raise no.UnknownPlaybook
+    if requester is None or subject is None:
+        raise no.UnknownPerson
+    if not (requester.active and subject.active):
+        raise no.InactivePerson
+    if not may_ask(playbook, requester, subject):
+        raise no.NotYoursToAsk
+    if facts.open_twin:
+        raise no.AlreadyOpen(f"It is {facts.open_twin}.")
+    if not facts.methods:
+        raise no.NoRegisteredDevice
+    if not usable(playbook, facts.methods):
+        raise no.StrongerProofNeeded
+    return [
+        Opened(
+            id=ask.id,
+            playbook=playbook.name,
+            playbook_version=playbook.version,
+            playbook_hash=playbook.hash,
+            connector=playbook.connector,
+            verb=playbook.verb,
+            requester=requester.id,
+            subject=subject.id,
+            prover=(subject if playbook.prover is Party.SUBJECT else requester).id,
+            origin=ask.origin,
+            parameters=ask.parameters,
+            commitments=ask.commitments,
+            due_at=facts.now + playbook.prove_within,
+        )
+    ]
+
+
+def may_ask(playbook: Playbook, requester: Person, subject: Person) -> bool:
+    """True when the playbook lets this person ask for that one."""
+    reasons = {
+        Asker.SELF: requester.id == subject.id,
+        Asker.MANAGER: subject.manager == requester.id,
+        Asker.ADMINISTRATOR: "administrator" in requester.roles,
+        Asker.DESK_AGENT: "desk_agent" in requester.roles,
+    }
+    return any(reasons[asker] for asker in playbook.askers)
+
+
+def demanded(playbook: Playbook, methods: frozenset[Method]) -> Assurance:
+    """The assurance this change takes: from tier 2 up a passkey wherever the person has one."""
+    if playbook.tier >= 2 and Method.PASSKEY in methods:
+        return Assurance.PHISHING_RESISTANT
+    return playbook.assurance
+
+
+def usable(playbook: Playbook, methods: frozenset[Method]) -> tuple[Method, ...]:
+    """The registered methods that are strong enough, strongest first."""
+    least = demanded(playbook, methods)
+    good = [method for method in methods if method.assurance >= least]
+    return tuple(sorted(good, key=lambda method: method.assurance.rank, reverse=True))
+
+
+def _begin(request: Request, begin: BeginProof, facts: Facts) -> list[Event]:
+    playbook = _playbook(facts)
+    if request.stage is S.AWAITING_APPROVAL:
+        _entitled(request, begin.actor, facts)
+    elif begin.actor != request.prover:
+        raise no.NotYoursToProve
+    if any(request.failures.get(f"{begin.actor}:{wrong}", 0) >= most for wrong, most in LIMITS.items()):
+        raise no.TooManyWrongAnswers
+    allowed = (Method.PASSKEY,) if request.stage is S.AWAITING_APPROVAL else usable(playbook, facts.methods)
+    if begin.method not in allowed or begin.method not in facts.methods:
+        raise no.ProofTooWeak
+    lifetime = PASSKEY_CHALLENGE if begin.method is Method.PASSKEY else playbook.prove_within
+    expires = facts.now + lifetime
+    if begin.method is Method.CODE and request.due_at is not None:
+        expires = min(expires, request.due_at)
+    return [ChallengeIssued(begin.actor, begin.method, facts.nonce, expires)]
+
+
+def _prove(request: Request, prove: Prove, facts: Facts) -> list[Event]:
+    playbook = _playbook(facts)
+    if prove.actor != request.prover:
+        raise no.NotYoursToProve
+    if isinstance(prove.answer, Wrong):
+        return _failed(request, prove.actor, prove.answer)
+    answer = _met(request, prove.actor, prove.answer, facts.now)
+    if answer.assurance < demanded(playbook, facts.methods):
+        raise no.ProofTooWeak
+    until = facts.now + playbook.proof_lasts
+    verified = Verified(
+        prove.actor,
+        answer.method,
+        answer.assurance,
+        answer.nonce,
+        answer.digest,
+        answer.device,
+        answer.authenticator,
+        until,
+    )
+    if playbook.consent is None:
+        return [verified, FulfilmentOrdered(request.key)]
+    asked = tuple(sorted(_others(request, facts.approvers)))
+    if len(asked) < playbook.consent.quorum:
+        raise no.NotAnApprover("Nobody is left who could approve this. Talk to the desk.")
+    return [verified, ApprovalRequested(playbook.consent.quorum, asked, facts.now + playbook.consent.within)]
+
+
+def _approve(request: Request, approve: Approve, facts: Facts) -> list[Event]:
+    rule = _rule(facts)
+    actor = approve.actor
+    _entitled(request, actor, facts)
+    if isinstance(approve.answer, Wrong):
+        return _failed(request, actor, approve.answer)
+    answer = _met(request, actor, approve.answer, facts.now)
+    if answer.assurance < Assurance.PHISHING_RESISTANT:
+        raise no.ProofTooWeak
+    approved = Approved(
+        actor,
+        answer.method,
+        answer.assurance,
+        answer.nonce,
+        answer.digest,
+        answer.device,
+        answer.authenticator,
+        facts.now + _playbook(facts).proof_lasts,
+    )
+    if len({*(a.person for a in request.approvals), actor}) >= rule.quorum:
+        return [approved, FulfilmentOrdered(request.key)]
+    return [approved]
+
+
+def _entitled(request: Request, actor: str, facts: Facts) -> None:
+    """Not the requester, not the subject · selected by the playbook, as the directory says now · not yet counted."""
+    if actor in (request.requester, request.subject):
+        raise no.SelfApproval
+    if actor not in _others(request, facts.approvers):
+        raise no.NotAnApprover
+    if any(approval.person == actor for approval in request.approvals):
+        raise no.ApprovedAlready
+
+
+def _others(request: Request, people: frozenset[str]) -> frozenset[str]:
+    return people - {request.requester, request.subject, request.prover}
+
+
+def _met(request: Request, actor: str, answer: Checked, now: datetime) -> Checked:
+    """The challenge is this request's own, unused · unexpired · and its answer is bound to what is asked."""
+    challenge = request.challenge(actor, answer.method)
+    if challenge is None or challenge.nonce != answer.nonce:
+        raise no.NoChallenge
+    if now >= challenge.expires_at:
+        raise no.ChallengeExpired
+    if answer.digest != request_digest(request):
+        raise no.WrongChallenge
+    return answer
+
+
+def _failed(request: Request, actor: str, wrong: Wrong) -> list[Event]:
+    count = request.failures.get(f"{actor}:{wrong}", 0) + 1
+    failed = ChallengeFailed(actor, wrong, count)
+    if count < LIMITS[wrong]:
+        return [failed]
+    if request.stage is S.AWAITING_PROOF:
+        return [failed, LockedOut(actor, wrong)]
+    if count == LIMITS[wrong]:
+        return [failed]
+    raise no.TooManyWrongAnswers
+
+
+def _handing_out(facts: Facts) -> list[Event]:
+    playbook = _playbook(facts)
+    if playbook.secret is SecretKind.NONE:
+        return [Fulfilled()]
+    return [SecretReady(facts.now + playbook.collect_within)]
+
+
+def _expire(request: Request, facts: Facts) -> list[Event]:
+    if request.due_at is None or facts.now < request.due_at:
+        return []
+    match request.stage:
+        case S.AWAITING_COLLECTION:
+            return [SecretLapsed(), Fulfilled()]
+        case _:
+            return [Expired()]
+
+
+def _playbook(facts: Facts) -> Playbook:
+    if facts.playbook is None:
+        raise no.UnknownPlaybook
+    return facts.playbook
+
+
+def _rule(facts: Facts) -> ApprovalRule:
+    rule = _playbook(facts).consent
+    if rule is None:
+        raise no.OutOfTurn
+    return rule
+
+
+# -- evolve -----------------------------------------------------------------------------------
+
+
+def evolve(request: Request | None, event: Event, at: datetime) -> Request:
+    """The state after this event. Raises LookupError for what the law doesn't know: a defect, not a refusal."""
+    before = None if request is None else request.stage
+    stage = TRANSITIONS.get((before, type(event)))
+    if stage is None:
+        raise LookupError(f"{type(event).__name__} can't happen to a request that is {before}")
+    if request is None:
+        assert isinstance(event, Opened)  # noqa: S101  the only event the law knows at None
+        return _opened(event, at)
+    after = replace(request, stage=stage, version=request.version + 1)
+    if stage.closed:
+        after = replace(after, due_at=None, closed_at=at, challenges=())
+    match event:
+        case ChallengeIssued(person=person, method=method, nonce=nonce, expires_at=expires):
+            rest = tuple(c for c in after.challenges if (c.person, c.method) != (person, method))
+            return replace(after, challenges=(*rest, Challenge(person, method, nonce, expires)))
+        case ChallengeFailed(person=person, wrong=wrong, count=count):
+            return replace(after, failures={**after.failures, f"{person}:{wrong}": count})
+        case Verified():
+            return replace(after, verification=_remembered(event, at), challenges=())
+        case ApprovalRequested(due_at=due_at):
+            return replace(after, due_at=due_at)
+        case Approved(person=person):
+            rest = tuple(c for c in after.challenges if c.person != person)
+            return replace(after, approvals=(*after.approvals, _remembered(event, at)), challenges=rest)
+        case FulfilmentOrdered() | RetryOrdered():
+            return replace(after, due_at=None, challenges=())
+        case ChangeConfirmed(receipt=receipt):
+            return replace(after, receipt=receipt)
+        case SecretReady(due_at=due_at):
+            return replace(after, due_at=due_at)
+        case ChangeRejected(reason=reason) | HandedOver(reason=reason):
+            return replace(after, reason=reason)
+        case SecretLapsed():
+            return replace(after, reason="not collected in time")
+        case _:
+            return after
+
+
+def _opened(event: Opened, at: datetime) -> Request:
+    return Request(
+        id=event.id,
+        playbook=event.playbook,
+        playbook_version=event.playbook_version,
+        playbook_hash=event.playbook_hash,
+        connector=event.connector,
+        verb=event.verb,
+        requester=event.requester,
+        subject=event.subject,
+        prover=event.prover,
+        origin=event.origin,
+        parameters=event.parameters,
+        commitments=event.commitments,
+        stage=S.AWAITING_PROOF,
+        version=1,
+        opened_at=at,
+        due_at=event.due_at,
+    )
+
+
+def _remembered(event: Verified | Approved, at: datetime) -> Verification:
+    return Verification(
+        event.person, event.method, event.assurance, event.nonce, event.device, at, event.until
+    )
+
+
+# -- react ------------------------------------------------------------------------------------
+
+
+def react(request: Request, event: Event) -> Sequence[Effect]:
+    """What this event makes us owe. `request` is the state after it."""
+    concerned = tuple(dict.fromkeys((request.requester, request.subject)))
+    match event:
+        case Opened():
+            return (SendChallenge(request.prover),)
+        case ApprovalRequested(approvers=people):
+            return (AskApprovers(people),)
+        case FulfilmentOrdered(key=key):
+            return (CarryOut(key),)
+        case RetryOrdered():
+            return (CarryOut(request.key),)
+        case SecretReady():
+            return (Tell((request.prover,), "secret_ready"),)
+        case HandedOver(role=role):
+            return (Tell(concerned, "handed_over"), Announce(role, "handed_over"))
+        case Disowned() | LockedOut():
+            return (Tell(concerned, "closed"), Announce("security", "alarm"))
+        case Fulfilled() | ChangeRejected() | GivenUp() | Denied() | Cancelled() | Expired():
+            return (Tell(concerned, "closed"), Announce("security", "closed"))
+        case _:
+            return ()

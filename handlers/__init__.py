@@ -1,0 +1,1 @@
+"""The shell: gathers facts, commits decisions, performs effects."""

@@ -1,0 +1,149 @@
+"""What we ask of the outside, in verbs from our side. Every port is async; the core never is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from flows.authority import Evidence
+from flows.model import Assurance, Checked, Method, Person, Receipt, Request, Wrong
+from flows.registration import Authenticator
+
+# -- connectors -----------------------------------------------------------------------------
+
+
+class Rejected(Exception):
+    """The system said no and changed nothing; asking again won't help. The text is for the operator."""
+
+
+class Unreachable(Exception):
+    """The system could not be asked; nothing was changed. Asking again later may help."""
+
+
+class Connector(Protocol):
+    """One system of record.
+
+    `secret` is the one made for this key: a temporary password or an enrolment token; None where the
+    playbook hands out none. Anything raised besides Rejected and Unreachable, a time-out included,
+    means "it may have happened": the worker then reads back with `check` before it repeats.
+    """
+
+    verbs: frozenset[str]
+
+    async def carry_out(self, request: Request, key: str, secret: str | None) -> Receipt:
+        """Make the change once for this key, however often it is called with it."""
+        ...
+
+    async def check(self, request: Request, key: str, secret: str | None) -> Receipt | None:
+        """Read back whether the change of this key is in place. None means it certainly is not."""
+        ...
+
+    async def undo(self, request: Request, key: str) -> Receipt:
+        """Take back what `carry_out` gave under this key. Undoing twice is the same as once."""
+        ...
+
+
+# -- verifiers ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is being answered: one challenge for one digest, and who has to answer with what they registered."""
+
+    person: str
+    nonce: str
+    digest: str
+    authenticators: Sequence[Authenticator]
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What the commit must compare and set: this authenticator, unchanged since it was read, gets this counter."""
+
+    authenticator: Authenticator
+    counter: int
+    backed_up: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A verifier's judgement. A yes says what the commit must compare and set, and the evidence to keep.
+
+    `alarm` is for security's ears, set when an answer is right but strange, such as a counter gone backward.
+    """
+
+    answer: Checked | Wrong
+    used: Used | None = None
+    signed: Mapping[str, str] | None = None
+    alarm: str = ""
+
+
+class Verifier(Protocol):
+    """One method of proof."""
+
+    method: Method
+    assurance: Assurance
+
+    async def ask(self, question: Question) -> Mapping[str, object]:
+        """What the device page needs to put the question: JSON-ready, nothing secret."""
+        ...
+
+    async def check(self, question: Question, answer: Mapping[str, str], now: datetime) -> Verdict:
+        """Judge one answer. Never raises on hostile input: that is a wrong answer."""
+        ...
+
+    async def recheck(self, evidence: Evidence) -> bool:
+        """Judge kept evidence again, from its row alone: before the change is made, and years later."""
+        ...
+
+
+# -- people ---------------------------------------------------------------------------------
+
+
+class Directory(Protocol):
+    """Who works here, right now."""
+
+    async def person(self, id: str) -> Person | None:
+        """The person with this lasting id, or None."""
+        ...
+
+    async def people(self) -> Sequence[Person]:
+        """Everybody, for lists and for finding who holds a role."""
+        ...
+
+
+class Messenger(Protocol):
+    """Says things to people and rooms. Saying something twice must be harmless."""
+
+    async def tell(self, person: str, notice: str, request: Request) -> None:
+        """Tell one person what happened to a request."""
+        ...
+
+    async def announce(self, audience: str, notice: str, request: Request | None, detail: str) -> None:
+        """Tell a role's room or the security channel; without a request, about the installation itself."""
+        ...
+
+
+class Registry(Protocol):
+    """What our own connector changes: invitations and devices."""
+
+    async def invite(self, person: str, token: str, request: str, *, first: bool) -> bool:
+        """Make an enrolment link valid for an hour. False if this very token stands already.
+
+        `first`: it is for someone who never had a device, else Rejected.
+        """
+        ...
+
+    async def invited(self, token: str) -> bool:
+        """Whether this token was made into a link."""
+        ...
+
+    async def revoke(self, person: str, device: str, request: str) -> bool:
+        """Revoke a device on an administrator's request. False if it is revoked already."""
+        ...
+
+    async def revoked(self, person: str, device: str) -> bool:
+        """Whether this device counts no more."""
+        ...

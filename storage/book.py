@@ -1,0 +1,228 @@
+"""One batch: load what the waiting commands need, decide them one by one, write everything in one commit.
+
+The whole of it is one generator that yields operations and is sent rows, so that SQLite's writer thread and
+PostgreSQL's connection run the very same code. State, audit events and owed effects are in that one commit,
+or nothing is (S6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from flows.errors import Refusal, Tampered
+from flows.events import TamperingNoticed
+from flows.model import Request
+from storage import codec
+from storage.merkle import Frontier, leaf_hash
+from storage.seals import Keys
+from storage.sql import TABLES, Delete, Insert, Load, Operation, Row, Run, Update, primary_key
+from storage.tables import SEALED, iso
+
+#: How many waiting commands are decided and committed together at most.
+BATCH = 64
+
+_KEY = {name: primary_key(table).name for name, table in TABLES.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Rows a command has to see before it is decided: those whose column has this value."""
+
+    table: str
+    column: str
+    value: str
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a decided command writes. `events` are (request or None, event) pairs."""
+
+    value: Any = None
+    events: list[tuple[str | None, Any]] = field(default_factory=list)
+    puts: list[tuple[str, Row]] = field(default_factory=list)
+    drops: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One command's turn. `run` decides against the book; `refused` says which events a refusal leaves."""
+
+    run: Callable[[Book], Outcome]
+    needs: tuple[Need, ...] = ()
+    refused: Callable[[Refusal], Outcome] = lambda refusal: Outcome()
+    runs: tuple[Run, ...] = ()
+
+
+class Book:
+    """The rows of one batch, as they are after every command decided so far."""
+
+    def __init__(self, now: datetime, keys: Keys) -> None:
+        self.now = now
+        self._keys = keys
+        self._rows: dict[tuple[str, str], Row] = {}
+        self._stored: set[tuple[str, str]] = set()
+        self._found: dict[Need, list[str]] = {}
+        self._broken: set[tuple[str, str]] = set()
+        self._requests: dict[str, Request] = {}
+        self._changed: dict[tuple[str, str], None] = {}
+        self._dropped: dict[tuple[str, str], None] = {}
+
+    # -- reading, for commands --------------------------------------------------------------
+
+    def row(self, table: str, key: str) -> Row | None:
+        """One row by primary key, or None. Raises Tampered when its seal doesn't hold."""
+        if (table, key) in self._broken:
+            raise Tampered
+        return self._rows.get((table, key))
+
+    def rows(self, need: Need) -> list[Row]:
+        """The rows that a search by another column than the key finds now. Raises Tampered for a broken one."""
+        found = [self.row(need.table, key) for key in self._found.get(need, ())]
+        return [row for row in found if row is not None and row[need.column] == need.value]
+
+    def request(self, id: str) -> Request | None:
+        """A request's state, or None."""
+        known = self._requests.get(id)
+        if known is None and (row := self.row("requests", id)) is not None:
+            known = self._requests[id] = codec.request(row["state"])
+        return known
+
+    # -- writing, for the batch -------------------------------------------------------------
+
+    def take(self, need: Need, rows: Iterable[Row]) -> None:
+        """Remember loaded rows; a sealed one whose seal doesn't hold is remembered as broken."""
+        search = need.column != _KEY[need.table]
+        found = self._found.setdefault(need, []) if search else []
+        for row in rows:
+            name = (need.table, row[_KEY[need.table]])
+            found.append(name[1])
+            if name in self._stored:
+                continue
+            self._stored.add(name)
+            self._rows[name] = row
+            if need.table in SEALED and not self._keys.holds(need.table, row):
+                self._broken.add(name)
+
+    @property
+    def broken(self) -> list[tuple[str, str]]:
+        """Rows that were written from outside."""
+        return sorted(self._broken)
+
+    def apply(self, outcome: Outcome) -> None:
+        """What a command writes is there for the next one in the batch."""
+        for table, row in outcome.puts:
+            name = (table, row[_KEY[table]])
+            self._rows[name] = row
+            self._changed[name] = None
+            self._dropped.pop(name, None)
+            if table == "requests":
+                self._requests.pop(name[1], None)
+            for need, found in self._found.items():
+                if need.table == table and row[need.column] == need.value and name[1] not in found:
+                    found.append(name[1])
+        for name in outcome.drops:
+            self._rows.pop(name, None)
+            self._changed.pop(name, None)
+            self._dropped[name] = None
+
+    def operations(self) -> Generator[Operation, Any, None]:
+        """Everything that changed, table by table."""
+        inserts: dict[str, list[Row]] = {}
+        updates: dict[str, list[Row]] = {}
+        for name in self._changed:
+            table, row = name[0], self._rows[name]
+            if table in SEALED:
+                row = {**row, "mac": self._keys.seal(table, row)}
+            (updates if name in self._stored else inserts).setdefault(table, []).append(row)
+        for table, rows in inserts.items():
+            yield Insert(table, rows)
+        for table, rows in updates.items():
+            yield Update(table, rows)
+        drops: dict[str, list[str]] = {}
+        for table, key in self._dropped:
+            if (table, key) in self._stored:
+                drops.setdefault(table, []).append(key)
+        for table, keys in drops.items():
+            yield Delete(table, keys)
+
+
+Result = Any | Exception
+
+
+def commit(works: Sequence[Work], keys: Keys, now: datetime) -> Generator[Operation, Any, list[Result]]:
+    """Decide and write one batch; gives each work's value or exception, in order.
+
+    1. Lock the tree head: from here on nobody else writes.  2. Load what the works need.
+    3. Decide each against what is loaded and what those before it did; a refusal concerns it alone.
+    4. Write rows, audit events and the new head.
+    """
+    # 1
+    (head,) = yield Load("tree_head", "id", [1])
+    if not keys.holds("tree_head", head):
+        raise Tampered("The audit log's head was changed from outside.")
+    now = max(now, head["last_at"])
+    book = Book(now, keys)
+    # 2
+    wanted: dict[tuple[str, str], dict[str, Need]] = {}
+    for work in works:
+        for need in work.needs:
+            wanted.setdefault((need.table, need.column), {})[need.value] = need
+    for (table, column), needs in wanted.items():
+        rows = yield Load(table, column, list(needs))
+        for need in needs.values():
+            book.take(need, [row for row in rows if row[column] == need.value])
+    # 3
+    events: list[tuple[str | None, Any]] = [
+        (None, TamperingNoticed(table, str(key))) for table, key in book.broken
+    ]
+    results: list[Result] = []
+    for work in works:
+        outcome, result = _decide(work, book)
+        book.apply(outcome)
+        events += outcome.events
+        if work.runs and not isinstance(result, Exception):
+            result = []
+            for run in work.runs:
+                result.append((yield run))
+        results.append(result)
+    # 4
+    yield from book.operations()
+    if events:
+        yield from _record(head, events, keys, now)
+    return results
+
+
+def _decide(work: Work, book: Book) -> tuple[Outcome, Result]:
+    try:
+        outcome = work.run(book)
+    except Refusal as refusal:
+        return work.refused(refusal), refusal
+    except Exception as defect:  # a defect in one command must not take the others with it
+        return Outcome(), defect
+    return outcome, outcome.value
+
+
+def _record(
+    head: Mapping[str, Any], events: Sequence[tuple[str | None, Any]], keys: Keys, now: datetime
+) -> Generator[Operation, Any, None]:
+    size, rows, at = head["size"], [], iso(now)
+    for seq, (request, event) in enumerate(events, start=size):
+        kind = type(event).__name__
+        body = codec.canonical(
+            {"seq": seq, "at": at, "request": request, "type": kind, "data": codec.plain(event)}
+        )
+        row = {"seq": seq, "request": request, "type": kind, "at": now, "body": body, "leaf": leaf_hash(body)}
+        rows.append(row)
+    frontier = Frontier.from_bytes(size, bytes(head["peaks"])).extend(row["leaf"] for row in rows)
+    after = {
+        "id": 1,
+        "size": frontier.size,
+        "peaks": frontier.to_bytes(),
+        "root": frontier.root(),
+        "last_at": now,
+    }
+    yield Insert("audit_events", rows)
+    yield Update("tree_head", [{**after, "mac": keys.seal("tree_head", after)}])

@@ -1,0 +1,113 @@
+"""Seals and sealed boxes: what the database can hold but not forge or read.
+
+Everything is derived from COUNTERSIGN_SECRET_KEY by HKDF (RFC 5869), one key a purpose. Several secrets
+can be given, newest first: the first one seals, all of them open, `app.py db reseal` moves to the first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from flows.errors import Tampered
+from storage.tables import SEALED, iso
+
+_ID = 4  # bytes of key id in front of every seal and box
+
+
+class Keys:
+    """The keys of this installation. `secrets` are at least 32 characters each, newest first."""
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        if not secrets or any(len(secret) < 32 for secret in secrets):
+            raise ValueError("a secret key has at least 32 characters")
+        self._secrets = [secret.encode() for secret in secrets]
+        self._mac = {self._id(s): self._derive(s, "row seal") for s in self._secrets}
+        self._box = {self._id(s): AESGCM(self._derive(s, "sealed box")) for s in self._secrets}
+        self._first = self._id(self._secrets[0])
+
+    @staticmethod
+    def _derive(secret: bytes, purpose: str) -> bytes:
+        info = b"countersign/" + purpose.encode()
+        return HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(secret)
+
+    @classmethod
+    def _id(cls, secret: bytes) -> bytes:
+        return cls._derive(secret, "key id")[:_ID]
+
+    def derive(self, purpose: str) -> bytes:
+        """32 bytes for one purpose, from the newest secret."""
+        return self._derive(self._secrets[0], purpose)
+
+    # -- rows -------------------------------------------------------------------------------
+
+    def seal(self, table: str, row: Mapping[str, Any]) -> bytes:
+        """The MAC of a row's covered columns: key id ‖ HMAC-SHA-256."""
+        return self._first + hmac.digest(self._mac[self._first], _content(table, row), "sha256")
+
+    def holds(self, table: str, row: Mapping[str, Any]) -> bool:
+        """True when the row carries the seal its content demands."""
+        mac = bytes(row["mac"])
+        key = self._mac.get(mac[:_ID])
+        if key is None:
+            return False
+        return hmac.compare_digest(hmac.digest(key, _content(table, row), "sha256"), mac[_ID:])
+
+    def is_newest(self, mac: bytes) -> bool:
+        """True when this seal or box was made with the newest secret."""
+        return bytes(mac[:_ID]) == self._first
+
+    # -- boxes ------------------------------------------------------------------------------
+
+    def close(self, content: bytes, bound_to: str) -> bytes:
+        """Encrypt with AES-256-GCM, bound to what it belongs to: key id ‖ 12-byte nonce ‖ ciphertext."""
+        nonce = os.urandom(12)
+        return self._first + nonce + self._box[self._first].encrypt(nonce, content, bound_to.encode())
+
+    def open(self, box: bytes, bound_to: str) -> bytes:
+        """Decrypt. Raises Tampered when the box was changed, moved or closed with another secret."""
+        aead = self._box.get(box[:_ID])
+        if aead is None:
+            raise Tampered
+        try:
+            return aead.decrypt(box[_ID : _ID + 12], box[_ID + 12 :], bound_to.encode())
+        except (InvalidTag, ValueError):
+            raise Tampered from None
+
+    # -- numbers ----------------------------------------------------------------------------
+
+    def number(self, nonce: str) -> str:
+        """The six digits that go with a challenge's random nonce. Never stored: derived where needed.
+
+        HMAC-SHA-256 of 32 CSPRNG bytes under a secret key, reduced modulo 10**6: the bias is below 2**-236.
+        """
+        derived = hmac.digest(self.derive("challenge number"), bytes.fromhex(nonce), "sha256")
+        return f"{int.from_bytes(derived) % 1_000_000:06d}"
+
+
+def token_hash(token: str) -> str:
+    """SHA-256 in hex of a random token of ours: enough, because nobody can guess 256 random bits."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _content(table: str, row: Mapping[str, Any]) -> bytes:
+    values = [_plain(row[name]) for name in SEALED[table]]
+    return json.dumps([table, *values], ensure_ascii=True, separators=(",", ":")).encode()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return iso(value)
+    if isinstance(value, bytes | memoryview):
+        return bytes(value).hex()
+    return value

@@ -1,0 +1,198 @@
+"""Statements compiled once from the tables, and values converted to and from what a raw driver speaks.
+
+The ORM isn't on the hot path: measured, it costs several times the statement itself. The tables still own
+every name, type and constraint; here they are only turned into text and argument tuples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Column, LargeBinary, Table, bindparam, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql import asyncpg as postgresql_asyncpg
+from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.sql import ClauseElement
+from sqlmodel import SQLModel
+
+import storage.tables  # noqa: F401  registers the tables
+
+Row = dict[str, Any]
+Convert = Callable[[Any], Any]
+
+TABLES: Mapping[str, Table] = SQLModel.metadata.tables
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Rows of a table whose column has one of these values, locked until the commit."""
+
+    table: str
+    column: str
+    values: Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """New rows."""
+
+    table: str
+    rows: Sequence[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Whole rows by primary key; each must still be there, and a versioned one must be older."""
+
+    table: str
+    rows: Sequence[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Rows gone, by primary key."""
+
+    table: str
+    keys: Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Any other statement, written with SQLAlchemy Core; gives its rows."""
+
+    clause: ClauseElement
+    values: Mapping[str, Any]
+
+
+Operation = Load | Insert | Update | Delete | Run
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One compiled statement: its text, the order of its values and how each is converted."""
+
+    text: str
+    names: tuple[str, ...]
+    binders: tuple[Convert | None, ...]
+    constants: Mapping[str, Any]
+
+    def arguments(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The values in order, as the raw driver takes them."""
+        if self.constants:
+            values = {**self.constants, **values}
+        return tuple(
+            values[name] if bind is None else bind(values[name])
+            for name, bind in zip(self.names, self.binders, strict=True)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How the raw rows of one statement become dictionaries."""
+
+    names: tuple[str, ...]
+    converters: tuple[tuple[str, Convert], ...]
+
+    def rows(self, raw: Iterable[Sequence[Any]]) -> list[Row]:
+        """Dictionaries of column name to value."""
+        names, converters = self.names, self.converters
+        found = [dict(zip(names, values, strict=True)) for values in raw]
+        for row in found:
+            for name, convert in converters:
+                row[name] = convert(row[name])
+        return found
+
+
+class Compiler:
+    """Compiles for one database and remembers what it compiled."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self._kept: dict[Any, tuple[Statement, Reader]] = {}
+
+    @classmethod
+    def for_sqlite(cls) -> Compiler:
+        """`?` placeholders, for the standard library's sqlite3."""
+        return cls(sqlite.dialect(paramstyle="qmark"))
+
+    @classmethod
+    def for_postgresql(cls) -> Compiler:
+        """`$1` placeholders, for asyncpg."""
+        return cls(postgresql_asyncpg.dialect())
+
+    def insert(self, table: str) -> Statement:
+        """Insert one row."""
+        return self._once(("insert", table), lambda: insert(TABLES[table]))[0]
+
+    def update(self, table: str) -> Statement:
+        """Replace one row, found by its primary key; gives the key back when it was there."""
+
+        def clause() -> ClauseElement:
+            found = TABLES[table]
+            key = primary_key(found)
+            changed = {c.name: bindparam(c.name, type_=c.type) for c in found.columns if c.name != key.name}
+            where = key == bindparam("key_", type_=key.type)
+            if "version" in found.columns:
+                where = where & (found.c.version < bindparam("version_", type_=found.c.version.type))
+            return update(found).where(where).values(changed).returning(key)
+
+        return self._once(("update", table), clause)[0]
+
+    def delete(self, table: str) -> Statement:
+        """Delete one row by primary key."""
+        key = primary_key(TABLES[table])
+        return self._once(("delete", table), lambda: delete(TABLES[table]).where(key == bindparam("key_")))[0]
+
+    def load(self, table: str, column: str, *, many: bool, lock: bool = False) -> tuple[Statement, Reader]:
+        """Rows by one column's value, or (PostgreSQL) by an array of values."""
+
+        def clause() -> ClauseElement:
+            found = TABLES[table]
+            wanted: Column[Any] = found.c[column]
+            value: Any = bindparam("value", type_=wanted.type)
+            if many:
+                value = func.any(bindparam("value", type_=postgresql.ARRAY(wanted.type)))
+            chosen = select(found).where(wanted == value)
+            return chosen.with_for_update() if lock else chosen
+
+        return self._once(("load", table, column, many, lock), clause)
+
+    def clause(self, clause: ClauseElement) -> tuple[Statement, Reader]:
+        """Any statement. Define it once at module level: it is remembered by identity."""
+        return self._once(clause, lambda: clause)
+
+    def _once(self, key: Any, make: Callable[[], ClauseElement]) -> tuple[Statement, Reader]:
+        kept = self._kept.get(key)
+        if kept is None:
+            kept = self._kept[key] = self._compile(make())
+        return kept
+
+    def _compile(self, clause: ClauseElement) -> tuple[Statement, Reader]:
+        compiled = clause.compile(dialect=self.dialect)
+        names = tuple(compiled.positiontup or ())  # type: ignore[attr-defined]
+        binds = compiled.binds  # type: ignore[attr-defined]
+        binders = tuple(self._binder(binds[name].type) for name in names)
+        constants = {name: value for name, value in compiled.params.items() if value is not None}  # type: ignore[attr-defined]
+        statement = Statement(str(compiled), names, binders, constants)
+        columns = [entry for entry in getattr(compiled, "_result_columns", ())]
+        readers = tuple((c.keyname, self._reader(c.type)) for c in columns)
+        converters = tuple((name, convert) for name, convert in readers if convert is not None)
+        return statement, Reader(tuple(name for name, _ in readers), converters)
+
+    def _binder(self, kind: Any) -> Convert | None:
+        if isinstance(kind, LargeBinary):  # both drivers take bytes as they are
+            return None
+        found: Convert | None = kind.dialect_impl(self.dialect).bind_processor(self.dialect)
+        return found
+
+    def _reader(self, kind: Any) -> Convert | None:
+        found: Convert | None = kind.dialect_impl(self.dialect).result_processor(self.dialect, None)
+        return found
+
+
+def primary_key(found: Table) -> Column[Any]:
+    """The one column that names a row."""
+    (key,) = found.primary_key.columns
+    return key
