@@ -98,8 +98,8 @@ def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes],
 def consistency_proof(leaves: Sequence[bytes], first: int, second: int) -> tuple[bytes, ...]:
     """PROOF(first, D[second]), lowest first (§2.1.4.1). ValueError unless 0 ≤ first ≤ second ≤ len(leaves).
 
-    The path of the last old leaf from the old tree's smallest peak up. That peak leads, unless it is all of the
-    old tree: the verifier has its root. Empty from no leaves to any, and from a tree to itself.
+    The path of the last old leaf, from the old tree's smallest peak up. That peak leads, unless it is the old
+    tree's root, which the verifier has. Empty from no leaves to any, and from a tree to itself.
     """
     if not 0 <= first <= second <= len(leaves):
         raise ValueError(f"no tree of {first} in a tree of {second}, with {len(leaves)} leaves at hand")
