@@ -171,10 +171,6 @@ class UnknownDevice(Refusal):
     """There is no such device among yours. It may have been removed already."""
 
 
-class LastDevice(Refusal):
-    """This is your only way to confirm requests. Add another device before you remove it."""
-
-
 class BadName(Refusal):
     """A device's name has between 1 and 40 characters. Choose another."""
 

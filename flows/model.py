@@ -123,7 +123,10 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a playbook's form. Free text is always committed to, never copied into evidence."""
+    """One field of a playbook's form. Free text is always committed to, never copied into evidence.
+
+    A `reference` is an id picked from a list that the program makes, such as one of a person's devices.
+    """
 
     name: str
     label: str
@@ -132,11 +135,12 @@ class Field:
     max_length: int = 500
     choices: tuple[str, ...] = ()
     personal: bool = False
+    reference: bool = False
 
     @property
     def committed(self) -> bool:
         """True when the answer enters the digest as a salted commitment and can be erased later."""
-        return self.personal or not self.choices
+        return self.personal or not (self.choices or self.reference)
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,4 +306,4 @@ class Facts:
     approvers: frozenset[str] = frozenset()  # ids of active people the playbook lets consent, read just now
     open_twin: str | None = None  # name of an open request for the same change
     nonce: str = ""  # 32 fresh random bytes, hex
-    roles: frozenset[str] = frozenset()  # roles of whoever gave the command, read just now
+    actor: Person | None = None  # whoever gave the command, as the directory says just now

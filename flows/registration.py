@@ -6,10 +6,11 @@ of authority (S10): the store seals each, and nothing unsealed is ever believed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import flows.errors as no
+from flows.authority import Evidence
 from flows.model import Method
 
 
@@ -48,13 +49,15 @@ class Authenticator:
 class Invitation:
     """One enrolment link. The token itself is never stored: `id` is its SHA-256 in hex.
 
-    `browser_hash` is set by the first browser that opens it, and only that browser goes on.
+    `browser_hash` is set by the first browser that opens it, and only that browser goes on. `first`: it is for
+    someone who never had a device; otherwise the person ordered it themself, with the strongest proof they have.
     """
 
     id: str
     person: str
     request: str
     expires_at: datetime
+    first: bool
     browser_hash: str | None = None
     used_at: datetime | None = None
 
@@ -170,15 +173,16 @@ class Change:
     events: tuple[RegistrationEvent, ...]
     devices: tuple[Device, ...] = ()
     authenticators: tuple[Authenticator, ...] = ()
-    invitations: tuple[Invitation, ...] = field(default=())
+    invitations: tuple[Invitation, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
 
 
 # -- decisions --------------------------------------------------------------------------------
 
 
-def invite(registration: Registration, invitation: Invitation, now: datetime) -> Change:
-    """An enrolment link, for someone who never had a device."""
-    if registration.devices:
+def invite(registration: Registration, invitation: Invitation) -> Change:
+    """An enrolment link: the first one is only for someone who never had a device."""
+    if invitation.first and registration.devices:
         raise no.HadADevice
     issued = InvitationIssued(invitation.person, invitation.id, invitation.request, invitation.expires_at)
     return Change((issued,), invitations=(invitation,))
@@ -187,7 +191,7 @@ def invite(registration: Registration, invitation: Invitation, now: datetime) ->
 def open_invitation(
     registration: Registration, invitation: Invitation | None, browser_hash: str, now: datetime
 ) -> Change:
-    """The link exists, unused · in time · for someone without a device · not taken by another browser."""
+    """The link exists, unused · in time · a first one is for someone without a device · not taken by another."""
     invitation = _open(registration, invitation, now)
     if invitation.browser_hash not in (None, browser_hash):
         raise no.LinkTaken
@@ -203,13 +207,17 @@ def enrol(
     authenticator: Authenticator,
     now: datetime,
 ) -> Change:
-    """The first device, through an invitation that this very browser opened."""
+    """An authenticator through an invitation that this very browser opened: on a new device, or on this one
+    where it is registered for the same person already."""
     invitation = _open(registration, invitation, now)
     if invitation.browser_hash != browser_hash:
         raise no.LinkTaken
     if device.person != invitation.person or authenticator.person != invitation.person:
         raise no.LinkUnknown
-    change = add_device(registration, device, authenticator, by=f"invitation:{invitation.request}")
+    if any(known.id == device.id for known in registration.live):
+        change = add_authenticator(registration, authenticator)
+    else:
+        change = add_device(registration, device, authenticator, by=invitation.request)
     return replace(change, invitations=(replace(invitation, used_at=now),))
 
 
@@ -218,7 +226,7 @@ def _open(registration: Registration, invitation: Invitation | None, now: dateti
         raise no.LinkUnknown
     if now >= invitation.expires_at:
         raise no.LinkExpired
-    if registration.devices:
+    if invitation.first and registration.devices:
         raise no.HadADevice
     return invitation
 
@@ -253,11 +261,9 @@ def rename(registration: Registration, device: str, name: str) -> Change:
     return Change((DeviceRenamed(registration.person, device, renamed.name),), devices=(renamed,))
 
 
-def revoke(registration: Registration, device: str, by: str, now: datetime, *, last: bool = False) -> Change:
-    """A device counts no more. The person alone can't remove the last one; an administrator's request can."""
+def revoke(registration: Registration, device: str, by: str, now: datetime) -> Change:
+    """A device and everything on it counts no more. `by` is the request that ordered it."""
     gone = _live(registration, device)
-    if len(registration.live) == 1 and not last:
-        raise no.LastDevice
     return Change(
         (DeviceRevoked(registration.person, device, by),),
         devices=(replace(gone, revoked_at=now, cookie_hash=""),),
@@ -267,6 +273,11 @@ def revoke(registration: Registration, device: str, by: str, now: datetime, *, l
             if a.device == device and a.revoked_at is None
         ),
     )
+
+
+def used(authenticator: Authenticator, counter: int, backed_up: bool, now: datetime) -> Authenticator:
+    """An authenticator after a proof: its counter moved on."""
+    return replace(authenticator, counter=counter, backed_up=backed_up, used_at=now)
 
 
 def sign_in(registration: Registration, authenticator: Authenticator, cookie_hash: str) -> Change:

@@ -130,6 +130,8 @@ def decide(request: Request | None, command: Command, facts: Facts) -> list[Even
         raise no.AlreadyClosed
     if isinstance(command, Tick):
         return _expire(request, facts)
+    if not isinstance(command, ReportConfirmed | ReportRejected | ReportUnconfirmed):
+        _works_here(command.actor, facts)
     if request.due_at is not None and facts.now >= request.due_at:
         raise no.TooLate
     match request.stage, command:
@@ -162,7 +164,7 @@ def decide(request: Request | None, command: Command, facts: Facts) -> list[Even
                 raise no.NotYoursToSee
             return [SecretShown(actor, device), Fulfilled()]
         case S.AWAITING_OPERATOR, (Retry(actor=actor) | GiveUp(actor=actor)):
-            if _playbook(facts).handed_to not in facts.roles or actor in (request.requester, request.subject):
+            if not _holds(_playbook(facts).handed_to, facts) or actor in (request.requester, request.subject):
                 raise no.NotYoursToSettle
             return [RetryOrdered(actor) if isinstance(command, Retry) else GivenUp(actor)]
         case S.AWAITING_FULFILMENT | S.FULFILLED, ShowSecret():
@@ -338,6 +340,15 @@ def _failed(request: Request, actor: str, wrong: Wrong) -> list[Event]:
     if count == LIMITS[wrong]:
         return [failed]
     raise no.TooManyWrongAnswers
+
+
+def _works_here(actor: str, facts: Facts) -> None:
+    if facts.actor is None or facts.actor.id != actor or not facts.actor.active:
+        raise no.InactivePerson
+
+
+def _holds(role: str, facts: Facts) -> bool:
+    return facts.actor is not None and role in facts.actor.roles
 
 
 def _handing_out(facts: Facts) -> list[Event]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from flows.effects import Announce
 from flows.errors import Refusal, Tampered
 from flows.events import TamperingNoticed
 from flows.model import Request
@@ -175,9 +176,10 @@ def commit(works: Sequence[Work], keys: Keys, now: datetime) -> Generator[Operat
         for need in needs.values():
             book.take(need, [row for row in rows if row[column] == need.value])
     # 3
-    events: list[tuple[str | None, Any]] = [
-        (None, TamperingNoticed(table, str(key))) for table, key in book.broken
-    ]
+    events: list[tuple[str | None, Any]] = []
+    for table, key in book.broken:
+        book.apply(_alarm(table, key, head["size"] + len(events), now))
+        events.append((None, TamperingNoticed(table, key)))
     results: list[Result] = []
     for work in works:
         outcome, result = _decide(work, book)
@@ -193,6 +195,20 @@ def commit(works: Sequence[Work], keys: Keys, now: datetime) -> Generator[Operat
     if events:
         yield from _record(head, events, keys, now)
     return results
+
+
+def _alarm(table: str, key: str, seq: int, now: datetime) -> Outcome:
+    effect = Announce("security", "tampering", f"{table}: {key}")
+    row = {
+        "key": f"tampering:{seq}",
+        "request": "",
+        "kind": "Announce",
+        "body": codec.effect_body(effect),
+        "due_at": now,
+        "attempts": 0,
+        "lease_until": None,
+    }
+    return Outcome(puts=[("outbox", row)])
 
 
 def _decide(work: Work, book: Book) -> tuple[Outcome, Result]:

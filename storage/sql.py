@@ -79,7 +79,7 @@ class Statement:
     constants: Mapping[str, Any]
 
     def arguments(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
-        """The values in order, as the raw driver takes them."""
+        """The values in order, as the raw driver takes them. A trailing `_` tells a condition from a new value."""
         if self.constants:
             values = {**self.constants, **values}
         return tuple(
@@ -133,7 +133,7 @@ class Compiler:
             found = TABLES[table]
             key = primary_key(found)
             changed = {c.name: bindparam(c.name, type_=c.type) for c in found.columns if c.name != key.name}
-            where = key == bindparam("key_", type_=key.type)
+            where = key == bindparam(f"{key.name}_", type_=key.type)
             if "version" in found.columns:
                 where = where & (found.c.version < bindparam("version_", type_=found.c.version.type))
             return update(found).where(where).values(changed).returning(key)
@@ -171,10 +171,11 @@ class Compiler:
 
     def _compile(self, clause: ClauseElement) -> tuple[Statement, Reader]:
         compiled = clause.compile(dialect=self.dialect)
-        names = tuple(compiled.positiontup or ())  # type: ignore[attr-defined]
         binds = compiled.binds  # type: ignore[attr-defined]
-        binders = tuple(self._binder(binds[name].type) for name in names)
-        constants = {name: value for name, value in compiled.params.items() if value is not None}  # type: ignore[attr-defined]
+        placed = tuple(compiled.positiontup or ())  # type: ignore[attr-defined]
+        binders = tuple(self._binder(binds[name].type) for name in placed)
+        names = tuple(name.removesuffix("_") for name in placed)
+        constants = {name.removesuffix("_"): value for name, value in compiled.params.items() if value is not None}  # type: ignore[attr-defined]
         statement = Statement(str(compiled), names, binders, constants)
         columns = [entry for entry in getattr(compiled, "_result_columns", ())]
         readers = tuple((c.keyname, self._reader(c.type)) for c in columns)

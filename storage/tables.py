@@ -86,7 +86,12 @@ class RequestRow(SQLModel, table=True):
     __table_args__ = (
         _one_of("stage", [stage.value for stage in Stage]),
         CheckConstraint("version >= 1", name="version_counts"),
-        Index("requests_due", "due_at", sqlite_where=text("due_at IS NOT NULL"), postgresql_where=text("due_at IS NOT NULL")),
+        Index(
+            "requests_due",
+            "due_at",
+            sqlite_where=text("due_at IS NOT NULL"),
+            postgresql_where=text("due_at IS NOT NULL"),
+        ),
     )
     id: str = _text(primary_key=True)
     stage: str = _text()
@@ -178,6 +183,7 @@ class InvitationRow(SQLModel, table=True):
     person: str = _text(index=True)
     request: str = _text()
     expires_at: datetime = _instant()
+    first: bool
     browser_hash: str | None = _text(nullable=True)
     used_at: datetime | None = _instant(nullable=True)
     mac: bytes = _binary()
@@ -209,19 +215,14 @@ class TreeHeadRow(SQLModel, table=True):
 
 
 class OutboxRow(SQLModel, table=True):
-    """One effect owed to the world. Its seal covers what is owed; attempts and leases change."""
+    """One effect owed to the world; the row goes when it is paid. Its seal covers what is owed."""
 
     __tablename__ = "outbox"
-    __table_args__ = (
-        _one_of("state", ["due", "done"]),
-        Index("outbox_due", "due_at", sqlite_where=text("state = 'due'"), postgresql_where=text("state = 'due'")),
-    )
     key: str = _text(primary_key=True)
-    request: str = _text(index=True)
+    request: str = _text()
     kind: str = _text()
     body: str = _text()
-    state: str = _text()
-    due_at: datetime = _instant()
+    due_at: datetime = _instant(index=True)
     attempts: int = _whole()
     lease_until: datetime | None = _instant(nullable=True)
     mac: bytes = _binary()

@@ -1,0 +1,235 @@
+"""The registry of devices: who is registered with what, and every change to it, sealed and on record."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import timedelta
+
+from sqlalchemy import bindparam, select
+
+import flows.errors as no
+from flows import registration as registering
+from flows.authority import Evidence
+from flows.events import Refused
+from flows.registration import Authenticator, Change, Device, Invitation, Registration
+from handlers.ports import Rejected, Used
+from storage import rows
+from storage.book import Book, Need, Outcome, Work
+from storage.seals import token_hash
+from storage.sql import TABLES, Row
+from storage.store import Store
+
+INVITATION_LASTS = timedelta(hours=1)
+
+_DEVICES = TABLES["devices"]
+_AUTHENTICATORS = TABLES["authenticators"]
+_INVITATIONS = TABLES["invitations"]
+_devices_of = (
+    select(_DEVICES).where(_DEVICES.c.person == bindparam("person")).order_by(_DEVICES.c.registered_at)
+)
+_authenticators_of = select(_AUTHENTICATORS).where(_AUTHENTICATORS.c.person == bindparam("person"))
+_device = select(_DEVICES).where(_DEVICES.c.id == bindparam("id"))
+_authenticator = select(_AUTHENTICATORS).where(_AUTHENTICATORS.c.id == bindparam("id"))
+_invitation = select(_INVITATIONS).where(_INVITATIONS.c.id == bindparam("id"))
+_anything = select(_DEVICES.c.id).limit(1)
+_any_invitation = select(_INVITATIONS.c.id).limit(1)
+
+Decision = Callable[[Registration, Book], Change]
+
+
+class DeviceRegistry:
+    """Devices, authenticators and invitations, over the store. Also the `Registry` port of our own connector."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._noticed: set[tuple[str, str, bytes]] = set()
+
+    # -- reading ----------------------------------------------------------------------------
+
+    async def registration(self, person: str) -> Registration:
+        """What is registered for a person. Rows whose seal doesn't hold don't count, and are noticed."""
+        devices = await self._sealed("devices", await self._store.fetch(_devices_of, person=person))
+        keys = await self._sealed(
+            "authenticators", await self._store.fetch(_authenticators_of, person=person)
+        )
+        return Registration(
+            person, tuple(rows.device(row) for row in devices), tuple(rows.authenticator(row) for row in keys)
+        )
+
+    async def device_of(self, cookie: str) -> Device | None:
+        """The live device that holds this cookie (`device.secret`), or None."""
+        id, _, secret = cookie.partition(".")
+        found = await self._sealed("devices", await self._store.fetch(_device, id=id))
+        if not found or not secret:
+            return None
+        device = rows.device(found[0])
+        same = hmac.compare_digest(device.cookie_hash, token_hash(secret))
+        return device if same and device.revoked_at is None else None
+
+    async def authenticator(self, id: str) -> Authenticator | None:
+        """An authenticator that counts, by its id (a passkey's credential id), or None."""
+        found = await self._sealed("authenticators", await self._store.fetch(_authenticator, id=id))
+        if not found:
+            return None
+        registration = await self.registration(found[0]["person"])
+        return next((a for a in registration.proofs if a.id == id), None)
+
+    async def invitation(self, token: str) -> Invitation | None:
+        """The invitation of this token, or None."""
+        found = await self._sealed("invitations", await self._store.fetch(_invitation, id=token_hash(token)))
+        return rows.invitation(found[0]) if found else None
+
+    async def untouched(self) -> bool:
+        """True while there has never been a device or an invitation."""
+        return not await self._store.fetch(_anything) and not await self._store.fetch(_any_invitation)
+
+    async def _sealed(self, table: str, found: Sequence[Row]) -> list[Row]:
+        good = []
+        for row in found:
+            if self._store.keys.holds(table, row):
+                good.append(row)
+            elif (name := (table, str(row["id"]), bytes(row["mac"]))) not in self._noticed:
+                self._noticed.add(name)
+                need = Need(table, "id", name[1])
+                await self._store.write(
+                    Work(lambda book: Outcome(), (need,))
+                )  # the commit records what is broken
+        return good
+
+    # -- changing ---------------------------------------------------------------------------
+
+    async def decide(self, command: str, person: str, decision: Decision, *needs: Need) -> Change:
+        """Decide and commit one change to a person's registration, against the rows as the commit finds them."""
+        devices, keys = Need("devices", "person", person), Need("authenticators", "person", person)
+
+        def run(book: Book) -> Outcome:
+            before = Registration(
+                person,
+                tuple(rows.device(row) for row in book.rows(devices)),
+                tuple(rows.authenticator(row) for row in book.rows(keys)),
+            )
+            return _written(decision(before, book))
+
+        def refused(refusal: no.Refusal) -> Outcome:
+            return Outcome(events=[(None, Refused(command, person, refusal.kind))])
+
+        change: Change = await self._store.write(Work(run, (devices, keys, *needs), refused))
+        return change
+
+    async def open_invitation(self, token: str, browser: str) -> Invitation:
+        """Bind an enrolment link to the browser that opened it first; `browser` is that browser's own secret."""
+        found = await self.invitation(token)
+        if found is None:
+            raise no.LinkUnknown
+        await self.decide(
+            "OpenInvitation",
+            found.person,
+            lambda before, book: registering.open_invitation(
+                before, _invited(book, found.id), token_hash(browser), book.now
+            ),
+            Need("invitations", "id", found.id),
+        )
+        return found
+
+    async def enrol(self, token: str, browser: str, device: Device, authenticator: Authenticator) -> None:
+        """Bind what came through an enrolment link: a new device, or one more authenticator on this one."""
+        await self.decide(
+            "Enrol",
+            device.person,
+            lambda before, book: registering.enrol(
+                before,
+                _invited(book, token_hash(token)),
+                token_hash(browser),
+                device,
+                authenticator,
+                book.now,
+            ),
+            Need("invitations", "id", token_hash(token)),
+        )
+
+    async def rename(self, person: str, device: str, name: str) -> None:
+        """Give one of the person's devices another name."""
+        await self.decide(
+            "RenameDevice", person, lambda before, book: registering.rename(before, device, name)
+        )
+
+    async def sign_in(self, used: Used, evidence: Evidence, cookie_hash: str) -> None:
+        """Renew a device's cookie with its own passkey. The nonce is used once; the counter compared and set."""
+        key = used.authenticator
+
+        def decision(before: Registration, book: Book) -> Change:
+            after = compare_and_set(book, used)
+            change = registering.sign_in(before, key, cookie_hash)
+            return Change(change.events, change.devices, (after,), evidence=(evidence,))
+
+        await self.decide("SignIn", key.person, decision, Need("authenticators", "id", key.id))
+
+    # -- for our own connector --------------------------------------------------------------
+
+    async def invite(self, person: str, token: str, request: str, *, first: bool) -> bool:
+        """Make an enrolment link valid for an hour. False if this very token stands already."""
+        if await self.invited(token):
+            return False
+
+        def decision(before: Registration, book: Book) -> Change:
+            until = book.now + INVITATION_LASTS
+            return registering.invite(before, Invitation(token_hash(token), person, request, until, first))
+
+        try:
+            await self.decide("Invite", person, decision)
+        except no.Conflict:
+            return False
+        except no.HadADevice as refusal:
+            raise Rejected(refusal.sentence) from None
+        return True
+
+    async def invited(self, token: str) -> bool:
+        """Whether this token was made into a link."""
+        return await self.invitation(token) is not None
+
+    async def revoke(self, person: str, device: str, request: str) -> bool:
+        """Revoke a device because a request ordered it. False if it is revoked already."""
+        if await self.revoked(person, device):
+            return False
+        try:
+            await self.decide(
+                "RevokeDevice",
+                person,
+                lambda before, book: registering.revoke(before, device, request, book.now),
+            )
+        except no.UnknownDevice as refusal:
+            raise Rejected(refusal.sentence) from None
+        return True
+
+    async def revoked(self, person: str, device: str) -> bool:
+        """Whether this device is on record and counts no more."""
+        registration = await self.registration(person)
+        return any(d.id == device and d.revoked_at is not None for d in registration.devices)
+
+
+def compare_and_set(book: Book, used: Used) -> Authenticator:
+    """The authenticator after this use. Raises UsedAlready unless it still is as the verifier saw it."""
+    row = book.row("authenticators", used.authenticator.id)
+    if row is None or rows.authenticator(row) != used.authenticator:
+        raise no.UsedAlready
+    return registering.used(used.authenticator, used.counter, used.backed_up, book.now)
+
+
+def _invited(book: Book, id: str) -> Invitation | None:
+    row = book.row("invitations", id)
+    return None if row is None else rows.invitation(row)
+
+
+def _written(change: Change) -> Outcome:
+    return Outcome(
+        value=change,
+        events=[(None, event) for event in change.events],
+        puts=[
+            *(("devices", asdict(device)) for device in change.devices),
+            *(("authenticators", rows.authenticator_row(key)) for key in change.authenticators),
+            *(("invitations", asdict(invitation)) for invitation in change.invitations),
+            *(("verifications", rows.evidence_row(evidence)) for evidence in change.evidence),
+        ],
+    )

@@ -1,0 +1,332 @@
+"""The one hatch out. Every change to the outside world leaves through the worker.
+
+An effect is claimed under a lease, done, and reported back through the one door. A change is attempted until
+it is confirmed by reading back, rejected by the system, or handed to a person; before any repeat the worker
+reads back. What it promises: no change is made twice by us if the connector honours its key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import bindparam, select
+
+import flows.errors as no
+from flows.authority import Evidence, authorise
+from flows.commands import ReportConfirmed, ReportRejected, ReportUnconfirmed
+from flows.effects import Announce, AskApprovers, CarryOut, SendChallenge, Tell
+from flows.events import AuthorityMissing
+from flows.model import Method, Playbook, Receipt, Request, SecretKind, Stage
+from handlers.desk import Along, Desk
+from handlers.ports import Connector, Messenger, Rejected, Unreachable, Verifier
+from storage import codec, rows
+from storage.book import Book, Need, Outcome, Work
+from storage.outbox.rows import RowOutbox
+from storage.sql import TABLES, Row
+
+log = structlog.get_logger()
+
+LEASE = timedelta(seconds=60)
+DEADLINE = 20.0  # seconds for one call to a connector; two of them fit into a lease
+AT_ONCE = 16  # effects under way at the same time
+ATTEMPTS = 8  # then a person has to look; with the pauses below that is after about four minutes
+LONGEST_PAUSE = 120.0
+
+_VERIFICATIONS = TABLES["verifications"]
+_evidence = select(_VERIFICATIONS).where(_VERIFICATIONS.c.request == bindparam("request"))
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One attempt at one change: only the holder of the newest epoch may speak for it."""
+
+    request: Request
+    playbook: Playbook
+    key: str
+    epoch: int
+    repeated: bool
+    secret: str | None
+
+
+class Worker:
+    """Pays what the outbox says is owed."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        connectors: Mapping[str, Connector],
+        verifiers: Mapping[Method, Verifier],
+        messenger: Messenger,
+        *,
+        deadline: float = DEADLINE,
+        pause: Callable[[int], float] = lambda attempt: (
+            random.uniform(0.5, 1) * min(2.0**attempt, LONGEST_PAUSE)
+        ),  # noqa: S311  jitter, not a secret
+    ) -> None:
+        self.outbox = RowOutbox(desk.store)
+        self._desk = desk
+        self._store = desk.store
+        self._connectors = connectors
+        self._verifiers = verifiers
+        self._messenger = messenger
+        self._deadline = deadline
+        self._pause = pause
+        self._due = asyncio.Event()
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    def wake(self) -> None:
+        """Something may be due: look now."""
+        self._due.set()
+
+    async def run(self) -> None:
+        """Work until cancelled. What is under way then finishes on its own or after a restart."""
+        while True:
+            self._due.clear()
+            free = AT_ONCE - len(self._under_way)
+            claimed = await self.outbox.claim(free, LEASE) if free else []
+            for row in claimed:
+                task = asyncio.create_task(self.pay(row))
+                self._under_way.add(task)
+                task.add_done_callback(self._finished)
+            if not claimed:
+                await self._due.wait()
+
+    async def drain(self) -> None:
+        """Pay everything that is due now, then return: for tests and for the end of a command."""
+        while rows_due := await self.outbox.claim(AT_ONCE, LEASE):
+            await asyncio.gather(*(self.pay(row) for row in rows_due))
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        self.wake()
+
+    async def pay(self, row: Row) -> None:
+        """One effect: done and gone, or put off. Never raises."""
+        try:
+            if not self._store.keys.holds("outbox", row):
+                await self._notice("outbox", row["key"])
+                await self.outbox.paid(row)
+                return
+            effect = codec.effect(row["kind"], row["body"])
+            if isinstance(effect, CarryOut):
+                await self._carry_out(row)
+            else:
+                await self._say(effect, row["request"])
+                await self.outbox.paid(row)
+        except no.Tampered:
+            await self.outbox.paid(
+                row
+            )  # the commit that met it has it on record; nothing more can be done with it
+        except Exception as failure:
+            log.warning(
+                "put_off", request_id=row["request"], effect=row["kind"], error=type(failure).__name__
+            )
+            await self._put_off(row)
+
+    # -- the change -------------------------------------------------------------------------
+
+    async def _carry_out(self, row: Row) -> None:
+        """Authority from evidence · a turn in the ledger · read back if it was tried before · do · read back."""
+        request = await self._request(row)
+        if request is None or request.stage is not Stage.AWAITING_FULFILMENT:
+            await self.outbox.paid(row)
+            return
+        playbook = await self._desk.playbook_of(request)
+        try:
+            await self._authorise(request, playbook)
+        except no.NotAuthorised as refusal:
+            await self._without_authority(row, request, refusal)
+            return
+        turn = await self._turn(row, request, playbook)
+        if turn is None:
+            await self.outbox.paid(row)
+            return
+        try:
+            receipt = await self._confirmed(turn)
+        except Rejected as rejection:
+            await self._report(row, turn, ReportRejected(str(rejection)), "rejected")
+            return
+        except Exception as failure:
+            await self._failed(row, turn, failure)
+            return
+        if receipt is None:
+            await self._failed(row, turn, None)
+        else:
+            await self._report(row, turn, ReportConfirmed(receipt), "confirmed", receipt)
+
+    async def _confirmed(self, turn: Turn) -> Receipt | None:
+        """The connector's evidence that the change is in place; None when it says yes but nothing is to be seen."""
+        connector = self._connectors.get(turn.request.connector)
+        if connector is None or turn.request.verb not in connector.verbs:
+            raise Unreachable(f"no connector {turn.request.connector} with the verb {turn.request.verb}")
+        async with asyncio.timeout(self._deadline):
+            if turn.repeated and (receipt := await connector.check(turn.request, turn.key, turn.secret)):
+                return receipt
+        async with asyncio.timeout(self._deadline):
+            await connector.carry_out(turn.request, turn.key, turn.secret)
+        async with asyncio.timeout(self._deadline):
+            return await connector.check(turn.request, turn.key, turn.secret)
+
+    async def _authorise(self, request: Request, playbook: Playbook) -> None:
+        """Derive the authority again: sealed evidence, re-checked by its verifier, people as they are now."""
+        evidence: list[Evidence] = []
+        for row in await self._store.fetch(_evidence, request=request.id):
+            if not self._store.keys.holds("verifications", row):
+                await self._notice("verifications", row["nonce"], "nonce")
+                continue
+            proof = rows.evidence(row)
+            if await self._verifiers[proof.method].recheck(proof):
+                evidence.append(proof)
+        concerned = await self._desk.people.named(request.subject, request.requester, request.prover)
+        for id in (request.subject, request.requester, request.prover):
+            if id not in concerned or not concerned[id].active:
+                raise no.NotAuthorised("Somebody this request concerns doesn't work here any more.")
+        approvers = await self._desk.approvers(request)
+        authorise(request, playbook, evidence, approvers, self._store.clock())
+
+    async def _turn(self, row: Row, request: Request, playbook: Playbook) -> Turn | None:
+        """Take the next epoch in the ledger and the secret of this key, made on the first turn only."""
+        key, now = request.key, self._store.clock()
+        made = _new_secret(playbook.secret)
+
+        def run(book: Book) -> Outcome:
+            operation = book.row("operations", key)
+            if operation is None or operation["state"] in ("confirmed", "rejected"):
+                return Outcome()
+            turn = {**operation, "state": "sent", "epoch": operation["epoch"] + 1, "updated_at": book.now}
+            outcome = Outcome(puts=[("operations", turn)])
+            kept = book.row("secrets", key)
+            if made and kept is None:
+                sealed = self._store.keys.close(made.encode(), f"{key}:{request.prover}")
+                kept = {
+                    "key": key,
+                    "request": request.id,
+                    "person": request.prover,
+                    "sealed": sealed,
+                    "made_at": now,
+                }
+                outcome.puts.append(("secrets", kept))
+            outcome.value = (turn["epoch"], operation["state"] == "sent", kept)
+            return outcome
+
+        taken = await self._store.write(
+            Work(run, (Need("operations", "key", key), Need("secrets", "key", key)))
+        )
+        if taken is None:
+            return None
+        epoch, repeated, kept = taken
+        secret = None
+        if made:
+            secret = self._store.keys.open(bytes(kept["sealed"]), f"{key}:{request.prover}").decode()
+        return Turn(request, playbook, key, epoch, repeated, secret)
+
+    async def _report(
+        self,
+        row: Row,
+        turn: Turn,
+        report: ReportConfirmed | ReportRejected | ReportUnconfirmed,
+        state: str,
+        receipt: Receipt | None = None,
+    ) -> None:
+        """Through the one door: the ledger's last word, the report and the paid effect are one commit."""
+
+        def also(book: Book, outcome: Outcome) -> None:
+            operation = book.row("operations", turn.key)
+            if operation is None or operation["epoch"] != turn.epoch:
+                raise no.Conflict  # a later turn speaks for this change
+            said = receipt.reference if receipt else ""
+            outcome.puts.append(
+                ("operations", {**operation, "state": state, "updated_at": book.now, "receipt": said})
+            )
+            outcome.drops.append(("outbox", turn.key))
+
+        try:
+            await self._desk.submit(
+                turn.request.id, report, Along((Need("operations", "key", turn.key),), also=also)
+            )
+        except (no.Conflict, no.AlreadyClosed, no.OutOfTurn):
+            await self.outbox.paid(row)
+
+    async def _failed(self, row: Row, turn: Turn, failure: Exception | None) -> None:
+        kind = type(failure).__name__ if failure else "NotConfirmed"
+        log.warning("attempt_failed", request_id=turn.request.id, attempt=row["attempts"], error=kind)
+        if row["attempts"] < ATTEMPTS:
+            await self._put_off(row)
+            return
+        unreachable = isinstance(failure, Unreachable)
+        reason = "The system could not be reached." if unreachable else "The change could not be confirmed."
+        await self._report(row, turn, ReportUnconfirmed(reason), "sent")
+
+    async def _without_authority(self, row: Row, request: Request, refusal: no.NotAuthorised) -> None:
+        log.critical("not_authorised", request_id=request.id, reason=refusal.detail)
+
+        def also(book: Book, outcome: Outcome) -> None:
+            outcome.events.insert(0, (request.id, AuthorityMissing(refusal.detail)))
+            alarm = Announce("security", "not_authorised", refusal.detail)
+            outcome.puts.append(("outbox", rows.outbox_row(alarm, request, 9, book.now)))
+            outcome.drops.append(("outbox", row["key"]))
+
+        await self._desk.submit(request.id, ReportRejected(refusal.sentence), Along(also=also))
+
+    # -- words ------------------------------------------------------------------------------
+
+    async def _say(self, effect: SendChallenge | AskApprovers | Tell | Announce, id: str) -> None:
+        request = await self._desk.find(id) if id else None
+        match effect, request:
+            case Announce(audience=audience, notice=notice, detail=detail), _:
+                await self._messenger.announce(audience, notice, request, detail)
+            case SendChallenge(person=person), Request():
+                await self._messenger.tell(person, "challenge", request)
+            case AskApprovers(people=people), Request():
+                for person in people:
+                    await self._messenger.tell(person, "ask_approvers", request)
+            case Tell(people=people, notice=notice), Request():
+                for person in people:
+                    await self._messenger.tell(person, notice, request)
+
+    # -- small ------------------------------------------------------------------------------
+
+    async def _request(self, row: Row) -> Request | None:
+        try:
+            return await self._desk.find(row["request"])
+        except no.Tampered:
+            await self._notice("requests", row["request"])
+            raise
+
+    async def _notice(self, table: str, key: str, column: str | None = None) -> None:
+        """Have the commit look at a row whose seal doesn't hold: that puts it on record and tells security."""
+        log.critical("tampering", table=table, row=key)
+        name = column or ("key" if table in ("outbox", "operations") else "id")
+        await self._store.write(Work(lambda book: Outcome(), (Need(table, name, key),)))
+
+    async def _put_off(self, row: Row) -> None:
+        await self.outbox.put_off(row, self._store.clock() + timedelta(seconds=self._pause(row["attempts"])))
+
+
+def _new_secret(kind: SecretKind) -> str | None:
+    match kind:
+        case SecretKind.NONE:
+            return None
+        case SecretKind.TEMPORARY_PASSWORD:
+            return temporary_password()
+        case SecretKind.ENROLMENT_LINK:
+            return secrets.token_urlsafe(32)
+
+
+def temporary_password() -> str:
+    """Long and typeable: four groups of four out of letters and digits that can't be mistaken, about 77 bits.
+
+    There is always an upper and a lower case letter, a digit and a hyphen, as directories ask for.
+    """
+    letters, digits = "abcdefghijkmnpqrstuvwxyz", "23456789"
+    while True:
+        groups = ["".join(secrets.choice(letters + digits) for _ in range(4)) for _ in range(4)]
+        groups[0] = secrets.choice("ABCDEFGHJKLMNPQRSTUVWXYZ") + groups[0][1:]
+        if any(c in digits for c in "".join(groups)) and any(c in letters for c in "".join(groups)):
+            return "-".join(groups)

@@ -1,0 +1,68 @@
+"""The outbox as rows: claimed with a lease, paid and gone, or put off."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import bindparam, delete, func, or_, select, update
+
+from storage.sql import TABLES, Row
+from storage.store import Store
+from storage.tables import Instant
+
+_OUTBOX = TABLES["outbox"]
+_now = bindparam("now", type_=Instant())
+_free = or_(_OUTBOX.c.lease_until.is_(None), _OUTBOX.c.lease_until <= _now)
+_due = (
+    select(_OUTBOX.c.key)
+    .where(_OUTBOX.c.due_at <= _now, _free)
+    .order_by(_OUTBOX.c.due_at)
+    .limit(bindparam("most"))
+)
+# The lease is looked at twice: another claimer may have come between the search and the update.
+_claim = (
+    update(_OUTBOX)
+    .where(_OUTBOX.c.key.in_(_due), _free)
+    .values(lease_until=bindparam("until", type_=Instant()), attempts=_OUTBOX.c.attempts + 1)
+    .returning(*_OUTBOX.c)
+)
+_mine = (_OUTBOX.c.key == bindparam("key_"), _OUTBOX.c.attempts == bindparam("attempts_"))
+_paid = delete(_OUTBOX).where(*_mine)
+_put_off = update(_OUTBOX).where(*_mine).values(lease_until=None, due_at=bindparam("due_at", type_=Instant()))
+_released = update(_OUTBOX).where(_OUTBOX.c.lease_until.is_not(None)).values(lease_until=None)
+_waiting = select(func.count().label("waiting"), func.min(_OUTBOX.c.due_at).label("oldest")).select_from(
+    _OUTBOX
+)
+_any_due = select(_OUTBOX.c.key).where(_OUTBOX.c.due_at <= _now, _free).limit(1)
+
+
+class RowOutbox:
+    """Effects as rows of the same database, so that they are committed with what makes us owe them."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def claim(self, most: int, lease: timedelta) -> Sequence[Row]:
+        """Take up to `most` due effects for as long as the lease lasts, oldest first."""
+        now = self._store.clock()
+        if not await self._store.fetch(_any_due, now=now):
+            return []
+        return await self._store.run(_claim, now=now, until=now + lease, most=most)
+
+    async def paid(self, row: Row) -> None:
+        """It is done: the row goes. Nothing happens when somebody else has claimed it since."""
+        await self._store.run(_paid, key=row["key"], attempts=row["attempts"])
+
+    async def put_off(self, row: Row, due_at: datetime) -> None:
+        """Not now: free it, due again later. Nothing happens when somebody else has claimed it since."""
+        await self._store.run(_put_off, key=row["key"], attempts=row["attempts"], due_at=due_at)
+
+    async def release(self) -> None:
+        """Free what a process that is gone had claimed. Only for the one process that may write."""
+        await self._store.run(_released)
+
+    async def waiting(self) -> tuple[int, datetime | None]:
+        """How many effects are owed, and since when the oldest is due."""
+        (row,) = await self._store.fetch(_waiting)
+        return int(row["waiting"]), row["oldest"]

@@ -1,0 +1,128 @@
+"""Values of the core to rows and back, for the tables that hold them one to one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from flows.authority import Evidence
+from flows.effects import CarryOut, Effect
+from flows.model import Assurance, Method, Request
+from flows.registration import Authenticator, Device, Invitation
+from storage import codec
+from storage.sql import Row
+
+
+def twin(playbook: str, subject: str, parameters: Mapping[str, str]) -> str:
+    """What makes two open requests the same change."""
+    content = codec.canonical({"playbook": playbook, "subject": subject, "parameters": dict(parameters)})
+    return sha256(content).hexdigest()
+
+
+def request_row(request: Request) -> Row:
+    """A request's row. Closed ones give their twin's place free."""
+    same = None if request.stage.closed else twin(request.playbook, request.subject, request.parameters)
+    return {
+        "id": request.id,
+        "stage": request.stage.value,
+        "version": request.version,
+        "playbook": request.playbook,
+        "requester": request.requester,
+        "subject": request.subject,
+        "prover": request.prover,
+        "twin": same,
+        "opened_at": request.opened_at,
+        "due_at": request.due_at,
+        "closed_at": request.closed_at,
+        "state": codec.request_state(request),
+    }
+
+
+def clear_text_row(request: str, field: str, content: str, salt: bytes) -> tuple[str, Row]:
+    """One erasable answer, as a put."""
+    row = {"id": f"{request}:{field}", "request": request, "field": field, "salt": salt, "content": content}
+    return "clear_texts", row
+
+
+def outbox_row(effect: Effect, request: Request, index: int, now: datetime) -> Row:
+    """An owed effect's row. The change itself has the request's effect key; the rest are numbered."""
+    key = effect.key if isinstance(effect, CarryOut) else f"{request.id}:{request.version}:{index}"
+    return {
+        "key": key,
+        "request": request.id,
+        "kind": type(effect).__name__,
+        "body": codec.effect_body(effect),
+        "due_at": now,
+        "attempts": 0,
+        "lease_until": None,
+    }
+
+
+def operation_row(request: Request, now: datetime) -> Row:
+    """The ledger's first word on a change: it is intended, and nobody has spoken for it yet."""
+    return {
+        "key": request.key,
+        "request": request.id,
+        "connector": request.connector,
+        "verb": request.verb,
+        "state": "intended",
+        "epoch": 0,
+        "updated_at": now,
+        "receipt": "",
+    }
+
+
+def evidence_row(evidence: Evidence) -> Row:
+    """A proof's row."""
+    return {
+        **asdict(evidence),
+        "method": evidence.method.value,
+        "assurance": evidence.assurance.value,
+        "signed": json.dumps(dict(evidence.signed), sort_keys=True),
+    }
+
+
+def evidence(row: Mapping[str, Any]) -> Evidence:
+    """A proof from its row."""
+    fields = {name: row[name] for name in Evidence.__dataclass_fields__}
+    return Evidence(
+        **{
+            **fields,
+            "method": Method(row["method"]),
+            "assurance": Assurance(row["assurance"]),
+            "signed": json.loads(row["signed"]),
+        }
+    )
+
+
+def device(row: Mapping[str, Any]) -> Device:
+    """A device from its row."""
+    return Device(**{name: row[name] for name in Device.__dataclass_fields__})
+
+
+def authenticator(row: Mapping[str, Any]) -> Authenticator:
+    """An authenticator from its row."""
+    fields = {name: row[name] for name in Authenticator.__dataclass_fields__}
+    return Authenticator(
+        **{
+            **fields,
+            "method": Method(row["method"]),
+            "material": bytes(row["material"]),
+            "backed_up": bool(row["backed_up"]),
+        }
+    )
+
+
+def authenticator_row(value: Authenticator) -> Row:
+    """An authenticator's row."""
+    return {**asdict(value), "method": value.method.value}
+
+
+def invitation(row: Mapping[str, Any]) -> Invitation:
+    """An invitation from its row."""
+    fields = {name: row[name] for name in Invitation.__dataclass_fields__}
+    return Invitation(**{**fields, "first": bool(row["first"])})
