@@ -57,3 +57,8 @@ def commitment(name: str, clear_text: str, salt: bytes) -> str:
 def passkey_challenge(nonce: str, digest: str) -> bytes:
     """The 32 bytes a passkey signs: one use, for one request. `nonce` and `digest` are 32 bytes in hex."""
     return hashlib.sha256(PASSKEY_TAG + bytes.fromhex(nonce) + bytes.fromhex(digest)).digest()
+
+
+def sign_in_digest(browser: str) -> str:
+    """What a sign-in is bound to: this browser and nothing else. `browser` is its cookie's hash."""
+    return hashlib.sha256(rfc8785.dumps({"format": "countersign/sign-in/v1", "browser": browser})).hexdigest()

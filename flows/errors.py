@@ -32,7 +32,7 @@ class Refusal(Exception):
 
 
 class UnknownPlaybook(Refusal):
-    """There is no such request type. `python app.py playbooks` lists what can be asked for."""
+    """There is no such request type. `python app.py policy list` lists what can be asked for."""
 
 
 class UnknownPerson(Refusal):
@@ -47,11 +47,19 @@ class NotYoursToAsk(Refusal):
     """This can't be asked for that person by you. They can ask for themselves, or their manager can."""
 
 
-class MissingAnswer(Refusal):
+class WrongAnswer(Refusal):
+    """An answer of the form needs a change."""
+
+    def __init__(self, detail: str = "", field: str = "") -> None:
+        super().__init__(detail)
+        self.field = field
+
+
+class MissingAnswer(WrongAnswer):
     """A field of the form still needs an answer."""
 
 
-class UnreadableAnswer(Refusal):
+class UnreadableAnswer(WrongAnswer):
     """A field of the form can't be used as it is."""
 
 
@@ -169,6 +177,10 @@ class HadADevice(Refusal):
 
 class UnknownDevice(Refusal):
     """There is no such device among yours. It may have been removed already."""
+
+
+class NotAnAdministrator(Refusal):
+    """That person isn't an administrator. Name them under `roles: administrator:` in COUNTERSIGN_CONFIG first."""
 
 
 class BadName(Refusal):

@@ -7,7 +7,7 @@ of authority (S10): the store seals each, and nothing unsealed is ever believed.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import flows.errors as no
 from flows.authority import Evidence
@@ -199,6 +199,10 @@ def open_invitation(
     return Change((opened,), invitations=(replace(invitation, browser_hash=browser_hash),))
 
 
+#: How long the browser that used a link may add a sign-in app beside the passkey it just made.
+CEREMONY = timedelta(minutes=10)
+
+
 def enrol(
     registration: Registration,
     invitation: Invitation | None,
@@ -207,18 +211,41 @@ def enrol(
     authenticator: Authenticator,
     now: datetime,
 ) -> Change:
-    """An authenticator through an invitation that this very browser opened: on a new device, or on this one
-    where it is registered for the same person already."""
-    invitation = _open(registration, invitation, now)
+    """What a link binds: a device with its first authenticator, or one more on a device of the same person.
+
+    Right after the passkey the same sitting may add a sign-in app to the same device, and nothing else.
+    """
+    known = any(each.id == device.id for each in registration.live)
+    if invitation is not None and invitation.used_at is not None and known:
+        _same_sitting(registration, invitation, device, authenticator, now)
+    else:
+        invitation = _open(registration, invitation, now)
     if invitation.browser_hash != browser_hash:
         raise no.LinkTaken
-    if device.person != invitation.person or authenticator.person != invitation.person:
+    if not device.person == authenticator.person == invitation.person:
         raise no.LinkUnknown
-    if any(known.id == device.id for known in registration.live):
+    if known:
         change = add_authenticator(registration, authenticator)
     else:
         change = add_device(registration, device, authenticator, by=invitation.request)
-    return replace(change, invitations=(replace(invitation, used_at=now),))
+    # The cookie changes with the registration; the rest of the sitting is bound to the new one.
+    after = replace(invitation, used_at=invitation.used_at or now, browser_hash=device.cookie_hash)
+    return replace(change, invitations=(after,))
+
+
+def _same_sitting(
+    registration: Registration,
+    invitation: Invitation,
+    device: Device,
+    authenticator: Authenticator,
+    now: datetime,
+) -> None:
+    if invitation.used_at is None or now >= invitation.used_at + CEREMONY:
+        raise no.LinkExpired
+    if authenticator.method is not Method.CODE:
+        raise no.LinkUnknown
+    if any(a.method is Method.CODE and a.device == device.id for a in registration.proofs):
+        raise no.LinkUnknown
 
 
 def _open(registration: Registration, invitation: Invitation | None, now: datetime) -> Invitation:

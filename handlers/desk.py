@@ -37,7 +37,7 @@ from flows.events import (
     Verified,
 )
 from flows.model import Checked, Facts, Method, Origin, Party, Playbook, Request, Stage
-from flows.request import decide, evolve, may_ask, react
+from flows.request import decide, evolve, react
 from handlers.forms import read_form
 from handlers.people import People
 from handlers.playbooks import Playbooks, from_content
@@ -72,6 +72,8 @@ _overdue = (
     .order_by(_REQUESTS.c.due_at)
     .limit(500)
 )
+_TEXTS = TABLES["clear_texts"]
+_texts = select(_TEXTS).where(_TEXTS.c.request == bindparam("request"))
 _PLAYBOOKS = TABLES["playbooks"]
 _playbook = select(_PLAYBOOKS).where(_PLAYBOOKS.c.hash == bindparam("hash"))
 _secret = select(_SECRETS).where(_SECRETS.c.key == bindparam("key"))
@@ -300,6 +302,10 @@ class Desk:
             return frozenset()
         return await self.people.approvers(playbook.consent, await self.people.person(request.subject))
 
+    async def texts(self, id: str) -> dict[str, str]:
+        """The free-text answers of a request that haven't been erased, by field."""
+        return {row["field"]: row["content"] for row in await self.store.fetch(_texts, request=id)}
+
     async def playbook_of(self, request: Request) -> Playbook:
         """The version of the playbook that is pinned to this request."""
         found = self.playbooks.by_hash.get(request.playbook_hash)
@@ -309,13 +315,6 @@ class Desk:
         if found is None or found.hash != request.playbook_hash:
             raise no.Tampered
         return found
-
-    async def offered(self, person: str) -> list[Playbook]:
-        """What a person may ask for themself."""
-        found = await self.people.person(person)
-        if found is None:
-            return []
-        return [p for p in self.playbooks.by_name.values() if may_ask(p, found, found)]
 
     def _read(self, row: Row) -> Request:
         if not self.store.keys.holds("requests", row):

@@ -42,7 +42,7 @@ def read_form(playbook: Playbook, answers: Mapping[str, str]) -> Form:
         answer = clean(answers.get(name, ""))
         if not answer:
             if field.required:
-                raise MissingAnswer(f"It is: {field.label}")
+                raise MissingAnswer(f"It is: {field.label}", name)
             continue
         _fits(field, answer)
         (texts if field.committed else parameters)[name] = answer
@@ -51,11 +51,11 @@ def read_form(playbook: Playbook, answers: Mapping[str, str]) -> Form:
 
 def _fits(field: Field, answer: str) -> None:
     if len(answer) > field.max_length:
-        raise UnreadableAnswer(f"“{field.label}” has at most {field.max_length} characters.")
+        raise UnreadableAnswer(f"“{field.label}” has at most {field.max_length} characters.", field.name)
     if field.choices and answer not in field.choices:
-        raise UnreadableAnswer(f"“{field.label}” is one of: {', '.join(field.choices)}.")
+        raise UnreadableAnswer(f"“{field.label}” is one of: {', '.join(field.choices)}.", field.name)
     if field.reference and not _REFERENCE.fullmatch(answer):
-        raise UnreadableAnswer(f"“{field.label}” isn't a known reference.")
+        raise UnreadableAnswer(f"“{field.label}” isn't a known reference.", field.name)
 
 
 def clean(text: str) -> str:

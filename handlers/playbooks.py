@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from difflib import get_close_matches
+from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any
@@ -36,17 +37,24 @@ import flows.model
 from flows.digest import JUSTIFICATION
 from flows.model import ApprovalRule, Asker, Assurance, Party, Playbook, SecretKind
 
+Loc = tuple[int | str, ...]  # a place in a file, as pydantic names it
+Values = Mapping[Loc, Any]
+
 CAP = 64 * 1024  # bytes of one file
 DEPTH = 8  # levels of nesting; the shape below needs 4
 ROOT_FIELD = "the file"
+# What is longest: a challenge (SP 800-63B-4 section 3.1.3.2), a wait for consent, and a secret kept to be shown.
+MOST: Mapping[Loc, timedelta] = {
+    ("proof", "within"): timedelta(minutes=10),
+    ("consent", "within"): timedelta(days=7),
+    ("change", "collect_within"): timedelta(minutes=15),
+}
 LEAST = (
     Assurance.SINGLE_FACTOR,
     Assurance.MULTI_FACTOR,
     Assurance.MULTI_FACTOR,
     Assurance.PHISHING_RESISTANT,
 )
-
-Loc = tuple[int | str, ...]
 
 
 # -- what a file may say --------------------------------------------------------------------
@@ -116,7 +124,7 @@ class _Ask(_Block):
 class _Proof(_Block):
     by: Party = Field(description="Write `requester` or `subject`: whoever has to confirm it is really them.")
     assurance: Assurance = Field(
-        description="Write how strong the proof has to be: `multi_factor` or `phishing_resistant`."
+        description="Write how strong it has to be: `multi_factor` or `phishing_resistant`."
     )
     within: Duration = Field(description="Write how long they have, at most `10 minutes`.")
     lasts: Duration = Field(
@@ -167,7 +175,7 @@ class _Change(_Block):
     )
     collect_within: Duration = Field(
         default=timedelta(minutes=15),
-        description="Write how long it waits for them, at most `15 minutes`; only where something is handed out.",
+        description="Where something is handed out, write how long it waits, at most `15 minutes`.",
     )
 
 
@@ -287,7 +295,7 @@ class _Sheet:
 
     # -- bytes → text → tree → plain values
 
-    def read(self, path: Path) -> object:
+    def read(self, path: Path) -> Mapping[str, Any] | None:
         """What the file says in plain values, or None when that can't be told."""
         try:
             with path.open("rb") as file:
@@ -302,7 +310,7 @@ class _Sheet:
             self.note((), "is not UTF-8 text", "Save it again as UTF-8.", line=line)
         return None
 
-    def _parsed(self, text: str) -> object:
+    def _parsed(self, text: str) -> Mapping[str, Any] | None:
         try:
             tree = yaml.compose(text, Loader=yaml.SafeLoader) if self._plain(text) else None
         except yaml.MarkedYAMLError as error:
@@ -315,11 +323,9 @@ class _Sheet:
             self.note((), "holds a control character", "Remove it and type the line again.", line=line)
         else:
             if isinstance(tree, yaml.MappingNode):
-                return self._value(tree, ())
+                return self._mapping(tree, ())
             if not self.problems:
-                self.note(
-                    (), "has no keys", "Begin with `name:`, `version:` and `title:`, each on its own line."
-                )
+                self.note((), "has no keys", "Begin with `name:` and `version:`, each on its own line.")
         return None
 
     def _plain(self, text: str) -> bool:
@@ -331,17 +337,13 @@ class _Sheet:
             depth += opens - isinstance(event, yaml.CollectionEndEvent)
             documents += isinstance(event, yaml.DocumentStartEvent)
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-                self.note(
-                    (), "uses a YAML anchor or alias", "Write the value out where it is needed.", line=line
-                )
+                self.note((), "uses a YAML anchor or alias", "Write the value itself.", line=line)
             elif tag := getattr(event, "tag", None):
                 self.note((), "uses a YAML tag", f"Remove `{tag}` and write a plain value.", line=line)
             elif depth > DEPTH:
                 self.note((), f"is nested deeper than {DEPTH} levels", "Write it flatter.", line=line)
             elif documents > 1:
-                self.note(
-                    (), "holds more than one document", "Give each playbook a file of its own.", line=line
-                )
+                self.note((), "holds more than one document", "Make a file for each.", line=line)
             if self.problems:
                 return False
         return True
@@ -362,8 +364,9 @@ class _Sheet:
         for key, value in node.value:
             line = key.start_mark.line + 1
             if key.tag != "tag:yaml.org,2002:str" or not key.value.isprintable():
-                here = (*loc, str(key.value)[:40]) if str(key.value).isprintable() else loc
-                self.note(here, "is not a plain word", "Write each key as one plain word.", line=line)
+                shown = isinstance(key.value, str) and key.value.isprintable()
+                here = (*loc, key.value[:40]) if shown else loc
+                self.note(here, "is not a plain word", "Write each key here as one plain word.", line=line)
             elif key.value in values:
                 first = self.lines[*loc, key.value]
                 remedy = f"Keep one; the first is in line {first}."
@@ -388,12 +391,11 @@ class _Sheet:
         if isinstance(value, bool) or re.fullmatch(r"-?(0|[1-9][0-9]{0,8})", node.value, re.ASCII):
             return value
         self.unread.add(loc)
+        remedy = f"{_remedy(loc)} Put it in quotes if it is text.".strip()
         if node.value:
-            self.note(
-                loc, f"is read by YAML as something else than `{node.value:.40}`", "Put quotes around it."
-            )
+            self.note(loc, f"is `{node.value:.40}`, which YAML reads in its own way", remedy)
         else:
-            self.note(loc, "is empty")
+            self.note(loc, "is empty", _remedy(loc) or "Leave it out.")
         return ""
 
 
@@ -418,27 +420,51 @@ def _remedy(loc: Loc) -> str:
 # -- judging --------------------------------------------------------------------------------
 
 
-def _shaped(sheet: _Sheet, raw: object) -> dict[str, Any]:
-    """The sections that have the right shape, by their names; the others are noted."""
-    text = json.dumps(raw)
+def _shaped(sheet: _Sheet, raw: Mapping[str, Any]) -> Values:
+    """The values that have the right shape, by their places; the others are noted."""
     try:
-        page = _Page.model_validate_json(text)
+        page = _Page.model_validate_json(json.dumps(raw))
     except ValidationError as invalid:
         errors = invalid.errors(include_url=False)
     else:
-        return {name: getattr(page, name) for name in _Page.model_fields}
+        return dict(_given(page, ()))
     for error in errors:
         if error["loc"] not in sheet.unread:
             sheet.note(error["loc"], *_said(error))
-    bad = {error["loc"][0] for error in errors if error["loc"]}
-    assert isinstance(raw, dict)  # noqa: S101  `read` gives nothing else
-    good = {name: raw[name] for name in _keys(_Page) if name in raw and name not in bad}
-    return {name: _section_value(name, value) for name, value in good.items()}
+    bad = {error["loc"][:n] for error in errors for n in range(1, len(error["loc"]) + 1)}
+    return dict(_good(_Page, raw, (), bad))
 
 
-def _section_value(name: str, value: object) -> Any:
-    shape: TypeAdapter[Any] = TypeAdapter(_Page.model_fields[name].rebuild_annotation())
-    return shape.validate_json(json.dumps(value), strict=True)
+def _given(block: BaseModel, loc: Loc) -> Iterator[tuple[Loc, Any]]:
+    for key in _keys(type(block)):
+        name = "people" if key == "from" else key
+        if name not in block.model_fields_set:
+            continue
+        value = getattr(block, name)
+        yield (*loc, key), value
+        if isinstance(value, BaseModel):
+            yield from _given(value, (*loc, key))
+        elif key == "form":
+            for index, item in enumerate(value):
+                yield from _given(item, (*loc, key, index))
+
+
+def _good(
+    model: type[BaseModel], raw: Mapping[str, Any], loc: Loc, bad: Container[Loc]
+) -> Iterator[tuple[Loc, Any]]:
+    """The same of a page that has errors: whatever is right beside them is judged all the same."""
+    for key, field in _keys(model).items():
+        here = (*loc, key)
+        if key not in raw:
+            continue
+        if here not in bad:
+            shape: TypeAdapter[Any] = TypeAdapter(field.rebuild_annotation())
+            yield here, shape.validate_json(json.dumps(raw[key]), strict=True)
+        blocks = raw[key] if isinstance(raw[key], list) else [raw[key]]
+        for index, block in enumerate(blocks):
+            if model is _Page and key in SECTIONS and isinstance(block, dict):
+                place = (*here, index) if key == "form" else here
+                yield from _good(SECTIONS[key], block, place, bad)
 
 
 def _said(error: ErrorDetails) -> tuple[str, str]:
@@ -484,55 +510,46 @@ def _said(error: ErrorDetails) -> tuple[str, str]:
             return error["msg"], ""
 
 
-def _judge(sheet: _Sheet, page: Mapping[str, Any], connectors: Mapping[str, frozenset[str]] | None) -> None:
+def _judge(sheet: _Sheet, page: Values, connectors: Mapping[str, frozenset[str]] | None) -> None:
     """What the shape can't say: the connector, strength against tier, times, quorum, and the form's names."""
-    if change := page.get("change"):
-        for key, wrong, remedy in _connected(change, connectors):
-            sheet.note(("change", key), wrong, remedy)
-        if change.collect_within > timedelta(minutes=15):
-            sheet.note(("change", "collect_within"), "is longer than a secret is kept")
-        if change.hands_out is SecretKind.NONE and "collect_within" in change.model_fields_set:
-            sheet.note(("change", "collect_within"), "is given, but nothing is handed out")
-    if proof := page.get("proof"):
-        tier = page.get("tier")
-        if tier is not None and proof.assurance < (least := LEAST[tier]):
-            sheet.note(
-                ("proof", "assurance"), f"is too weak for tier {tier}", f"Write `{least}` or stronger."
-            )
-        if proof.within > timedelta(minutes=10):
-            sheet.note(("proof", "within"), "is longer than a challenge may live")
-    if consent := page.get("consent"):
-        possible = len(consent.people)
-        if consent.quorum > possible and not any(who.startswith("role:") for who in consent.people):
-            sheet.note(("consent", "quorum"), f"is {consent.quorum}, but at most {possible} could ever agree")
-        if consent.within > timedelta(days=7):
-            sheet.note(("consent", "within"), "is too long")
-        if proof and proof.lasts <= consent.within:
-            sheet.note(("proof", "lasts"), "ends before the others have had their time to agree")
-    names: set[str] = {JUSTIFICATION}  # it enters the digest under this name
-    for index, field in enumerate(page.get("form") or ()):
-        if field.name in names:
-            sheet.note(("form", index, "name"), f"is `{field.name}`, which is taken")
-        names.add(field.name)
-        if field.reference and (field.choices or field.personal):
-            sheet.note(("form", index, "reference"), "can't go with choices or with personal")
+    _judge_change(sheet, page, connectors)
+    tier, assurance = page.get(("tier",)), page.get(("proof", "assurance"))
+    if tier is not None and assurance is not None and assurance < LEAST[tier]:
+        remedy = f"Write `{LEAST[tier]}` or stronger."
+        sheet.note(("proof", "assurance"), f"is `{assurance}`, too weak for tier {tier}", remedy)
+    for loc, most in MOST.items():
+        if page.get(loc, timedelta(0)) > most:
+            sheet.note(loc, f"is longer than {spelled(most)}")
+    people, quorum = page.get(("consent", "from"), ()), page.get(("consent", "quorum"), 1)
+    if people and quorum > len(people) and not any(who.startswith("role:") for who in people):
+        sheet.note(("consent", "quorum"), f"is {quorum}, but at most {len(people)} could ever agree")
+    if ("proof", "lasts") in page and page["proof", "lasts"] <= page.get(("consent", "within"), timedelta(0)):
+        sheet.note(("proof", "lasts"), "ends before the others have had their time to agree")
+    names = {JUSTIFICATION}  # it enters the digest under this name
+    for loc, name in page.items():
+        if loc[0] == "form" and loc[-1] == "name":
+            if name in names:
+                sheet.note(loc, f"is `{name}`, which is taken")
+            names.add(name)
+        others = (page.get((*loc[:-1], other)) for other in ("choices", "personal"))
+        if loc[0] == "form" and loc[-1] == "reference" and name and any(others):
+            sheet.note(loc, "can't go with choices or with personal")
 
 
-def _connected(
-    change: _Change, connectors: Mapping[str, frozenset[str]] | None
-) -> Iterator[tuple[str, str, str]]:
-    if connectors is None:
+def _judge_change(sheet: _Sheet, page: Values, connectors: Mapping[str, frozenset[str]] | None) -> None:
+    unsaid = SecretKind.NONE if ("change", "hands_out") not in sheet.lines else None
+    nothing = page.get(("change", "hands_out"), unsaid) is SecretKind.NONE
+    if ("change", "collect_within") in page and nothing:
+        sheet.note(("change", "collect_within"), "is given, but nothing is handed out")
+    connector, verb = page.get(("change", "connector")), page.get(("change", "verb"))
+    if connectors is None or connector is None:
         return
-    verbs = connectors.get(change.connector)
-    if verbs is None:
-        yield (
-            "connector",
-            f"is `{change.connector}`, which isn't connected",
-            f"There is {_either(connectors)}.",
-        )
-    elif change.verb not in verbs:
-        remedy = f"`{change.connector}` can {_either(verbs)}."
-        yield "verb", f"is `{change.verb}`, which `{change.connector}` can't do", remedy
+    if connector not in connectors:
+        wrong = f"is `{connector}`, which isn't connected"
+        sheet.note(("change", "connector"), wrong, f"There is {_either(connectors)}.")
+    elif verb is not None and verb not in connectors[connector]:
+        wrong = f"is `{verb}`, which `{connector}` can't do"
+        sheet.note(("change", "verb"), wrong, f"`{connector}` can {_either(connectors[connector])}.")
 
 
 def _either(words: Iterable[str]) -> str:
@@ -558,6 +575,13 @@ class Playbooks(Mapping[str, Playbook]):
 
     def __len__(self) -> int:
         return len(self.by_name)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Each as hash, name, version and content, to be stored before any request is pinned to it."""
+        return [
+            {"hash": hash, "name": playbook.name, "version": playbook.version, "content": self.contents[hash]}
+            for hash, playbook in self.by_hash.items()
+        ]
 
 
 def load(folder: Path, *, connectors: Mapping[str, frozenset[str]] | None = None) -> Playbooks:
@@ -599,8 +623,8 @@ def _read(sheet: _Sheet, path: Path, connectors: Mapping[str, frozenset[str]] | 
     raw = sheet.read(path)
     if raw is None:
         return None
-    sections = _shaped(sheet, raw)
-    _judge(sheet, sections, connectors)
+    _judge(sheet, _shaped(sheet, raw), connectors)
+    sheet.problems.sort(key=attrgetter("line"))
     return None if sheet.problems else _Page.model_validate_json(json.dumps(raw))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import timedelta
@@ -33,6 +34,11 @@ _authenticators_of = select(_AUTHENTICATORS).where(_AUTHENTICATORS.c.person == b
 _device = select(_DEVICES).where(_DEVICES.c.id == bindparam("id"))
 _authenticator = select(_AUTHENTICATORS).where(_AUTHENTICATORS.c.id == bindparam("id"))
 _invitation = select(_INVITATIONS).where(_INVITATIONS.c.id == bindparam("id"))
+_taken = (
+    select(_INVITATIONS)
+    .where(_INVITATIONS.c.browser_hash == bindparam("browser_hash"))
+    .order_by(_INVITATIONS.c.expires_at.desc())
+)
 _anything = select(_DEVICES.c.id).limit(1)
 _any_invitation = select(_INVITATIONS.c.id).limit(1)
 
@@ -133,20 +139,20 @@ class DeviceRegistry:
         )
         return found
 
-    async def enrol(self, token: str, browser: str, device: Device, authenticator: Authenticator) -> None:
+    async def invitation_of(self, browser_hash: str) -> Invitation | None:
+        """The newest invitation that this browser has taken, or None."""
+        found = await self._sealed("invitations", await self._store.fetch(_taken, browser_hash=browser_hash))
+        return rows.invitation(found[0]) if found else None
+
+    async def enrol(self, invitation: str, browser_hash: str, device: Device, authenticator: Authenticator) -> None:
         """Bind what came through an enrolment link: a new device, or one more authenticator on this one."""
         await self.decide(
             "Enrol",
             device.person,
             lambda before, book: registering.enrol(
-                before,
-                _invited(book, token_hash(token)),
-                token_hash(browser),
-                device,
-                authenticator,
-                book.now,
+                before, _invited(book, invitation), browser_hash, device, authenticator, book.now
             ),
-            Need("invitations", "id", token_hash(token)),
+            Need("invitations", "id", invitation),
         )
 
     async def rename(self, person: str, device: str, name: str) -> None:
@@ -184,6 +190,12 @@ class DeviceRegistry:
         except no.HadADevice as refusal:
             raise Rejected(refusal.sentence) from None
         return True
+
+    async def first_link(self, person: str) -> str:
+        """A token for one of the first two people of an empty installation."""
+        token = secrets.token_urlsafe(32)
+        await self.invite(person, token, "init", first=True)
+        return token
 
     async def invited(self, token: str) -> bool:
         """Whether this token was made into a link."""

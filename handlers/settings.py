@@ -10,7 +10,7 @@ import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
 import yaml
@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from flows.model import Person
 from storage.store import Place
 
+R = TypeVar("R", bound="Reach")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -27,16 +28,40 @@ class SettingsError(Exception):
     """Settings we won't start with: one line a problem, each with its remedy."""
 
 
-class Settings(BaseSettings):
-    """What the environment says. Each name is `COUNTERSIGN_` and the field's name in capitals."""
+class Reach(BaseSettings):
+    """Where the service is to be found on this machine: all that the command line needs to ask something of it."""
 
-    model_config = SettingsConfigDict(env_prefix="COUNTERSIGN_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="COUNTERSIGN_", extra="ignore", frozen=True)
 
     database_url: str = Field(
         "sqlite:////var/lib/countersign/desk.db",
         description="Where requests, evidence and devices are kept: sqlite:////absolute/path.db, "
         "or postgresql://user:password@host/name.",
     )
+    socket: Path | None = Field(
+        None,
+        description="The Unix socket (mode 0600) through which the command line reaches `serve`. "
+        "Default: beside the SQLite database, or /run/countersign/desk.sock.",
+    )
+
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, value: str) -> str:
+        Place.parse(value)
+        return value
+
+    @property
+    def socket_path(self) -> Path:
+        """Where the command line finds `serve`."""
+        if self.socket is not None:
+            return self.socket
+        path = Place.parse(self.database_url).path
+        return path.with_name(path.name + ".sock") if path else Path("/run/countersign/desk.sock")
+
+
+class Settings(Reach):
+    """What the environment says. Each name is `COUNTERSIGN_` and the field's name in capitals."""
+
     public_url: str = Field(
         "http://localhost:8080",
         description="The address people open, such as https://desk.example.com. Passkeys are bound to its host, "
@@ -58,11 +83,6 @@ class Settings(BaseSettings):
     config: Path | None = Field(
         None, description="The YAML file that names connectors, roles, channels and, for a pilot, people."
     )
-    socket: Path | None = Field(
-        None,
-        description="The Unix socket (mode 0600) through which the command line reaches `serve`. "
-        "Default: beside the SQLite database, or /run/countersign/desk.sock.",
-    )
     log_format: str = Field("json", pattern="^(json|console)$", description="`json` or `console`.")
 
     @field_validator("secret_key", mode="before")
@@ -83,12 +103,6 @@ class Settings(BaseSettings):
         if not isinstance(value, str):
             return value
         return tuple(ipaddress.ip_network(part.strip()) for part in value.split(",") if part.strip())
-
-    @field_validator("database_url")
-    @classmethod
-    def _database(cls, value: str) -> str:
-        Place.parse(value)
-        return value
 
     @field_validator("public_url")
     @classmethod
@@ -119,14 +133,6 @@ class Settings(BaseSettings):
     def rp_id(self) -> str:
         """The host that passkeys are bound to."""
         return str(urlsplit(self.public_url).hostname)
-
-    @property
-    def socket_path(self) -> Path:
-        """Where the command line finds `serve`."""
-        if self.socket is not None:
-            return self.socket
-        path = Place.parse(self.database_url).path
-        return path.with_name(path.name + ".sock") if path else Path("/run/countersign/desk.sock")
 
 
 class PersonEntry(BaseModel):
@@ -164,8 +170,17 @@ class Config(BaseModel):
 
 def load_settings(**overrides: Any) -> Settings:
     """Read the environment. Raises SettingsError naming every variable that is wrong, and what to do."""
+    return _read(Settings, overrides)
+
+
+def load_reach() -> Reach:
+    """Read what it takes to find the service. Raises SettingsError like load_settings."""
+    return _read(Reach, {})
+
+
+def _read(kind: type[R], overrides: Mapping[str, Any]) -> R:
     try:
-        return Settings(**overrides)
+        return kind(**overrides)
     except ValidationError as error:
         raise SettingsError("\n".join(_problem(problem) for problem in error.errors())) from None
 

@@ -97,6 +97,11 @@ class Worker:
             if not claimed:
                 await self._due.wait()
 
+    async def rest(self, patience: float = 10.0) -> None:
+        """After `run` was cancelled: give what is under way a moment to finish. The rest resumes after a restart."""
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=patience)
+
     async def drain(self) -> None:
         """Pay everything that is due now, then return: for tests and for the end of a command."""
         while rows_due := await self.outbox.claim(AT_ONCE, LEASE):

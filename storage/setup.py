@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-from collections.abc import Generator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
 import asyncpg
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, select, update
 
+from flows.model import Method
 from storage import migrate
+from storage.book import BATCH
 from storage.merkle import Frontier
 from storage.postgres import PostgresDriver
 from storage.seals import Keys
-from storage.sql import TABLES, Insert, Load, Operation, Row
+from storage.sql import TABLES, Insert, Load, Operation, Row, primary_key
 from storage.sqlite import SqliteDriver
 from storage.store import Place, Store
+from storage.tables import SEALED
 
 PRODUCTION, DEMO = "production", "demo"
 
@@ -86,6 +89,39 @@ async def keep_playbooks(store: Store, contents: Sequence[Row]) -> None:
     for row in contents:
         if row["hash"] not in known:
             await store.run(TABLES["playbooks"].insert().values(**row))
+
+
+async def reseal(store: Store, seed_binding: Callable[[str], str]) -> AsyncIterator[tuple[int, int]]:
+    """Move every seal and sealed box to the newest secret; gives (rows done, rows in all) as it goes.
+
+    A row whose seal doesn't hold now isn't given a new one: it stays broken, for everyone to see.
+    """
+    keys, work = store.keys, []
+    for name in (*SEALED, "secrets"):
+        for row in await store.fetch(select(TABLES[name])):
+            mark = row["sealed"] if name == "secrets" else row["mac"]
+            if not keys.is_newest(mark) and (name == "secrets" or keys.holds(name, row)):
+                work.append((name, _resealed(keys, name, row, seed_binding)))
+    for done in range(0, len(work), BATCH):
+        await asyncio.gather(*(_put(store, name, row) for name, row in work[done : done + BATCH]))
+        yield min(done + BATCH, len(work)), len(work)
+
+
+def _resealed(keys: Keys, name: str, row: Row, seed_binding: Callable[[str], str]) -> Row:
+    if name == "secrets":
+        bound_to = f"{row['key']}:{row['person']}"
+        return {**row, "sealed": keys.close(keys.open(row["sealed"], bound_to), bound_to)}
+    if name == "authenticators" and row["method"] == Method.CODE:
+        bound_to = seed_binding(row["person"])
+        row = {**row, "material": keys.close(keys.open(row["material"], bound_to), bound_to)}
+    return {**row, "mac": keys.seal(name, row)}
+
+
+async def _put(store: Store, name: str, row: Row) -> None:
+    found = TABLES[name]
+    key = primary_key(found)
+    changed = {column: row[column] for column in ("mac", "sealed", "material") if column in row}
+    await store.run(update(found).where(key == row[key.name]).values(changed))
 
 
 class Hold:

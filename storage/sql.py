@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Column, LargeBinary, Table, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -111,6 +112,7 @@ class Compiler:
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect
         self._kept: dict[Any, tuple[Statement, Reader]] = {}
+        self._clauses: WeakKeyDictionary[ClauseElement, tuple[Statement, Reader]] = WeakKeyDictionary()
 
     @classmethod
     def for_sqlite(cls) -> Compiler:
@@ -160,8 +162,11 @@ class Compiler:
         return self._once(("load", table, column, many, lock), clause)
 
     def clause(self, clause: ClauseElement) -> tuple[Statement, Reader]:
-        """Any statement. Define it once at module level: it is remembered by identity."""
-        return self._once(clause, lambda: clause)
+        """Any statement. Remembered for as long as the statement itself lives: define hot ones at module level."""
+        kept = self._clauses.get(clause)
+        if kept is None:
+            kept = self._clauses[clause] = self._compile(clause)
+        return kept
 
     def _once(self, key: Any, make: Callable[[], ClauseElement]) -> tuple[Statement, Reader]:
         kept = self._kept.get(key)
@@ -175,7 +180,11 @@ class Compiler:
         placed = tuple(compiled.positiontup or ())  # type: ignore[attr-defined]
         binders = tuple(self._binder(binds[name].type) for name in placed)
         names = tuple(name.removesuffix("_") for name in placed)
-        constants = {name.removesuffix("_"): value for name, value in compiled.params.items() if value is not None}  # type: ignore[attr-defined]
+        constants = {
+            name.removesuffix("_"): value
+            for name, value in compiled.params.items()  # type: ignore[attr-defined]
+            if not binds[name].required
+        }
         statement = Statement(str(compiled), names, binders, constants)
         columns = [entry for entry in getattr(compiled, "_result_columns", ())]
         readers = tuple((c.keyname, self._reader(c.type)) for c in columns)

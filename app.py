@@ -1,0 +1,168 @@
+"""Countersign's composition root and command line. Everything is put together here, and only here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+from aiohttp import web
+
+from bot import commands, console, socket
+from bot.commands import run
+from bot.journal import Journal
+from bot.web.server import make_app
+from demo import company
+from demo.directory import DemoDirectory
+from handlers import logs
+from handlers.connectors.countersign import Countersign
+from handlers.house import House, Outside, build, first_links
+from handlers.people import Roster
+from handlers.ports import Connector
+from handlers.settings import Config, Settings, SettingsError, load_config, load_settings
+from storage.setup import DEMO, PRODUCTION, Hold
+
+log = structlog.get_logger()
+
+#: Systems of record by the `kind` a configuration names. A new one is one file and one entry here.
+CONNECTORS: dict[str, type[Connector]] = {"demo": DemoDirectory}
+
+cli = commands.cli
+
+
+# -- putting together -------------------------------------------------------------------------
+
+
+def outside(config: Config, *, demo: DemoDirectory | None = None) -> Outside:
+    """The adapters this installation uses. Raises SettingsError for what only the demo may use."""
+    if demo is not None:
+        return Outside(demo, {"directory": demo}, Journal())
+    if config.demo:
+        raise SettingsError("COUNTERSIGN_CONFIG says `demo: true`: these are the demo's own settings. Write your own.")
+    connectors: dict[str, Connector] = {}
+    for name, entry in config.connectors.items():
+        kind = CONNECTORS.get(str(entry.get("kind")))
+        known = ", ".join(sorted(k for k, v in CONNECTORS.items() if not getattr(v, "demo", False))) or "none yet"
+        if kind is None:
+            raise SettingsError(f"connectors.{name}.kind: there is no {entry.get('kind')!r}. Known: {known}.")
+        if getattr(kind, "demo", False):
+            raise SettingsError(f"connectors.{name}.kind: {entry['kind']!r} is the demo's pretend company. Known: {known}.")
+        connectors[name] = kind(**{key: value for key, value in entry.items() if key != "kind"})
+    return Outside(Roster([entry.person() for entry in config.people]), connectors, Journal())
+
+
+@contextlib.asynccontextmanager
+async def house(settings: Settings, config: Config, demo: DemoDirectory | None = None) -> AsyncIterator[House]:
+    """The house, alone on its database, until the block ends."""
+    needs = outside(config, demo=demo)
+    hold = await Hold.take(settings.database_url)
+    try:
+        built = await build(settings, config, needs, Countersign, DEMO if demo else PRODUCTION)
+        try:
+            yield built
+        finally:
+            await built.close()
+    finally:
+        await hold.release()
+
+
+@contextlib.asynccontextmanager
+async def running(built: House, app: web.Application) -> AsyncIterator[None]:
+    """Pages, socket, worker and clock, until the block ends."""
+    await built.worker.outbox.release()  # what the process before us had claimed is free: we hold the lock
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    host, port = built.settings.host_and_port
+    await web.TCPSite(runner, host, port).start()
+    local = await socket.listen(built, built.settings.socket_path)
+    worker = asyncio.create_task(built.worker.run())
+    built.clock.start()
+    log.info("serving", public_url=built.settings.public_url, bind=built.settings.bind)
+    try:
+        yield
+    finally:
+        built.clock.stop()
+        await local.cleanup()
+        await runner.cleanup()
+        worker.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await worker
+        await built.worker.rest()
+        built.settings.socket_path.unlink(missing_ok=True)
+
+
+async def until_stopped() -> None:
+    """Wait for Ctrl-C or a polite kill."""
+    stopped = asyncio.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(name, stopped.set)
+    await stopped.wait()
+
+
+# -- the service ------------------------------------------------------------------------------
+
+
+@cli.command()
+def serve() -> None:
+    """Run the service. Example: COUNTERSIGN_SECRET_KEY=… python app.py serve"""
+
+    async def work() -> int:
+        settings = load_settings()
+        logs.configure(settings.log_format)
+        async with house(settings, load_config(settings.config)) as built, running(built, make_app(built)):
+            await until_stopped()
+        return console.DONE
+
+    run(work())
+
+
+@cli.command()
+def demo(
+    folder: Annotated[Path, typer.Option(envvar="DEMO_FOLDER", help="Where the demo keeps its state.")] = Path(".demo"),
+    port: Annotated[int, typer.Option(envvar="PORT", help="The port of its page.")] = 8080,
+    reset: Annotated[bool, typer.Option(envvar="RESET", help="Begin with an empty company.")] = False,
+) -> None:
+    """Try it: a pretend company, no accounts, no keys. Example: python app.py demo --port 9000"""
+
+    async def work() -> int:
+        settings, directory = company.settle(folder, port, reset=reset)
+        logs.configure(settings.log_format)
+        async with house(settings, Config(demo=True), directory) as built:
+            people = await company.register(built, folder)
+            app = make_app(built)
+            company.add_pages(app, people)
+            async with running(built, app):
+                company.welcome(settings, console.out)
+                await until_stopped()
+        return console.DONE
+
+    run(work())
+
+
+@cli.command()
+def init(first: str, second: str) -> None:
+    """Enrolment links for the first administrator and a second one, on an empty database.
+
+    Two, because every later link is issued by one person and confirmed by another's passkey.
+    Example: python app.py init nina sam
+    """
+
+    async def work() -> int:
+        settings = load_settings()
+        logs.configure(settings.log_format)
+        async with house(settings, load_config(settings.config)) as built:
+            for person, token in await first_links(built, first, second):
+                console.out.print(f"{person.name}: {settings.public_url}/enrol/{token}", soft_wrap=True)
+        console.out.print("Each link works for an hour, once, in the first browser that opens it.", style="dim")
+        return console.DONE
+
+    run(work())
+
+
+if __name__ == "__main__":
+    cli()

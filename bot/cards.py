@@ -1,0 +1,194 @@
+"""What a message looks like and what was pressed on it, before any platform has its say.
+
+A Card is drawn by the device page, the terminal and each chat alike. A Click is what comes back. Neither
+holds a secret: secrets are shown once, on the device page, and never through a Card.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+MOST_FACTS = 6
+
+
+class Status(StrEnum):
+    """How things stand: a shape and a word first. Colour only repeats them."""
+
+    WAITING = "waiting"
+    CHECKING = "checking"
+    DONE = "done"
+    NEEDED = "needs someone"
+    REFUSED = "refused"
+    DANGER = "danger"
+
+    @property
+    def shape(self) -> str:
+        """One character that is told apart without colour."""
+        return dict(zip(Status, "○◐●◇■▲", strict=True))[self]
+
+
+class Verb(StrEnum):
+    """What a button asks for. Stored names are for ever."""
+
+    BEGIN_PASSKEY = "begin_passkey"
+    ANSWER_CODE = "answer_code"
+    APPROVE = "approve"
+    SHOW_SECRET = "show_secret"  # noqa: S105  a verb, not a secret
+    RETRY = "retry"
+    ASK_AGAIN = "ask_again"
+    CANCEL = "cancel"
+    DENY = "deny"
+    GIVE_UP = "give_up"
+    DISOWN = "disown"
+
+    @property
+    def on_device(self) -> bool:
+        """True when only the device page can do it: elsewhere the button is a link to that page."""
+        return self in (Verb.BEGIN_PASSKEY, Verb.ANSWER_CODE, Verb.APPROVE, Verb.SHOW_SECRET)
+
+
+class Weight(StrEnum):
+    """How much a button stands out."""
+
+    PRIMARY = "primary"
+    PLAIN = "plain"
+    DANGER = "danger"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A time as one reader sees it. `short` names the zone only where it could be mistaken, `full` always."""
+
+    at: datetime
+    relative: str
+    short: str
+    full: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One label and what stands beside it. `detail` is the exact term or time, for whoever looks closer."""
+
+    label: str
+    text: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """One thing the reader may do. A dangerous one repeats its consequence in `confirm` before it happens."""
+
+    label: str
+    verb: Verb
+    weight: Weight = Weight.PLAIN
+    confirm: str = ""
+
+    def __post_init__(self) -> None:
+        if self.weight is Weight.DANGER and not self.confirm:
+            raise ValueError("a dangerous button says what it will do before it does it")
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One field of a form, with what was typed so far and what is wrong with it.
+
+    `choices` are pairs: what is sent and what people read.
+    """
+
+    name: str
+    label: str
+    help: str = ""
+    required: bool = True
+    max_length: int = 500
+    choices: tuple[tuple[str, str], ...] = ()
+    value: str = ""
+    error: str = ""
+
+    @property
+    def long(self) -> bool:
+        """True when the answer deserves several lines."""
+        return not self.choices and self.max_length > 120
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One message about one request. Every part keeps its place while the words change.
+
+    `word` is the status in this reader's words, `stage` who has the next move, `wait` how long that may take
+    (`until` is the exact time, if there is one), `note` what happens next or what pressing means,
+    `number` the six digits to type on the registered device, `small` the quiet last line, `over` that nobody has
+    a next move.
+    """
+
+    status: Status
+    word: str
+    heading: str
+    title: str
+    name: str
+    stage: str
+    wait: str
+    until: Moment | None = None
+    facts: tuple[Fact, ...] = ()
+    note: str = ""
+    number: str = ""
+    buttons: tuple[Button, ...] = ()
+    small: str = ""
+    over: bool = False
+
+    def __post_init__(self) -> None:
+        weights = [button.weight for button in self.buttons]
+        if len(self.facts) > MOST_FACTS:
+            raise ValueError(f"a card holds at most {MOST_FACTS} facts")
+        if weights.count(Weight.PRIMARY) > 1:
+            raise ValueError("a card has one primary action")
+        if weights != sorted(weights, key=list(Weight).index):
+            raise ValueError("the primary action comes first and dangerous ones last")
+
+    @property
+    def moves(self) -> bool:
+        """True while this reader has the next move."""
+        primary = any(button.weight is Weight.PRIMARY for button in self.buttons)
+        return primary and not self.over
+
+    def button(self, verb: Verb | str) -> Button | None:
+        """The button for this verb, if this reader has it."""
+        return next((button for button in self.buttons if button.verb == verb), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Click:
+    """What was pressed, and by which account. `handle` is opaque: it says which card, never which person."""
+
+    verb: Verb
+    handle: str
+    platform: str
+    workspace: str
+    account: str
+    channel: str
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceLine:
+    """One registered device in its owner's list. `here` is the one this is read on."""
+
+    id: str
+    name: str
+    can: str
+    registered: Moment
+    used: Moment | None
+    here: bool
+    only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One thing that can be asked for: its name in addresses, its title, what it is about and what it takes."""
+
+    name: str
+    title: str
+    about: str
+    takes: str

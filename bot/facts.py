@@ -1,0 +1,135 @@
+"""What stands below the headline: facts, times left, the question to confirm, and a person's devices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from bot.cards import MOST_FACTS, DeviceLine, Fact
+from bot.reading import Beside, Reading, listed
+from bot.times import left, moment
+from flows.model import Assurance, Method, Person, Playbook, Request, Stage
+from flows.registration import Registration
+
+NOTHING = Beside()
+
+_CAN = {Method.PASSKEY: "a passkey", Method.CODE: "sign-in app codes"}
+_METHODS = {Method.PASSKEY: "passkey", Method.CODE: "number and sign-in app code"}
+_EXACTLY = {
+    Assurance.NONE: "no assurance",
+    Assurance.SINGLE_FACTOR: "single-factor",
+    Assurance.MULTI_FACTOR: "multi-factor, with the chat sign-in",
+    Assurance.PHISHING_RESISTANT: "phishing-resistant, with user verification",
+}
+
+
+def question(
+    request: Request,
+    playbook: Playbook,
+    people: Mapping[str, Person],
+    viewer: str,
+    now: datetime,
+    beside: Beside = NOTHING,
+) -> tuple[Fact, ...]:
+    """What someone confirms, in the order they need it: what, for whom, who asked and where, when, why."""
+    seen = Reading(request, playbook, people, viewer, now, beside)
+    subject, at = people.get(request.subject), seen.when(request.opened_at)
+    account = f" · account {subject.account}" if subject else ""
+    lines = [
+        Fact("What", seen.phrase),
+        Fact("For", seen.name(request.subject) + account, "You" if request.subject == viewer else ""),
+        Fact("Asked by", seen.asked_by()),
+        Fact("When", f"{at.short}, {at.relative}", at.full),
+        *([Fact("Why", seen.why)] if playbook.justification else []),
+    ]
+    return (*lines, *seen.parameters())
+
+
+def facts(seen: Reading) -> tuple[Fact, ...]:
+    """At most six, in places that stay."""
+    request, asked = seen.request, seen.when(seen.request.opened_at)
+    first = [
+        Fact("Asked by", f"{seen.asked_by()}, {asked.short}", asked.full),
+        Fact("Proof", *_proof(seen)),
+        Fact("Why", seen.why),
+        Fact("Then", _then(seen)),
+    ]
+    filled = seen.parameters()
+    if len(filled) > MOST_FACTS - len(first):
+        filled = [*filled[:1], Fact("And", "; ".join(f"{fact.label}: {fact.text}" for fact in filled[1:]))]
+    if request.receipt is not None and len(filled) < 2:
+        filled.append(Fact("Receipt", request.receipt.reference))
+    return (*first, *filled)
+
+
+def _proof(seen: Reading) -> tuple[str, str]:
+    proof = seen.request.verification
+    if proof is not None:
+        at = seen.when(proof.at)
+        return f"{_METHODS[proof.method]}, {at.short}", f"{_EXACTLY[proof.assurance]} · {at.full}"
+    asked = "passkey"
+    if seen.playbook.assurance < Assurance.PHISHING_RESISTANT:
+        asked = "passkey, or number and sign-in app code"
+    return f"{asked}, {'not given' if seen.request.stage.closed else 'not yet given'}", ""
+
+
+def _then(seen: Reading) -> str:
+    if seen.playbook.consent is None:
+        return "nobody else needs to agree"
+    given = [seen.who(approval.person) for approval in seen.request.approvals]
+    if seen.missing == 0:
+        return f"{listed(given, 'and')} agreed"
+    if seen.request.stage.closed:
+        return f"{listed(given, 'and')} agreed, not enough" if given else "nobody agreed"
+    waiting = f"{seen.consenting()} must agree"
+    return f"{listed(given, 'and')} agreed; {waiting}" if given else waiting
+
+
+def wait(seen: Reading) -> str:
+    """Until when, in words; for what is over, when it ended."""
+    request = seen.request
+    if request.closed_at is not None:
+        return seen.when(request.closed_at).short
+    if request.due_at is not None:
+        return left(request.due_at, seen.now)
+    if request.stage is Stage.AWAITING_OPERATOR:
+        return "no time limit"
+    proofs = [*request.approvals, *([request.verification] if request.verification else [])]
+    begun = max((proof.at for proof in proofs), default=request.opened_at)
+    return (
+        "usually under a minute"
+        if seen.now - begun < timedelta(minutes=2)
+        else "longer than usual, still trying"
+    )
+
+
+def small(seen: Reading) -> str:
+    """The quiet last line: playbook and version, rules that fired, audit number."""
+    beside = seen.beside
+    parts = [f"{seen.playbook.title} v{seen.request.playbook_version}"]
+    parts += [f"rules: {', '.join(beside.rules)}"] if beside.rules else []
+    parts += [f"audit {beside.audit:,}"] if beside.audit is not None else []
+    return " · ".join(parts)
+
+
+def device_lines(
+    registration: Registration, owner: Person, here: str, now: datetime
+) -> tuple[DeviceLine, ...]:
+    """A person's live devices, this one first: what each can do and when it last did."""
+    lines = []
+    for device in registration.live:
+        proofs = [proof for proof in registration.proofs if proof.device == device.id]
+        names = [_CAN[method] for method in Method if any(proof.method is method for proof in proofs)]
+        used = max((proof.used_at for proof in proofs if proof.used_at), default=None)
+        lines.append(
+            DeviceLine(
+                id=device.id,
+                name=device.name,
+                can=listed(names, "and") if names else "nothing yet",
+                registered=moment(device.registered_at, now, owner.timezone),
+                used=moment(used, now, owner.timezone) if used else None,
+                here=device.id == here,
+                only=len(registration.live) == 1,
+            )
+        )
+    return tuple(sorted(lines, key=lambda line: not line.here))

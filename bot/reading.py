@@ -1,0 +1,204 @@
+"""A request with its reader: names, times and rights as they look from where that reader stands."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from bot.cards import Fact, Moment
+from bot.times import moment
+from flows.digest import JUSTIFICATION
+from flows.model import Method, Person, Playbook, Request, SecretKind
+
+_PLACES = {"slack": "Slack", "teams": "Teams", "cli": "the command line"}
+_SECRETS = {
+    SecretKind.NONE: "result",
+    SecretKind.TEMPORARY_PASSWORD: "temporary password",
+    SecretKind.ENROLMENT_LINK: "enrolment link",
+}
+_UNSHOWN = ("Cf", "Cc", "Co", "Cs")  # invisible, controlling, private or broken characters
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What stands beside a request in other rows. Whatever the caller leaves out isn't shown.
+
+    `texts` are the free-text answers that still exist, by field name; `methods` what the reader has
+    registered; `device` the one they read this on; `approvers` who may consent, as the directory says now;
+    `number` the six digits, given only for the place where the request was asked; `labels` what people call the
+    ids that a form's references hold, such as a device's name.
+    """
+
+    texts: Mapping[str, str] = field(default_factory=dict)
+    methods: frozenset[Method] | None = None
+    device: str | None = None
+    approvers: frozenset[str] | None = None
+    number: str = ""
+    rules: Sequence[str] = ()
+    audit: int | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One request before one reader. `viewer` is a person's id, or empty for a room."""
+
+    request: Request
+    playbook: Playbook
+    people: Mapping[str, Person]
+    viewer: str
+    now: datetime
+    beside: Beside = field(default_factory=Beside)
+
+    # -- names ------------------------------------------------------------------------------
+
+    def name(self, id: str) -> str:
+        """A person's whole name."""
+        person = self.people.get(id)
+        return plain(person.name) if person else "somebody who isn't in the directory"
+
+    def short(self, id: str) -> str:
+        """The first word of a name; all of it when somebody else here shares that word."""
+        full = self.name(id)
+        if id not in self.people:
+            return full
+        first = full.split(" ")[0]
+        alike = [p for p in self.people.values() if plain(p.name).split(" ")[0] == first]
+        return first if len(alike) == 1 else full
+
+    def who(self, id: str) -> str:
+        """`you`, or a short name."""
+        return "you" if id == self.viewer else self.short(id)
+
+    @property
+    def role(self) -> str:
+        """Who a case is handed to: `a desk agent`, `security`."""
+        words = self.playbook.handed_to.replace("_", " ")
+        if words.endswith("s") or words == "security":
+            return words
+        return f"an {words}" if words[:1] in "aeiou" else f"a {words}"
+
+    # -- what it is -------------------------------------------------------------------------
+
+    @property
+    def title(self) -> str:
+        """`Password reset for Maya Lindqvist`."""
+        return f"{self.playbook.title} for {self.name(self.request.subject)}"
+
+    @property
+    def what(self) -> str:
+        """The playbook's title inside a sentence: `password reset`, but `VPN access`."""
+        title = self.playbook.title
+        return title if title[1:2].isupper() else title[:1].lower() + title[1:]
+
+    @property
+    def phrase(self) -> str:
+        """What would be done: `Reset the password of Maya Lindqvist`."""
+        words = self.playbook.phrase.replace("{subject}", self.name(self.request.subject))
+        for name, value in self.request.parameters.items():
+            words = words.replace("{" + name + "}", self.label(value))
+        return words
+
+    @property
+    def secret(self) -> str:
+        """What is handed over at the end, by its name."""
+        return _SECRETS[self.playbook.secret]
+
+    @property
+    def why(self) -> str:
+        """The justification in the asker's words, or a dash."""
+        return plain(self.beside.texts.get(JUSTIFICATION, "")) or "—"
+
+    def asked_by(self) -> str:
+        """Who asked and where. A chat account can be stolen, so it is never called `you`."""
+        place = _PLACES.get(self.request.origin.platform, "the device page")
+        chat = place in ("Slack", "Teams")
+        if self.request.requester == self.viewer:
+            return f"Your {place} account" if chat else f"You, on {place}"
+        return f"{self.name(self.request.requester)}, {'in' if chat else 'on'} {place}"
+
+    def parameters(self) -> list[Fact]:
+        """The filled form, without the justification."""
+        texts = {name: text for name, text in self.beside.texts.items() if name != JUSTIFICATION}
+        known = {**self.request.parameters, **texts}
+        return [Fact(f.label, self.label(known[f.name])) for f in self.playbook.fields if known.get(f.name)]
+
+    def label(self, value: str) -> str:
+        """An answer as people call it."""
+        return plain(self.beside.labels.get(value, value))
+
+    def when(self, at: datetime) -> Moment:
+        """A time in the reader's zone. A room has none, so there the zone is always named."""
+        reader = self.people.get(self.viewer)
+        parties = (self.request.requester, self.request.subject, self.request.prover)
+        zones = [self.people[party].timezone for party in parties if party in self.people]
+        return moment(at, self.now, reader.timezone if reader else "", zones)
+
+    # -- rights: what to offer; the desk decides again ----------------------------------------
+
+    @property
+    def settles(self) -> bool:
+        """True when the reader holds the role that was handed the case and isn't part of it."""
+        person = self.people.get(self.viewer)
+        party = self.viewer in (self.request.requester, self.request.subject)
+        return person is not None and person.active and self.playbook.handed_to in person.roles and not party
+
+    @property
+    def elsewhere(self) -> bool:
+        """True when the proof was given on another device than the one this is read on."""
+        proof, device = self.request.verification, self.beside.device
+        return proof is not None and device is not None and proof.device != device
+
+    @property
+    def approvers(self) -> list[str]:
+        """Who can still consent, by name."""
+        request = self.request
+        chosen = self.beside.approvers
+        if chosen is None:
+            chosen = frozenset(person.id for person in self.people.values() if self._selected(person))
+        given = {approval.person for approval in request.approvals}
+        return sorted(chosen - {request.requester, request.subject, request.prover} - given, key=self.name)
+
+    def _selected(self, person: Person) -> bool:
+        rule, subject = self.playbook.consent, self.people.get(self.request.subject)
+        if rule is None or not person.active:
+            return False
+        theirs = {f"person:{person.id}", *(f"role:{role}" for role in person.roles)}
+        if subject is not None and subject.manager == person.id:
+            theirs.add("manager")
+        return bool(theirs & set(rule.approvers))
+
+    @property
+    def missing(self) -> int:
+        """How many consents are still missing."""
+        rule = self.playbook.consent
+        return max(0, rule.quorum - len({a.person for a in self.request.approvals})) if rule else 0
+
+    def consenting(self) -> str:
+        """Whose consent is missing: `you`, `Omar or Nina`, `2 of Omar, Nina and Ravi`, `1 of 7 people`."""
+        names = sorted((self.who(approver) for approver in self.approvers), key=lambda name: name != "you")
+        if not names:
+            return "somebody who can approve"
+        if len(names) > 3:
+            return f"{self.missing} of {len(names)} people" + (", you among them" if "you" in names else "")
+        if self.missing >= len(names):
+            return listed(names, "and")
+        return listed(names, "or") if self.missing == 1 else f"{self.missing} of {listed(names, 'and')}"
+
+
+def plain(text: str) -> str:
+    """People's own words made safe to show: one line, 500 characters, nothing invisible or reordering."""
+    kept = "".join(" " if unicodedata.category(c) in _UNSHOWN else c for c in text)
+    return " ".join(kept.split())[:500]
+
+
+def listed(names: Sequence[str], last: str) -> str:
+    """`Omar, Nina or Ravi`."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"
+
+
+def grouped(digits: str) -> str:
+    """`482 913`: numbers to type stand in groups of three."""
+    return " ".join(digits[i : i + 3] for i in range(0, len(digits), 3))

@@ -1,0 +1,108 @@
+"""The command line's way in: a Unix socket of mode 0600 in front of the one door.
+
+Whoever can open it is the service's own account on this machine. It can ask and look, nothing more: no verb
+here proves, approves or fulfils anything.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import pwd
+import socket as sockets
+import struct
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from aiohttp import web
+from pydantic import TypeAdapter
+
+import flows.errors as no
+from bot.cards import Card
+from bot.reading import Beside
+from bot.views import request_card
+from flows.model import Method, Origin, Request, Stage
+from flows.request import usable
+from handlers.house import House
+
+#: How a card travels to the command line.
+CARD: TypeAdapter[Card] = TypeAdapter(Card)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+async def listen(house: House, path: Path) -> web.AppRunner:
+    """Serve the socket until the runner is cleaned up. Raises OSError."""
+    app = web.Application(client_max_size=64 * 1024, middlewares=[_refusals])
+    app[_HOUSE] = house
+    app.add_routes([web.post("/requests", _ask), web.get("/requests/{id}", _look)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    path.unlink(missing_ok=True)  # the lock on the database says that nobody else serves
+    before = os.umask(0o177)  # the socket is born 0600, so there is no moment at which it is not
+    try:
+        await web.UnixSite(runner, str(path)).start()
+    finally:
+        os.umask(before)
+    return runner
+
+
+_HOUSE = web.AppKey("house", House)
+
+
+@web.middleware
+async def _refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except no.Refusal as refusal:
+        return web.json_response({"refused": refusal.kind, "sentence": refusal.sentence}, status=409)
+    except (KeyError, TypeError, ValueError):
+        return web.json_response({"refused": "Unreadable", "sentence": "That can't be read."}, status=400)
+
+
+async def _ask(request: web.Request) -> web.Response:
+    house, body = request.app[_HOUSE], await request.json()
+    answers = {str(name): str(value) for name, value in dict(body["answers"]).items()}
+    origin = Origin("terminal", platform.node(), _operator(request), "command line")
+    opened = await house.desk.open(
+        str(body["playbook"]), str(body["requester"]), str(body["subject"]), answers, origin
+    )
+    number = ""
+    registered = (await house.registry.registration(opened.prover)).methods
+    if Method.CODE in usable(await house.desk.playbook_of(opened), registered):
+        opened, number = await house.desk.number(opened.id)
+    return await _told(house, opened, number)
+
+
+async def _look(request: web.Request) -> web.Response:
+    house = request.app[_HOUSE]
+    return await _told(house, await house.desk.get(request.match_info["id"]), "")
+
+
+async def _told(house: House, request: Request, number: str) -> web.Response:
+    playbook = await house.desk.playbook_of(request)
+    people = await house.people.named(request.requester, request.subject, request.prover)
+    beside = Beside(number=number)
+    card = request_card(request, playbook, people, request.requester, house.store.clock(), beside)
+    return web.json_response(
+        {
+            "id": request.id,
+            "card": CARD.dump_python(card, mode="json"),
+            "link": f"{house.settings.public_url}/requests/{request.id}",
+            "closed": request.stage.closed,
+            "done": request.stage is Stage.FULFILLED,
+        }
+    )
+
+
+def _operator(request: web.Request) -> str:
+    """The account at the other end of the socket, as the kernel tells it."""
+    transport = request.transport
+    peer = transport.get_extra_info("socket") if transport else None
+    if peer is None:
+        return "unknown"
+    _, uid, _ = struct.unpack("3i", peer.getsockopt(sockets.SOL_SOCKET, sockets.SO_PEERCRED, struct.calcsize("3i")))
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

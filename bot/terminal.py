@@ -1,0 +1,57 @@
+"""A card in a terminal: 80 columns, readable without colour, which only repeats shape and word."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from bot.cards import Card, Status, Weight
+from bot.views import OPEN_DEVICE_PAGE
+
+_WIDTH = 80
+_STYLES = {
+    Status.WAITING: "dim",
+    Status.CHECKING: "blue",
+    Status.DONE: "green",
+    Status.NEEDED: "yellow",
+    Status.REFUSED: "default",
+    Status.DANGER: "bold red",
+}
+
+
+def draw(card: Card) -> RenderableType:
+    """The card, part by part in the order every place keeps. `Text` throughout: nobody's words are markup."""
+    style = _STYLES[card.status]
+    top = Table.grid(expand=True)
+    top.add_column(ratio=1)
+    top.add_column(justify="right", no_wrap=True)
+    head = Text.assemble((f"{card.status.shape} {card.word.capitalize()}", style), "  ", (card.title, "bold"))
+    top.add_row(head, Text(card.name))
+    exact = f" ({card.until.short})" if card.until else ""
+    parts: list[RenderableType] = [top, Text(f"{card.stage} · {card.wait}{exact}")]
+    if card.number:
+        parts += [Padding(Text(card.number, style="bold"), (1, 4))]
+    facts = Table.grid(padding=(0, 3, 0, 0))
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column(ratio=1)
+    for fact in card.facts:
+        facts.add_row(Text(fact.label), Text(fact.text))
+    parts += [Padding(facts, (1, 0))]
+    if card.note:
+        parts.append(Text(card.note))
+    labels = [
+        OPEN_DEVICE_PAGE if button.verb.on_device else button.label
+        for button in card.buttons
+        if button.weight is not Weight.DANGER or not button.verb.on_device
+    ]
+    if labels:
+        parts.append(Text("You can: " + " · ".join(dict.fromkeys(labels))))
+    parts.append(Text(card.small, style="dim"))
+    box = Table.grid(expand=False)
+    box.width = _WIDTH
+    box.add_column(width=_WIDTH)
+    for part in parts:
+        box.add_row(part)
+    return Group(box)

@@ -1,0 +1,269 @@
+"""Registering this browser through an enrolment link, and signing in again with its passkey.
+
+The link's token is in an address once. The first browser that begins takes the link: from then on the
+browser's own cookie leads to the invitation, and the token is worth nothing anywhere else.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+import secrets
+from datetime import timedelta
+from typing import Any
+
+import segno
+from aiohttp import web
+
+import flows.errors as no
+from bot.times import moment
+from bot.web import session as cookies
+from bot.web.page import HOUSE, Unregistered, drawing, render
+from bot.web.session import SESSION, Session
+from flows.authority import Evidence
+from flows.digest import passkey_challenge, sign_in_digest
+from flows.model import Checked, Method
+from flows.registration import Authenticator, Device, Invitation, named
+from handlers.house import House, seed_binding
+from handlers.ports import Question
+from handlers.verifiers.code import first_step, provisioning_uri
+from handlers.verifiers.passkey import credential_id
+from storage.seals import token_hash
+
+routes = web.RouteTableDef()
+
+SIGN_IN = timedelta(minutes=2)
+
+
+# -- by link --------------------------------------------------------------------------------------
+
+
+@routes.get("/enrol/{token:[A-Za-z0-9_-]{43}}")
+async def arrive(request: web.Request) -> web.Response:
+    """What the link shows. Looking takes nothing: chat programs look at links on their own."""
+    house = request.app[HOUSE]
+    invitation = await house.registry.invitation(request.match_info["token"])
+    if invitation is None or invitation.used_at is not None:
+        raise no.LinkUnknown
+    return await _step(request, house, invitation, "begin")
+
+
+@routes.post("/enrol/{token:[A-Za-z0-9_-]{43}}")
+async def begin(request: web.Request) -> web.Response:
+    """This browser takes the link; the token leaves the address."""
+    house, session = request.app[HOUSE], request[SESSION]
+    await house.registry.open_invitation(request.match_info["token"], cookies.secret_of(session.cookie))
+    raise web.HTTPSeeOther("/enrol")
+
+
+@routes.get("/enrol")
+async def enrolling(request: web.Request) -> web.Response:
+    """Where this browser stands with its link."""
+    house, invitation = request.app[HOUSE], await _mine(request)
+    return await _step(request, house, invitation, "app" if invitation.used_at else "device")
+
+
+@routes.post("/enrol/begin")
+async def passkey_options(request: web.Request) -> web.Response:
+    """What the browser needs to create a passkey for this device."""
+    house, session, invitation = request.app[HOUSE], request[SESSION], await _mine(request)
+    named(str((await request.json()).get("name", "")))
+    owner = await house.people.person(invitation.person)
+    if owner is None or not owner.active:
+        raise no.InactivePerson
+    registration = await house.registry.registration(owner.id)
+    asked = await house.passkeys.offer(
+        owner.id, owner.name, _creation_challenge(house, session, invitation), registration.proofs
+    )
+    return web.json_response({"publicKey": asked})
+
+
+@routes.post("/enrol/finish")
+async def passkey_created(request: web.Request) -> web.Response:
+    """The new passkey and, with it, this device."""
+    house, session, invitation = request.app[HOUSE], request[SESSION], await _mine(request)
+    body = await request.json()
+    credential = json.dumps(body.get("credential"))
+    made = await house.passkeys.register(credential, _creation_challenge(house, session, invitation))
+    device, cookie = _device(house, session, invitation, str(body.get("name", "")))
+    key = Authenticator(
+        made.id,
+        invitation.person,
+        device.id,
+        Method.PASSKEY,
+        made.material,
+        made.counter,
+        house.store.clock(),
+        backed_up=made.backed_up,
+    )
+    await house.registry.enrol(invitation.id, _browser(session), device, key)
+    response = web.json_response({"location": "/enrol"})
+    cookies.keep(response, cookie)
+    return response
+
+
+@routes.post("/enrol/app")
+async def app_added(request: web.Request) -> web.Response:
+    """A sign-in app that has shown its first code: beside the passkey, or instead of one."""
+    house, session, invitation = request.app[HOUSE], request[SESSION], await _mine(request)
+    typed = await request.post()
+    seed = _seed(house, invitation)
+    step = first_step(seed, str(typed.get("code", "")).replace(" ", ""), house.store.clock())
+    if step is None:
+        errors = {"code": "That isn't the app's current code. Check the phone's clock, then type the next code."}
+        return await _step(request, house, invitation, "app", 422, errors=errors, name=str(typed.get("name", "")))
+    device, cookie = _device(house, session, invitation, str(typed.get("name", "")))
+    sealed = house.store.keys.close(seed, seed_binding(invitation.person))
+    id = "app-" + secrets.token_urlsafe(16)
+    key = Authenticator(id, invitation.person, device.id, Method.CODE, sealed, step, house.store.clock())
+    await house.registry.enrol(invitation.id, _browser(session), device, key)
+    response = web.HTTPSeeOther("/enrol/done")
+    cookies.keep(response, cookie)
+    raise response
+
+
+@routes.get("/enrol/app")
+async def app_only(request: web.Request) -> web.Response:
+    """For browsers without passkeys: the sign-in app comes first and alone."""
+    house, invitation = request.app[HOUSE], await _mine(request)
+    return await _step(request, house, invitation, "app")
+
+
+@routes.get("/enrol/done")
+async def done(request: web.Request) -> web.Response:
+    """It is registered."""
+    session: Session = request[SESSION]
+    if session.device is None or session.person is None:
+        raise Unregistered
+    context = {"owner": session.person.name, "until": None, "name": session.device.name, "alone": False}
+    return render(request, "enrol.html", step="done", qr="", key="", error="", errors={}, **context)
+
+
+def _browser(session: Session) -> str:
+    return token_hash(cookies.secret_of(session.cookie))
+
+
+async def _mine(request: web.Request) -> Invitation:
+    found = await request.app[HOUSE].registry.invitation_of(_browser(request[SESSION]))
+    if found is None:
+        raise no.LinkUnknown
+    return found
+
+
+def _device(house: House, session: Session, invitation: Invitation, name: str) -> tuple[Device, str]:
+    """The device this browser is or becomes, and the cookie it keeps."""
+    if session.device is not None and session.device.person == invitation.person:
+        return session.device, session.cookie
+    id = secrets.token_urlsafe(16)
+    cookie = cookies.new_cookie(id)
+    secret = token_hash(cookies.secret_of(cookie))
+    return Device(id, invitation.person, named(name), secret, house.store.clock()), cookie
+
+
+def _creation_challenge(house: House, session: Session, invitation: Invitation) -> bytes:
+    """One for this invitation in this browser; the invitation is used up with it."""
+    bound_to = f"{invitation.id}:{_browser(session)}".encode()
+    return hmac.digest(house.store.keys.derive("passkey creation"), bound_to, "sha256")
+
+
+def _seed(house: House, invitation: Invitation) -> bytes:
+    """160 bits for this invitation's sign-in app: the same while its page is open, never the same again."""
+    return hmac.digest(house.store.keys.derive("sign-in app seed"), invitation.id.encode(), "sha256")[:20]
+
+
+async def _step(
+    request: web.Request, house: House, invitation: Invitation, step: str, status: int = 200, **more: Any
+) -> web.Response:
+    owner = await house.people.person(invitation.person)
+    if owner is None:
+        raise no.LinkUnknown
+    session: Session = request[SESSION]
+    known = session.device is not None and session.device.person == invitation.person
+    qr, key = "", ""
+    if step == "app":
+        seed = _seed(house, invitation)
+        uri = provisioning_uri(seed, owner.account, "Countersign")
+        qr = drawing(segno.make(uri, error="m").svg_inline(scale=5, border=4))
+        text = base64.b32encode(seed).decode()
+        key = " ".join(text[at : at + 4] for at in range(0, len(text), 4))
+    context = {
+        "step": step,
+        "owner": owner.name,
+        "until": moment(invitation.expires_at, house.store.clock(), owner.timezone),
+        "name": session.device.name if known and session.device else f"{owner.name.split()[0]}'s device",
+        "alone": step == "app" and not known,
+        "qr": qr,
+        "key": key,
+        "error": "",
+        "errors": {},
+    }
+    return render(request, "enrol.html", status, **{**context, **more})
+
+
+# -- again ----------------------------------------------------------------------------------------
+
+
+@routes.get("/sign-in")
+async def welcome(request: web.Request) -> web.Response:
+    """This browser isn't known: sign in with its passkey."""
+    return render(request, "welcome.html", onward=_onward(request.query.get("onward", "/")))
+
+
+@routes.post("/sign-in/begin")
+async def sign_in_options(request: web.Request) -> web.Response:
+    """A challenge for whichever passkey this browser has."""
+    house, session = request.app[HOUSE], request[SESSION]
+    challenge = passkey_challenge(_nonces(house, session)[0], sign_in_digest(_browser(session)))
+    asked = await house.passkeys.ask_anyone(challenge)
+    return web.json_response({"publicKey": asked})
+
+
+@routes.post("/sign-in/finish")
+async def signed_in(request: web.Request) -> web.Response:
+    """The passkey's own device gets a fresh cookie."""
+    house, session = request.app[HOUSE], request[SESSION]
+    body = await request.json()
+    answer = json.dumps(body.get("credential"))
+    key = await house.registry.authenticator(credential_id(answer) or "")
+    owner = await house.people.person(key.person) if key else None
+    if key is None or owner is None or not owner.active:
+        raise no.UnknownDevice
+    now, digest = house.store.clock(), sign_in_digest(_browser(session))
+    for nonce in _nonces(house, session):
+        question = Question(key.person, nonce, digest, [key])
+        verdict = await house.passkeys.check(question, {"credential": answer}, now)
+        checked = verdict.answer
+        if isinstance(checked, Checked) and verdict.used is not None:
+            cookie = cookies.new_cookie(key.device)
+            evidence = Evidence(
+                nonce,
+                f"sign-in:{nonce[:16]}",
+                "sign_in",
+                key.person,
+                checked.method,
+                checked.assurance,
+                digest,
+                key.device,
+                key.id,
+                now,
+                now + SIGN_IN,
+                verdict.signed or {},
+            )
+            await house.registry.sign_in(verdict.used, evidence, token_hash(cookies.secret_of(cookie)))
+            response = web.json_response({"location": _onward(str(body.get("onward", "/")))})
+            cookies.keep(response, cookie)
+            return response
+    raise no.UnknownDevice
+
+
+def _nonces(house: House, session: Session) -> list[str]:
+    """This two-minute slot's nonce of this browser and the one before: no state to keep, and used at most once."""
+    slot = int(house.store.clock().timestamp() // SIGN_IN.total_seconds())
+    key = house.store.keys.derive("sign-in nonce")
+    return [hmac.digest(key, f"{_browser(session)}:{n}".encode(), "sha256").hex() for n in (slot, slot - 1)]
+
+
+def _onward(path: str) -> str:
+    """A place on our own pages, whatever somebody put into the link."""
+    return path if path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable() else "/"

@@ -1,0 +1,32 @@
+"""Is it alive, and is it ready to serve?"""
+
+from __future__ import annotations
+
+from aiohttp import web
+from sqlalchemy import func, select
+
+from bot.web.page import HOUSE
+from storage.sql import TABLES
+
+routes = web.RouteTableDef()
+
+_events = select(func.count().label("events")).select_from(TABLES["tree_head"])
+
+
+@routes.get("/healthz")
+async def healthz(request: web.Request) -> web.Response:
+    """200 as long as the process answers at all."""
+    return web.json_response({"status": "ok"})
+
+
+@routes.get("/readyz")
+async def readyz(request: web.Request) -> web.Response:
+    """200 when the database answers, 503 otherwise. It says what is waiting, never what it is about."""
+    house = request.app[HOUSE]
+    try:
+        await house.store.fetch(_events)
+        waiting, oldest = await house.worker.outbox.waiting()
+    except Exception as failure:  # any driver's error means the same to a load balancer
+        return web.json_response({"status": "unavailable", "error": type(failure).__name__}, status=503)
+    late = (house.store.clock() - oldest).total_seconds() if oldest else 0.0
+    return web.json_response({"status": "ready", "effects_waiting": waiting, "oldest_seconds": max(0, round(late))})

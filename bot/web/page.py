@@ -1,0 +1,94 @@
+"""What every page needs: the house, the templates, and who is reading."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jinja2
+from aiohttp import web
+from markupsafe import Markup
+
+import flows.errors as no
+from bot.cards import Card, Fact
+from bot.facts import question
+from bot.reading import Beside
+from bot.views import request_card
+from bot.web.session import SESSION, Session
+from flows.model import Method, Person, Playbook, Request, Stage
+from flows.registration import Device
+from handlers.house import House
+
+HOUSE = web.AppKey("house", House)
+PAGES = web.AppKey("pages", jinja2.Environment)
+
+DEVICE_PAGE = "device page"  # the platform's name in a request's origin
+
+
+def render(request: web.Request, template: str, status: int = 200, /, **context: Any) -> web.Response:
+    """A page from its template, with what every page shows."""
+    session = request.get(SESSION)
+    common = {
+        "csrf": session.csrf if session else "",
+        "now": request.app[HOUSE].store.clock(),
+        "person": session.person if session else None,
+        "device": session.device if session else None,
+    }
+    text = request.app[PAGES].get_template(template).render({**common, **context})
+    return web.Response(text=text, content_type="text/html", status=status)
+
+
+def message(request: web.Request, status: int, sentence: str = "") -> web.Response:
+    """A refusal or an error as a page, or as JSON where the script asked."""
+    if "application/json" in request.headers.get("Accept", ""):
+        return web.json_response({"error": sentence}, status=status)
+    context = {"status": status, "heading": "", "sentence": sentence, "back": "", "label": "", "retry": 0}
+    return render(request, "message.html", status, **context)
+
+
+def reader(request: web.Request) -> tuple[Person, Device]:
+    """Whoever this browser is registered for. Anybody else is asked to sign in and sent back here."""
+    session: Session = request[SESSION]
+    if session.person is None or session.device is None:
+        raise Unregistered
+    return session.person, session.device
+
+
+class Unregistered(Exception):
+    """This browser isn't registered for anybody."""
+
+
+async def seen_by(
+    house: House, request: Request, person: Person, device: Device
+) -> tuple[Card, tuple[Fact, ...], Playbook, Beside]:
+    """One request as this person sees it. Raises UnknownRequest for those it is none of the business of."""
+    playbook = await house.desk.playbook_of(request)
+    approvers = await house.desk.approvers(request) if request.stage is Stage.AWAITING_APPROVAL else frozenset()
+    concerned = {request.requester, request.subject, request.prover, *approvers}
+    concerned |= {approval.person for approval in request.approvals}
+    settles = request.stage is Stage.AWAITING_OPERATOR and playbook.handed_to in person.roles
+    if person.id not in concerned and not settles:
+        raise no.UnknownRequest
+    people = await house.people.named(person.id, *sorted(concerned))
+    beside = Beside(
+        texts=await house.desk.texts(request.id),
+        methods=(await house.registry.registration(person.id)).methods,
+        device=device.id,
+        approvers=approvers,
+        number=_number(house, request, device),
+    )
+    now = house.store.clock()
+    card = request_card(request, playbook, people, person.id, now, beside)
+    return card, question(request, playbook, people, person.id, now, beside), playbook, beside
+
+
+def _number(house: House, request: Request, device: Device) -> str:
+    """The six digits stand where the request was asked: on this page only if it was asked on this very device."""
+    challenge = request.challenge(request.prover, Method.CODE)
+    if challenge is None or (request.origin.platform, request.origin.account) != (DEVICE_PAGE, device.id):
+        return ""
+    return house.store.keys.number(challenge.nonce)
+
+
+def drawing(svg: str) -> Markup:
+    """An inline SVG of our own making, safe to put into a page as it is."""
+    return Markup(svg)  # noqa: S704  segno's output, made from our own text

@@ -1,0 +1,283 @@
+"""The pages about requests: start one, confirm it, agree to it, see its secret once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import segno
+from aiohttp import web
+
+import flows.errors as no
+from bot.cards import Input
+from bot.views import form, mark
+from bot.web.page import DEVICE_PAGE, HOUSE, drawing, reader, render, seen_by
+from flows.commands import Cancel, Command, Deny, Disown, GiveUp, Retry
+from flows.events import ChallengeFailed, LockedOut
+from flows.model import LIMITS, Method, Origin, Party, Person, Playbook, Request, SecretKind, Stage, Wrong
+from flows.request import may_ask, usable
+from handlers.desk import Decision
+from handlers.house import House
+
+routes = web.RouteTableDef()
+
+SUBJECT = "for-whom"  # can't collide with a playbook's field, whose names have no hyphen
+
+
+# -- the start ----------------------------------------------------------------------------------
+
+
+@routes.get("/")
+async def home(request: web.Request) -> web.Response:
+    """Where a person starts: what waits for them, for others, and what they can ask for."""
+    house, (person, device) = request.app[HOUSE], reader(request)
+    found = {r.id: r for r in await house.desk.concerning(person.id)}
+    found |= {r.id: r for r in await house.desk.awaiting_approval_by(person.id)}
+    for role in person.roles:
+        found |= {r.id: r for r in await house.desk.awaiting_operator(role)}
+    cards = [(await seen_by(house, one, person, device))[0] for one in found.values()]
+    return render(
+        request,
+        "home.html",
+        mine=[card for card in cards if card.moves],
+        waiting=[card for card in cards if not card.moves and not card.over],
+        recent=[card for card in cards if card.over][:10],
+        offers=[playbook for playbook in house.playbooks.values() if _offered(playbook, person)],
+    )
+
+
+def _offered(playbook: Playbook, person: Person) -> bool:
+    return may_ask(playbook, person, person) or bool(playbook.askers & set(person.roles))
+
+
+# -- asking -------------------------------------------------------------------------------------
+
+
+@routes.get("/ask/{playbook}")
+async def ask(request: web.Request) -> web.Response:
+    """The form of a playbook, prefilled from the query for "Ask again"."""
+    house, (person, _) = request.app[HOUSE], reader(request)
+    playbook = _playbook(request)
+    return _form(request, house, playbook, person, dict(request.query), {}, "")
+
+
+@routes.post("/ask/{playbook}")
+async def submit(request: web.Request) -> web.Response:
+    """Open the request and go to its page. What was typed is kept after an error."""
+    house, (person, device) = request.app[HOUSE], reader(request)
+    playbook = _playbook(request)
+    typed = {name: str(value) for name, value in (await request.post()).items() if name != "csrf"}
+    whom = typed.pop(SUBJECT, "").strip() or person.id
+    origin = Origin(DEVICE_PAGE, house.settings.rp_id, device.id, device.name)
+    try:
+        opened = await house.desk.open(playbook.name, person.id, await _person_id(house, whom), typed, origin)
+    except no.WrongAnswer as refusal:
+        return _form(request, house, playbook, person, {**typed, SUBJECT: whom}, {refusal.field: refusal.sentence}, "")
+    except no.Refusal as refusal:
+        return _form(request, house, playbook, person, {**typed, SUBJECT: whom}, {}, refusal.sentence)
+    registered = await house.registry.registration(opened.prover)
+    if opened.prover == person.id and Method.CODE in usable(playbook, registered.methods):
+        await house.desk.number(opened.id)
+    raise web.HTTPSeeOther(f"/requests/{opened.id}")
+
+
+def _playbook(request: web.Request) -> Playbook:
+    found = request.app[HOUSE].playbooks.by_name.get(request.match_info["playbook"])
+    if found is None:
+        raise no.UnknownPlaybook
+    return found
+
+
+async def _person_id(house: House, typed: str) -> str:
+    """Who is meant: by id or account, else by a name that only one person has."""
+    people = await house.people.people()
+    exact = [p.id for p in people if typed in (p.id, p.account)]
+    named = [p.id for p in people if p.name.casefold() == typed.casefold()]
+    return (exact or named)[0] if len(exact) == 1 or len(named) == 1 else typed
+
+
+def _form(
+    request: web.Request,
+    house: House,
+    playbook: Playbook,
+    person: Person,
+    typed: Mapping[str, str],
+    errors: Mapping[str, str],
+    error: str,
+) -> web.Response:
+    inputs = form(playbook, typed, errors)
+    if not may_ask(playbook, person, person) or typed.get(SUBJECT, person.id) != person.id:
+        label, help = "Whom is it for?", "Their account or whole name."
+        whom = Input(SUBJECT, label, help, True, 100, (), typed.get(SUBJECT, ""), errors.get(SUBJECT, ""))
+        inputs = (whom, *inputs)
+    before = "your passkey" if playbook.prover is Party.REQUESTER else "a confirmation on the registered device"
+    if playbook.consent is not None:
+        quorum = playbook.consent.quorum
+        before += f", then {quorum} more {'person who agrees' if quorum == 1 else 'people who agree'}"
+    status = 422 if errors or error else 200
+    return render(request, "ask.html", status, playbook=playbook, inputs=inputs, error=error, before=before)
+
+
+# -- one request --------------------------------------------------------------------------------
+
+
+@routes.get("/requests/{id}")
+async def show(request: web.Request) -> web.Response:
+    """One request, for whoever may see it."""
+    return await _page(request, await request.app[HOUSE].desk.get(_id(request)))
+
+
+@routes.get("/requests/{id}/state")
+async def state(request: web.Request) -> web.Response:
+    """What a waiting page asks once in a while: has anything changed?"""
+    house, (person, device) = request.app[HOUSE], reader(request)
+    found = await house.desk.get(_id(request))
+    await seen_by(house, found, person, device)
+    return web.json_response({"mark": mark(found), "closed": found.stage.closed})
+
+
+@routes.post("/requests/{id}/passkey/begin")
+async def passkey_begin(request: web.Request) -> web.Response:
+    """A fresh challenge, bound to this request, for the passkeys of whoever asks."""
+    house, (person, _) = request.app[HOUSE], reader(request)
+    _, asked = await house.desk.begin(_id(request), person.id, Method.PASSKEY)
+    return web.json_response({"publicKey": asked})
+
+
+@routes.post("/requests/{id}/passkey/finish")
+async def passkey_finish(request: web.Request) -> web.Response:
+    """The passkey's answer."""
+    body = await request.json()
+    answer = {"credential": json.dumps(body.get("credential") if isinstance(body, dict) else None)}
+    decision = await _answer(request, Method.PASSKEY, answer)
+    if (wrong := _wrong(decision)) is not None and LockedOut not in decision:
+        return web.json_response({"error": wrong_answer(wrong)})
+    return web.json_response({"location": f"/requests/{decision.request.id}"})
+
+
+@routes.post("/requests/{id}/code")
+async def code(request: web.Request) -> web.Response:
+    """The number from where it was asked, and the sign-in app's code."""
+    typed = await request.post()
+    number, digits = str(typed.get("number", "")), str(typed.get("code", ""))
+    decision = await _answer(request, Method.CODE, {"number": number, "code": digits})
+    wrong = _wrong(decision)
+    if wrong is None or LockedOut in decision:
+        raise web.HTTPSeeOther(f"/requests/{decision.request.id}")
+    errors = {wrong.wrong.value: wrong_answer(wrong)}
+    return await _page(request, decision.request, status=422, errors=errors, typed={"number": number})
+
+
+async def _answer(request: web.Request, method: Method, answer: Mapping[str, str]) -> Decision:
+    house, (person, device) = request.app[HOUSE], reader(request)
+    return await house.desk.answer(_id(request), person.id, device.id, method, answer)
+
+
+_WRONG = {
+    Wrong.NUMBER: "That isn't the number that stands where this was asked.",
+    Wrong.CODE: "That isn't your sign-in app's current code. Wait for the next one, then type it.",
+    Wrong.PASSKEY: "That passkey's answer couldn't be used. Try again, with the passkey of this account.",
+}
+
+
+def wrong_answer(failed: ChallengeFailed) -> str:
+    """What didn't match and how many tries are left."""
+    rest = LIMITS[failed.wrong] - failed.count
+    return f"{_WRONG[failed.wrong]} {rest} tries left." if rest != 1 else f"{_WRONG[failed.wrong]} One try left."
+
+
+def _wrong(decision: Decision) -> ChallengeFailed | None:
+    return next((event for event in decision.events if isinstance(event, ChallengeFailed)), None)
+
+
+@routes.post("/requests/{id}/secret")
+async def secret(request: web.Request) -> web.Response:
+    """The secret, in this one answer and nowhere else."""
+    house, (person, device) = request.app[HOUSE], reader(request)
+    shown = await house.desk.show_secret(_id(request), person.id, device.id)
+    found = await house.desk.get(_id(request))
+    card, _, playbook, _ = await seen_by(house, found, person, device)
+    link = playbook.secret is SecretKind.ENROLMENT_LINK
+    if link:
+        shown = f"{house.settings.public_url}/enrol/{shown}"
+    subject = await house.people.person(found.subject)
+    return render(
+        request,
+        "secret.html",
+        card=card,
+        kind=playbook.secret.value,
+        secret=shown,
+        qr=drawing(segno.make(shown, error="m").svg_inline(scale=5, border=4)) if link else "",
+        name=subject.name if subject else found.subject,
+        mine=found.subject == person.id,
+        steps=[],
+    )
+
+
+# -- what asks first ------------------------------------------------------------------------------
+
+_ACTIONS: Mapping[str, type[Disown | Cancel | Deny | GiveUp]] = {
+    "disown": Disown,
+    "cancel": Cancel,
+    "deny": Deny,
+    "give_up": GiveUp,
+}
+_QUESTIONS = {
+    "disown": ("You didn't ask for this?", "Stop it and tell security"),
+    "cancel": ("Cancel this request?", "Cancel it"),
+    "deny": ("Deny this request?", "Deny it"),
+    "give_up": ("Close it as not made?", "Close it"),
+}
+
+
+@routes.get("/requests/{id}/{action:disown|cancel|deny|give_up}")
+async def are_you_sure(request: web.Request) -> web.Response:
+    """The consequence once more, before it happens."""
+    house, (person, device) = request.app[HOUSE], reader(request)
+    found = await house.desk.get(_id(request))
+    card, *_ = await seen_by(house, found, person, device)
+    action = request.match_info["action"]
+    button = card.button(action)
+    if button is None:
+        raise web.HTTPSeeOther(f"/requests/{found.id}")
+    heading, label = _QUESTIONS[action]
+    weight = "primary" if action == "cancel" else "danger"
+    context = {"card": card, "heading": heading, "sentence": button.confirm, "action": label, "weight": weight}
+    return render(request, "confirm.html", **context, back=f"/requests/{found.id}", hidden={})
+
+
+@routes.post("/requests/{id}/{action:disown|cancel|deny|give_up}")
+async def do_it(request: web.Request) -> web.Response:
+    """Do it."""
+    person, _ = reader(request)
+    return await _commanded(request, _ACTIONS[request.match_info["action"]](person.id))
+
+
+@routes.post("/requests/{id}/retry")
+async def retry(request: web.Request) -> web.Response:
+    """The role that was handed the case has the worker look again."""
+    person, _ = reader(request)
+    return await _commanded(request, Retry(person.id))
+
+
+async def _commanded(request: web.Request, command: Command) -> web.Response:
+    decision = await request.app[HOUSE].desk.submit(_id(request), command)
+    raise web.HTTPSeeOther(f"/requests/{decision.request.id}")
+
+
+async def _page(request: web.Request, found: Request, status: int = 200, **context: Any) -> web.Response:
+    house, (person, device) = request.app[HOUSE], reader(request)
+    card, lines, _, beside = await seen_by(house, found, person, device)
+    again = ""
+    if found.stage.closed and found.requester == found.subject == person.id:
+        again = f"/ask/{found.playbook}"
+    filled = {"error": "", "errors": {}, "typed": {"number": beside.number}, "again": again, **context}
+    confirming = found.stage in (Stage.AWAITING_PROOF, Stage.AWAITING_APPROVAL)
+    shown = lines if confirming else card.facts
+    return render(request, "request.html", status, card=card, lines=shown, mark=mark(found), **filled)
+
+
+def _id(request: web.Request) -> str:
+    """People read names out on the phone: small letters and O for 0 are understood."""
+    return request.match_info["id"].upper()

@@ -1,0 +1,157 @@
+"""The web server: one application, hardened the same way for every page."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from urllib.parse import urlencode
+
+import jinja2
+import structlog
+from aiohttp import web
+
+import flows.errors as no
+from bot.web import devices, enrolment, health, pages, session
+from bot.web.page import HOUSE, PAGES, Unregistered, message, render
+from bot.web.session import SESSION
+from handlers.house import House
+
+log = structlog.get_logger()
+
+LARGEST_BODY = 64 * 1024
+_HERE = Path(__file__).parent
+_OPEN = ("/healthz", "/readyz", "/static/")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+def make_app(house: House, *, frame_ancestors: str = "'none'") -> web.Application:
+    """The application. `frame_ancestors` is relaxed by the demo alone, to its own origin."""
+    app = web.Application(client_max_size=LARGEST_BODY, middlewares=[_logged, _hardened, _plain_words, _known])
+    app[HOUSE] = house
+    app[PAGES] = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    app["policy"] = _POLICY.replace("frame-ancestors 'none'", f"frame-ancestors {frame_ancestors}")
+    app.router.add_static("/static", _HERE / "static")
+    for routes in (health.routes, pages.routes, enrolment.routes, devices.routes):
+        app.router.add_routes(routes)
+    return app
+
+
+@web.middleware
+async def _logged(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """One line a request: the route's pattern, never its path, which may hold a token."""
+    began = time.monotonic()
+    status = 500
+    try:
+        response = await handler(request)
+        status = response.status
+        return response
+    finally:
+        resource = request.match_info.route.resource
+        log.info(
+            "http",
+            method=request.method,
+            route=resource.canonical if resource else "-",
+            status=status,
+            remote=remote(request),
+            milliseconds=round((time.monotonic() - began) * 1000, 1),
+            request_id=request.match_info.get("id"),
+        )
+
+
+def remote(request: web.Request) -> str:
+    """The client's address: the last one in X-Forwarded-For that isn't a trusted proxy, if a proxy sent it."""
+    trusted = request.app[HOUSE].settings.trusted_proxies
+    address = request.remote or ""
+    hops = [hop.strip() for hop in request.headers.get("X-Forwarded-For", "").split(",") if hop.strip()]
+    while hops and _within(address, trusted):
+        address = hops.pop()
+    return address
+
+
+def _within(address: str, networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]) -> bool:
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(found in network for network in networks)
+
+
+@web.middleware
+async def _hardened(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Headers that every answer carries. Pages aren't cached anywhere; only the stylesheet and script are."""
+    try:
+        response = await handler(request)
+    except web.HTTPException as answer:
+        response = answer
+    headers = response.headers
+    headers["Content-Security-Policy"] = request.app["policy"]
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["Referrer-Policy"] = "no-referrer"
+    headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    headers["Permissions-Policy"] = (
+        "publickey-credentials-get=(self), publickey-credentials-create=(self), camera=(), microphone=(), geolocation=()"
+    )
+    if request.app[HOUSE].settings.public_url.startswith("https://"):
+        headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
+    headers["Cache-Control"] = "public, max-age=300" if request.path.startswith("/static/") else "no-store"
+    if isinstance(response, web.HTTPException):
+        raise response
+    return response
+
+
+@web.middleware
+async def _plain_words(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Whatever goes wrong is answered with a page that says what to do; a defect never shows its inside."""
+    try:
+        return await handler(request)
+    except no.Refusal as refusal:
+        unknown = isinstance(refusal, no.UnknownRequest | no.UnknownDevice | no.UnknownPlaybook | no.LinkUnknown)
+        return message(request, 404 if unknown else 409, refusal.sentence)
+    except Unregistered:
+        if request.method == "GET" and request.path != "/":
+            raise web.HTTPSeeOther(f"/sign-in?{urlencode({'onward': request.path})}") from None
+        return render(request, "welcome.html", 200 if request.method == "GET" else 403, onward="/")
+    except web.HTTPRedirection:
+        raise
+    except web.HTTPException as answer:
+        return message(request, answer.status)
+    except (ValueError, UnicodeError):  # a body that isn't what it says it is
+        return message(request, 400)
+    except Exception as defect:
+        log.exception("defect", error=type(defect).__name__)
+        return message(request, 500)
+
+
+@web.middleware
+async def _known(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Our own host · the browser's session · and for anything that changes something, a genuine page of ours."""
+    if request.path.startswith(_OPEN):
+        return await handler(request)
+    house = request.app[HOUSE]
+    if request.host != house.settings.public_url.partition("://")[2]:
+        raise web.HTTPMisdirectedRequest
+    found = await session.read(request, house)
+    request[SESSION] = found
+    if request.method not in ("GET", "HEAD") and not await session.genuine(
+        request, found, house.settings.public_url
+    ):
+        raise web.HTTPForbidden
+    response = await handler(request)
+    if found.fresh and session.COOKIE not in response.cookies:
+        session.keep(response, found.cookie)
+    return response

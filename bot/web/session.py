@@ -1,0 +1,85 @@
+"""Who is at the other end of a browser: one `__Host-` cookie, and a token against forged forms.
+
+Before a browser is registered the cookie holds `-.RANDOM`; afterwards `DEVICE.SECRET`. The database knows
+only the hash of the secret. Holding a cookie shows the page; it proves nothing and changes nothing.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import secrets
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from flows.model import Person
+from flows.registration import Device
+from handlers.house import House
+
+COOKIE = "__Host-countersign"
+DEVICE_LASTS = 400 * 24 * 3600  # seconds; the most a browser keeps a cookie
+_SHAPE = re.compile(r"^(-|[A-Za-z0-9_-]{16,64})\.[A-Za-z0-9_-]{40,64}$")
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One browser. `device` and `person` are None until it is registered."""
+
+    cookie: str
+    csrf: str
+    fresh: bool
+    device: Device | None = None
+    person: Person | None = None
+
+
+SESSION: web.RequestKey[Session] = web.RequestKey("session", Session)
+
+
+def new_cookie(device: str = "-") -> str:
+    """A cookie for a browser or a device, with 256 random bits."""
+    return f"{device}.{secrets.token_urlsafe(32)}"
+
+
+def secret_of(cookie: str) -> str:
+    """The random part."""
+    return cookie.partition(".")[2]
+
+
+async def read(request: web.Request, house: House) -> Session:
+    """The session of this browser. A cookie we don't know is worth as much as none."""
+    cookie = request.cookies.get(COOKIE, "")
+    fresh = not _SHAPE.fullmatch(cookie)
+    if fresh:
+        cookie = new_cookie()
+    device = None if cookie.startswith("-") else await house.registry.device_of(cookie)
+    person = await house.people.person(device.person) if device else None
+    if person is not None and not person.active:
+        device = person = None
+    key = house.store.keys.derive("form token")
+    csrf = hmac.digest(key, cookie.encode(), "sha256").hex()
+    return Session(cookie, csrf, fresh, device, person)
+
+
+def keep(response: web.StreamResponse, cookie: str) -> None:
+    """Set the cookie: this host only, never over plain HTTP, out of scripts' reach, not sent along by others."""
+    response.set_cookie(
+        COOKIE, cookie, max_age=DEVICE_LASTS, path="/", secure=True, httponly=True, samesite="Lax"
+    )
+
+
+async def genuine(request: web.Request, session: Session, public_url: str) -> bool:
+    """True when a state-changing request comes from our own page in this very browser.
+
+    1. The browser says it comes from our origin.  2. It carries the token only our page has.
+    """
+    # 1
+    if request.headers.get("Origin") != public_url:
+        return False
+    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+        return False
+    # 2
+    token = request.headers.get("X-CSRF-Token", "")
+    if not token and request.content_type == "application/x-www-form-urlencoded":
+        token = str((await request.post()).get("csrf", ""))
+    return hmac.compare_digest(token.encode(), session.csrf.encode())

@@ -1,0 +1,130 @@
+"""What each stage is called, who has the next move in it, and what happens then: in this reader's words."""
+
+from __future__ import annotations
+
+from bot.reading import Reading
+from flows.model import Request, Stage
+
+S = Stage
+LAPSED = "not collected in time"  # the reason that evolve gives when nobody looked at the secret
+
+
+def words(seen: Reading) -> tuple[str, str, str]:
+    """The heading, the stage line (who has the next move) and the note (what happens then)."""
+    request, playbook, what = seen.request, seen.playbook, seen.what
+    prover = seen.who(request.prover)
+    mine = request.prover == seen.viewer
+    again = "If it is still needed, ask again."
+    match request.stage:
+        case S.AWAITING_PROOF:
+            then = "Then the change is made."
+            if playbook.consent is not None:
+                then = f"Then {seen.consenting()} must agree."
+            if mine:
+                note = _guidance(seen) or f"Before anything changes, let's make sure it's you. {then}"
+                return f"Confirm {what}", "Waiting for you: confirm on your registered device", note
+            return (
+                f"{playbook.title}: waiting for {prover}",
+                f"Waiting for {prover}: confirm on their registered device",
+                _guidance(seen) or f"{then} Nothing changes before that.",
+            )
+        case S.AWAITING_APPROVAL if seen.viewer in seen.approvers:
+            meaning = f"If you approve, this is done: {seen.phrase}."
+            after = seen.missing - 1
+            if after:
+                people = "person has" if after == 1 else "people have"
+                meaning = f"After you, {after} more {people} to agree. Then this is done: {seen.phrase}."
+            meaning = f"{meaning} {_guidance(seen)}".strip()
+            heading = f"Approve {what}?"
+            return (
+                heading,
+                f"Waiting for {seen.consenting()}: approve or deny",
+                meaning,
+            )
+        case S.AWAITING_APPROVAL:
+            names = seen.consenting()
+            agreed = any(a.person == seen.viewer for a in request.approvals)
+            heading = f"{playbook.title}: {'you agreed' if agreed else 'waiting for approval'}"
+            note = "Nothing changes before they agree. You'll hear either way."
+            return heading, f"Waiting for {names}: approve or deny", note
+        case S.AWAITING_FULFILMENT:
+            note = "Nobody has to do anything now. You can close this; you'll hear how it ends."
+            return f"{playbook.title}: being made", "Countersign is making the change", note
+        case S.AWAITING_COLLECTION if mine and not seen.elsewhere:
+            note = "The change is made. It is shown once, on this device only, and deleted after that."
+            return f"Your {seen.secret} is ready", f"Waiting for you: look at the {seen.secret}", note
+        case S.AWAITING_COLLECTION:
+            on = "the device that confirmed this" if mine else "their registered device"
+            note = f"The change is made. The {seen.secret} is shown once, on that device only, then deleted."
+            return (
+                f"{playbook.title}: one step left",
+                f"Waiting for {prover}: look at the {seen.secret} on {on}",
+                note,
+            )
+        case S.AWAITING_OPERATOR:
+            note = "It couldn't be confirmed that the change was made, so it isn't repeated on its own. "
+            if seen.settles:
+                note += f"Look in {playbook.connector} first. {_operator(request)}"
+                return f"Settle {what}", "Waiting for you: find out whether the change was made", note.strip()
+            note += "There is nothing you have to do; you'll hear how it ends."
+            return (
+                f"{playbook.title}: being looked into",
+                f"Waiting for {seen.role}: look into the change",
+                note,
+            )
+        case S.FULFILLED if request.reason == LAPSED:
+            stage = f"Done, but nobody looked at the {seen.secret} in time, so it was deleted"
+            return f"{playbook.title}: {seen.secret} not collected", stage, "Ask again for a new one."
+        case S.FULFILLED:
+            return (
+                f"{playbook.title}: done",
+                "Done: the change is made and confirmed",
+                "Nobody has to do more.",
+            )
+        case S.DENIED:
+            note = "Nothing was changed. Talk to whoever had to agree before you ask again."
+            return f"{playbook.title}: not approved", "Over: one of the approvers said no", note
+        case S.CANCELLED:
+            return (
+                f"{playbook.title}: cancelled",
+                "Over: cancelled by somebody it concerns",
+                f"Nothing was changed. {again}",
+            )
+        case S.EXPIRED:
+            late = f"{prover} didn't confirm in time"
+            if request.verification is not None:
+                late = "too few people agreed in time"
+            return f"{playbook.title}: expired", f"Over: {late}", f"Nothing was changed. {again}"
+        case S.DISOWNED:
+            note = (
+                "Nothing was changed, and security knows. Did somebody tell you to confirm it? Tell the desk."
+            )
+            return f"{playbook.title}: stopped", "Over: somebody it concerns didn't ask for it", note
+        case S.LOCKED:
+            note = "Nothing was changed, and security knows. If it was you, ask again or talk to the desk."
+            return f"{playbook.title}: stopped", "Over: there were too many wrong answers", note
+        case _:
+            note = f"Nothing was changed by this request. Talk to the desk, or ask again. {_reason(seen)}"
+            return f"{playbook.title}: not made", "Over: the change couldn't be made", note.strip()
+
+
+def _guidance(seen: Reading) -> str:
+    """The playbook's own words for this reader; the desk's are for an agent who asks for somebody else."""
+    request, person = seen.request, seen.people.get(seen.viewer)
+    agent = person is not None and "desk_agent" in person.roles
+    who = "approver"
+    if seen.viewer == request.subject:
+        who = "subject"
+    elif seen.viewer == request.requester:
+        who = "agent" if agent and "agent" in seen.playbook.guidance else "requester"
+    elif request.stage is not S.AWAITING_APPROVAL:
+        return ""
+    return " ".join(seen.playbook.guidance.get(who, "").split())
+
+
+def _reason(seen: Reading) -> str:
+    return _operator(seen.request) if seen.settles else ""
+
+
+def _operator(request: Request) -> str:
+    return f"For the operator: {request.reason}." if request.reason else ""

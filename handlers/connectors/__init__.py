@@ -1,0 +1,1 @@
+"""One file a system: each makes changes there, keyed, and reads them back."""

@@ -1,0 +1,221 @@
+"""Evidence, read and judged from rows alone: the log's tree, every seal, and every proof of a request."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import bindparam, select
+
+from flows.digest import request_digest
+from flows.errors import NotAuthorised, Tampered
+from flows.model import Method, Request, Stage
+from flows.request import evolve
+from handlers.house import verifiers
+from handlers.ports import Verifier
+from handlers.settings import Settings
+from storage import codec, rows
+from storage.merkle import Frontier, leaf_hash
+from storage.sql import TABLES, Row, primary_key
+from storage.store import Store
+from storage.tables import SEALED, iso
+
+_EVENTS = TABLES["audit_events"]
+_page = select(_EVENTS).where(_EVENTS.c.seq >= bindparam("first")).order_by(_EVENTS.c.seq).limit(2000)
+_newest = select(_EVENTS).order_by(_EVENTS.c.seq.desc()).limit(bindparam("last"))
+_of_request = select(_EVENTS).where(_EVENTS.c.request == bindparam("request")).order_by(_EVENTS.c.seq)
+_head = select(TABLES["tree_head"])
+_proofs = select(TABLES["verifications"]).where(TABLES["verifications"].c.request == bindparam("request"))
+_request = select(TABLES["requests"]).where(TABLES["requests"].c.id == bindparam("id"))
+_devices = (
+    select(TABLES["devices"])
+    .where(TABLES["devices"].c.person == bindparam("person"))
+    .order_by(TABLES["devices"].c.registered_at)
+)
+_keys = select(TABLES["authenticators"]).where(TABLES["authenticators"].c.person == bindparam("person"))
+
+
+class Level(StrEnum):
+    """How a check came out."""
+
+    PASS = "pass"  # noqa: S105  a word, not a secret
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: what was looked at, how it came out, what was seen, and what to do if it isn't well."""
+
+    check: str
+    level: Level
+    seen: str
+    remedy: str = ""
+
+
+class Auditor:
+    """Reads what the store kept and believes none of it without its seal, its hash or its signature."""
+
+    def __init__(self, store: Store, verifiers: Mapping[Method, Verifier]) -> None:
+        self._store = store
+        self._verifiers = verifiers
+
+    @classmethod
+    def of(cls, settings: Settings, store: Store) -> Auditor:
+        """An auditor with the verifiers of an installation."""
+        passkeys, codes = verifiers(settings, store.keys)
+        return cls(store, {Method.PASSKEY: passkeys, Method.CODE: codes})
+
+    # -- listing ----------------------------------------------------------------------------
+
+    async def events(self, request: str | None, last: int) -> list[tuple[object, ...]]:
+        """Events for reading, oldest first: number, time, request, name and what they say."""
+        found = (
+            await self._store.fetch(_of_request, request=request)
+            if request
+            else list(reversed(await self._store.fetch(_newest, last=last)))
+        )
+        return [
+            (row["seq"], iso(row["at"]), row["request"] or "", row["type"], _told(bytes(row["body"])))
+            for row in found[-last:]
+        ]
+
+    async def devices(self, person: str) -> list[tuple[object, ...]]:
+        """A person's devices for reading: never a key, a seed or a cookie."""
+        methods: dict[str, list[str]] = {}
+        for key in await self._store.fetch(_keys, person=person):
+            if key["revoked_at"] is None:
+                methods.setdefault(key["device"], []).append(key["method"])
+        return [
+            (
+                row["id"],
+                row["name"],
+                ", ".join(sorted(methods.get(row["id"], []))) or "nothing",
+                iso(row["registered_at"]),
+                iso(row["revoked_at"]) if row["revoked_at"] else "",
+            )
+            for row in await self._store.fetch(_devices, person=person)
+        ]
+
+    # -- judging ----------------------------------------------------------------------------
+
+    async def verify(self, request: str | None) -> list[Finding]:
+        """One request's evidence, or the whole log, every seal and every proof."""
+        if request is not None:
+            return [await self.proofs(request), await self.history(request)]
+        findings = [await self.tree()]
+        findings += [await self.seals(table) for table in SEALED]
+        return findings
+
+    async def tree(self) -> Finding:
+        """The stored bytes give the leaves, the leaves give the sealed root, the numbers have no gap."""
+        check, remedy = "audit log", "Stop the service, keep this database as it is, and call security."
+        (head,) = await self._store.fetch(_head)
+        if not self._store.keys.holds("tree_head", head):
+            return Finding(check, Level.FAIL, "the head's seal doesn't hold", remedy)
+        frontier, expected = Frontier(), 0
+        async for page in self._pages():
+            leaves = []
+            for row in page:
+                body = bytes(row["body"])
+                if row["seq"] != expected or leaf_hash(body) != bytes(row["leaf"]):
+                    return Finding(check, Level.FAIL, f"event {expected} is missing or was changed", remedy)
+                if not _agrees(row, json.loads(body)):
+                    return Finding(check, Level.FAIL, f"event {expected} isn't what its columns say", remedy)
+                leaves.append(bytes(row["leaf"]))
+                expected += 1
+            frontier = frontier.extend(leaves)
+        if frontier.size != head["size"] or frontier.root() != bytes(head["root"]):
+            seen = f"{frontier.size:,} events, but the sealed head says {head['size']:,} with another root"
+            return Finding(check, Level.FAIL, seen, remedy)
+        return Finding(check, Level.PASS, f"{frontier.size:,} events under root {frontier.root().hex()[:16]}…")
+
+    async def seals(self, table: str) -> Finding:
+        """Every row of a table carries the seal its content demands."""
+        key = primary_key(TABLES[table]).name
+        broken, count = [], 0
+        for row in await self._store.fetch(select(TABLES[table])):
+            count += 1
+            if not self._store.keys.holds(table, row):
+                broken.append(str(row[key]))
+        if broken:
+            seen = f"{len(broken)} of {count:,} rows were written from outside: {', '.join(broken[:5])}"
+            return Finding(f"seals of {table}", Level.FAIL, seen, "Nothing believes these rows. Call security.")
+        return Finding(f"seals of {table}", Level.PASS, f"{count:,} rows")
+
+    async def proofs(self, id: str) -> Finding:
+        """Each kept proof of a request verifies again, for the digest its row gives today."""
+        check, remedy = f"proofs of {id}", "Don't rely on this request. Call security."
+        found = await self._store.fetch(_request, id=id)
+        if not found:
+            return Finding(check, Level.FAIL, "there is no such request", "Check its name.")
+        try:
+            request = self._sealed(found[0])
+        except Tampered:
+            return Finding(check, Level.FAIL, "the request's seal doesn't hold", remedy)
+        digest, good = request_digest(request), 0
+        for row in await self._store.fetch(_proofs, request=id):
+            try:
+                await self.recheck(row, digest)
+            except (Tampered, NotAuthorised) as refusal:
+                return Finding(check, Level.FAIL, refusal.detail or "a proof's seal doesn't hold", remedy)
+            good += 1
+        if good == 0 and request.verification is not None:
+            return Finding(check, Level.FAIL, "the proofs are gone", remedy)
+        return Finding(check, Level.PASS, f"{good} verified again for digest {digest[:16]}…")
+
+    async def recheck(self, row: Row, digest: str) -> None:
+        """One proof's row. Raises Tampered for its seal, NotAuthorised for what it says."""
+        if not self._store.keys.holds("verifications", row):
+            raise Tampered
+        proof = rows.evidence(row)
+        if proof.digest != digest:
+            raise NotAuthorised(f"{proof.person}'s proof is for another request or other parameters")
+        if not await self._verifiers[proof.method].recheck(proof):
+            raise NotAuthorised(f"{proof.person}'s proof doesn't verify")
+
+    async def history(self, id: str) -> Finding:
+        """Folding a request's audit events gives its row."""
+        check, remedy = f"history of {id}", "Don't rely on this request. Call security."
+        folded = await self.fold(id)
+        found = await self._store.fetch(_request, id=id)
+        if not found or folded is None or codec.request_state(folded) != found[0]["state"]:
+            return Finding(check, Level.FAIL, "the events don't lead to what the row says", remedy)
+        return Finding(check, Level.PASS, f"{folded.version} events lead to {Stage(folded.stage).value}")
+
+    async def fold(self, id: str) -> Request | None:
+        """A request's state from its audit events alone."""
+        state: Request | None = None
+        for row in await self._store.fetch(_of_request, request=id):
+            body = json.loads(bytes(row["body"]))
+            if codec.is_request_event(row["type"]):
+                state = evolve(state, codec.event(row["type"], body["data"]), row["at"])
+        return state
+
+    def _sealed(self, row: Row) -> Request:
+        if not self._store.keys.holds("requests", row):
+            raise Tampered
+        return codec.request(row["state"])
+
+    async def _pages(self) -> AsyncIterator[list[Row]]:
+        first = 0
+        while page := await self._store.fetch(_page, first=first):
+            yield page
+            first = page[-1]["seq"] + 1
+
+
+def _agrees(row: Row, body: dict[str, Any]) -> bool:
+    return (body["seq"], body["type"], body["request"], body["at"]) == (
+        row["seq"],
+        row["type"],
+        row["request"],
+        iso(row["at"]),
+    )
+
+
+def _told(body: bytes) -> str:
+    data = json.loads(body)["data"]
+    return ", ".join(f"{name}={value}" for name, value in data.items() if isinstance(value, str | int) and value != "")

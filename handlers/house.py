@@ -1,0 +1,136 @@
+"""The house, put together: everything that serves one installation, from its settings and its ports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import flows.errors as no
+from flows.model import Method, Person
+from flows.registration import Authenticator
+from handlers.clock import Clock
+from handlers.desk import Desk
+from handlers.people import People
+from handlers.playbooks import Playbooks, load
+from handlers.ports import Connector, Directory, Messenger, Verifier
+from handlers.registry import DeviceRegistry
+from handlers.settings import Config, Settings
+from handlers.verifiers.code import CodeVerifier
+from handlers.verifiers.passkey import PasskeyVerifier
+from handlers.worker import Worker
+from storage import setup
+from storage.seals import Keys
+from storage.store import Store, utc_now
+from storage.store import Clock as Time
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """One running installation."""
+
+    settings: Settings
+    store: Store
+    people: People
+    playbooks: Playbooks
+    registry: DeviceRegistry
+    passkeys: PasskeyVerifier
+    codes: CodeVerifier
+    desk: Desk
+    worker: Worker
+    clock: Clock
+
+    async def close(self) -> None:
+        """Finish what is being committed, and close the database."""
+        await self.store.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What the house needs from the outside, each behind its port. `own` makes our own connector on a registry."""
+
+    directory: Directory
+    connectors: Mapping[str, Connector]
+    messenger: Messenger
+
+
+async def build(
+    settings: Settings, config: Config, outside: Outside, own: type, kind: str, time: Time = utc_now
+) -> House:
+    """Prepare the database and put everything together. Raises NotReady, PlaybookError or a driver's error."""
+    keys = Keys(settings.secret_key)
+    await setup.prepare(settings.database_url, keys, kind, time())
+    store = await Store.open(settings.database_url, keys, clock=time)
+    try:
+        await setup.examine(store, kind)
+        registry = DeviceRegistry(store)
+        connectors: dict[str, Connector] = {**outside.connectors, "countersign": own(registry)}
+        playbooks = load(
+            settings.playbooks, connectors={name: connector.verbs for name, connector in connectors.items()}
+        )
+        await setup.keep_playbooks(store, [_kept(playbooks, hash) for hash in playbooks.contents])
+        return _assemble(settings, config, outside, store, registry, connectors, playbooks)
+    except BaseException:
+        await store.close()
+        raise
+
+
+def _assemble(
+    settings: Settings,
+    config: Config,
+    outside: Outside,
+    store: Store,
+    registry: DeviceRegistry,
+    connectors: Mapping[str, Connector],
+    playbooks: Playbooks,
+) -> House:
+    people = People(outside.directory, config.roles)
+    passkeys, codes = verifiers(settings, store.keys)
+    by_method: dict[Method, Verifier] = {Method.PASSKEY: passkeys, Method.CODE: codes}
+    desk = Desk(store, playbooks, people, registry, by_method)
+    worker = Worker(desk, connectors, by_method, outside.messenger)
+    desk.committed = worker.wake
+    return House(
+        settings, store, people, playbooks, registry, passkeys, codes, desk, worker, Clock(desk, worker)
+    )
+
+
+def _kept(playbooks: Playbooks, hash: str) -> dict[str, object]:
+    found = playbooks.by_hash[hash]
+    return {"hash": hash, "name": found.name, "version": found.version, "content": playbooks.contents[hash]}
+
+
+def verifiers(settings: Settings, keys: Keys) -> tuple[PasskeyVerifier, CodeVerifier]:
+    """The two methods of proof, bound to this installation's address and keys."""
+
+    def open_seed(authenticator: Authenticator) -> bytes:
+        return keys.open(authenticator.material, seed_binding(authenticator.person))
+
+    passkeys = PasskeyVerifier(settings.rp_id, "Countersign", settings.public_url)
+    return passkeys, CodeVerifier(keys.number, open_seed)
+
+
+def seed_binding(person: str) -> str:
+    """What a sign-in app's sealed seed is bound to: it can't be moved to another person."""
+    return f"seed:{person}"
+
+
+async def first_links(house: House, first: str, second: str) -> list[tuple[Person, str]]:
+    """Enrolment tokens for the first administrator and a second one, on an empty database only.
+
+    Two, because from then on every link is issued by one person and confirmed by another's passkey.
+    """
+    if first == second:
+        raise no.SelfApproval
+    if not await house.registry.untouched():
+        raise no.NotInitial
+    people = []
+    for id in (first, second):
+        person = await house.people.person(id)
+        if person is None:
+            raise no.UnknownPerson(f"It is {id!r}.")
+        if not person.active:
+            raise no.InactivePerson(f"It is {person.name}.")
+        if "administrator" not in person.roles:
+            raise no.NotAnAdministrator(f"It is {person.name}.")
+        people.append(person)
+    return [(person, await house.registry.first_link(person.id)) for person in people]

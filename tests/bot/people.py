@@ -1,0 +1,211 @@
+"""Maya, Omar, Nina, Ravi and Eve, and a request of theirs in every stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from flows import events
+from flows.events import Event
+from flows.model import (
+    ApprovalRule,
+    Asker,
+    Assurance,
+    Field,
+    Method,
+    Origin,
+    Party,
+    Person,
+    Playbook,
+    Receipt,
+    Request,
+    SecretKind,
+    Stage,
+    Verification,
+    Wrong,
+)
+
+NOW = datetime(
+    2026, 3, 27, 13, 2, tzinfo=UTC
+)  # a Friday; in Stockholm 14:02, two days before the clocks change
+
+PEOPLE: Mapping[str, Person] = {
+    person.id: person
+    for person in (
+        Person("p-8841", "Maya Lindqvist", "maya", manager="p-2207", timezone="Europe/Stockholm"),
+        Person("p-2207", "Omar Haddad", "omar", timezone="Europe/Stockholm"),
+        Person("p-3310", "Nina Okafor", "nina", timezone="Africa/Lagos", roles=frozenset({"finance_owner"})),
+        Person("p-5102", "Ravi Menon", "ravi", timezone="Asia/Kolkata", roles=frozenset({"desk_agent"})),
+        Person("p-6666", "Eve Castell", "eve", timezone="Europe/Stockholm"),
+    )
+}
+MAYA, OMAR, NINA, RAVI, EVE = PEOPLE
+
+RESET = Playbook(
+    name="password_reset",
+    version=3,
+    hash="a" * 64,
+    title="Password reset",
+    phrase="Reset the password of {subject}",
+    connector="directory",
+    verb="reset_password",
+    tier=1,
+    askers=frozenset({Asker.SELF}),
+    prover=Party.SUBJECT,
+    assurance=Assurance.MULTI_FACTOR,
+    prove_within=timedelta(minutes=10),
+    proof_lasts=timedelta(hours=1),
+    handed_to="desk_agent",
+    secret=SecretKind.TEMPORARY_PASSWORD,
+    guidance={
+        "requester": "Before the password is reset, its owner confirms on a registered device. It takes a "
+        "minute. You won't see the new password: only they do.",
+        "subject": "Before we reset it, let's make sure it's you. Confirm on your device page and your temporary "
+        "password appears there, once. You choose a new one when you next sign in.",
+        "agent": "Ask nothing personal: the registered device answers for them. If they have none, ask an "
+        "administrator for a device enrolment instead.",
+    },
+)
+ACCESS = Playbook(
+    name="group_access",
+    version=5,
+    hash="b" * 64,
+    title="Group access",
+    phrase="Let {subject} read {group} {until}",
+    connector="directory",
+    verb="add_to_group",
+    tier=2,
+    askers=frozenset({Asker.SELF}),
+    prover=Party.REQUESTER,
+    assurance=Assurance.MULTI_FACTOR,
+    prove_within=timedelta(minutes=10),
+    proof_lasts=timedelta(days=3),
+    handed_to="desk_agent",
+    fields=(
+        Field(
+            "group",
+            "Group",
+            "Which shared folder or tool you need.",
+            choices=("finance-share", "payroll", "sales-crm"),
+        ),
+        Field("until", "For how long", choices=("for one day", "until next Friday", "for 30 days")),
+        Field("ticket", "Ticket or project", "If there is one.", required=False, max_length=80),
+    ),
+    justification=True,
+    consent=ApprovalRule(1, ("manager", "role:finance_owner")),
+    guidance={
+        "requester": "Read or edit a shared folder or tool for a while. It ends by itself.",
+        "approver": "It ends by itself. Agree only if you know what it is for; if you aren't sure, ask first.",
+    },
+)
+WHY = {"justification": "Closing the first quarter with Nina; I need last year's figures."}
+
+
+def proof(person: str, at: datetime, method: Method = Method.PASSKEY) -> Verification:
+    return Verification(person, method, method.assurance, "0" * 64, "d-1", at, at + timedelta(hours=1))
+
+
+def a_request(
+    playbook: Playbook,
+    stage: Stage,
+    *,
+    requester: str = MAYA,
+    subject: str = MAYA,
+    approved: tuple[str, ...] = (),
+) -> Request:
+    """A request as the law could have left it in this stage."""
+    opened = NOW - timedelta(minutes=2)
+    prover = subject if playbook.prover is Party.SUBJECT else requester
+    request = Request(
+        id="CS-7F3KQ" if playbook is RESET else "CS-M4T9X",
+        playbook=playbook.name,
+        playbook_version=playbook.version,
+        playbook_hash=playbook.hash,
+        connector=playbook.connector,
+        verb=playbook.verb,
+        requester=requester,
+        subject=subject,
+        prover=prover,
+        origin=Origin("slack", "T024BE7LD", "U061F7AUR", "D0G9QPY56"),
+        parameters={"group": "finance-share", "until": "until next Friday"} if playbook.fields else {},
+        commitments={},
+        stage=stage,
+        version=4,
+        opened_at=opened,
+        due_at=NOW + timedelta(minutes=8, seconds=20),
+    )
+    proved = proof(prover, NOW - timedelta(minutes=1))
+    agreed = tuple(proof(person, NOW - timedelta(seconds=30)) for person in approved)
+    match stage:
+        case Stage.AWAITING_PROOF:
+            return request
+        case Stage.AWAITING_APPROVAL:
+            due = NOW + timedelta(days=2, minutes=-1)
+            return replace(request, verification=proved, approvals=agreed, due_at=due)
+        case Stage.AWAITING_FULFILMENT:
+            return replace(request, verification=proved, approvals=agreed, due_at=None)
+        case Stage.AWAITING_OPERATOR:
+            reason = "the directory didn't answer in time"
+            return replace(request, verification=proved, approvals=agreed, due_at=None, reason=reason)
+        case Stage.AWAITING_COLLECTION:
+            receipt = Receipt("dir-20931", "changed")
+            due = NOW + timedelta(minutes=14, seconds=40)
+            return replace(request, verification=proved, approvals=agreed, due_at=due, receipt=receipt)
+        case Stage.FULFILLED:
+            receipt = Receipt("dir-20931", "changed")
+            over = replace(request, verification=proved, approvals=agreed, receipt=receipt)
+        case Stage.FAILED:
+            reason = "the account is managed elsewhere"
+            over = replace(request, verification=proved, approvals=agreed, reason=reason)
+        case Stage.DENIED:
+            over = replace(request, verification=proved, approvals=agreed)
+        case _:
+            over = request
+    return replace(over, due_at=None, closed_at=NOW - timedelta(seconds=10))
+
+
+def events_of_every_kind() -> list[Event]:
+    """One event of each kind."""
+    method, sure, later = Method.PASSKEY, Assurance.PHISHING_RESISTANT, NOW + timedelta(hours=1)
+    request = a_request(RESET, Stage.AWAITING_PROOF)
+    opened = events.Opened(
+        id=request.id,
+        playbook=request.playbook,
+        playbook_version=request.playbook_version,
+        playbook_hash=request.playbook_hash,
+        connector=request.connector,
+        verb=request.verb,
+        requester=MAYA,
+        subject=MAYA,
+        prover=MAYA,
+        origin=request.origin,
+        parameters={},
+        commitments={},
+        due_at=later,
+    )
+    proofs = [
+        kind(MAYA, method, sure, "n", "d", "d-1", "a-1", later) for kind in (events.Verified, events.Approved)
+    ]
+    return [
+        opened,
+        *proofs,
+        events.ChallengeIssued(MAYA, method, "n", later),
+        events.ChallengeFailed(MAYA, Wrong.PASSKEY, 1),
+        events.LockedOut(MAYA, Wrong.PASSKEY),
+        events.ApprovalRequested(1, (OMAR,), later),
+        events.FulfilmentOrdered(request.key),
+        events.ChangeConfirmed(Receipt("dir-20931", "changed")),
+        events.SecretReady(later),
+        events.SecretShown(MAYA, "d-1"),
+        events.SecretLapsed(),
+        events.Fulfilled(),
+        events.ChangeRejected("the account is managed elsewhere"),
+        events.HandedOver("desk_agent", "the directory didn't answer in time"),
+        events.RetryOrdered(RAVI),
+        events.GivenUp(RAVI),
+        events.Denied(OMAR),
+        events.Cancelled(MAYA),
+        events.Disowned(MAYA),
+        events.Expired(),
+    ]
