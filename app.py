@@ -43,21 +43,29 @@ def outside(config: Config, *, demo: DemoDirectory | None = None) -> Outside:
     if demo is not None:
         return Outside(demo, {"directory": demo}, Journal())
     if config.demo:
-        raise SettingsError("COUNTERSIGN_CONFIG says `demo: true`: these are the demo's own settings. Write your own.")
+        raise SettingsError(
+            "COUNTERSIGN_CONFIG says `demo: true`: these are the demo's own settings. Write your own."
+        )
     connectors: dict[str, Connector] = {}
     for name, entry in config.connectors.items():
         kind = CONNECTORS.get(str(entry.get("kind")))
-        known = ", ".join(sorted(k for k, v in CONNECTORS.items() if not getattr(v, "demo", False))) or "none yet"
+        known = (
+            ", ".join(sorted(k for k, v in CONNECTORS.items() if not getattr(v, "demo", False))) or "none yet"
+        )
         if kind is None:
             raise SettingsError(f"connectors.{name}.kind: there is no {entry.get('kind')!r}. Known: {known}.")
         if getattr(kind, "demo", False):
-            raise SettingsError(f"connectors.{name}.kind: {entry['kind']!r} is the demo's pretend company. Known: {known}.")
+            raise SettingsError(
+                f"connectors.{name}.kind: {entry['kind']!r} is the demo's pretend company. Known: {known}."
+            )
         connectors[name] = kind(**{key: value for key, value in entry.items() if key != "kind"})
     return Outside(Roster([entry.person() for entry in config.people]), connectors, Journal())
 
 
 @contextlib.asynccontextmanager
-async def house(settings: Settings, config: Config, demo: DemoDirectory | None = None) -> AsyncIterator[House]:
+async def house(
+    settings: Settings, config: Config, demo: DemoDirectory | None = None
+) -> AsyncIterator[House]:
     """The house, alone on its database, until the block ends."""
     needs = outside(config, demo=demo)
     hold = await Hold.take(settings.database_url)
@@ -123,7 +131,9 @@ def serve() -> None:
 
 @cli.command()
 def demo(
-    folder: Annotated[Path, typer.Option(envvar="DEMO_FOLDER", help="Where the demo keeps its state.")] = Path(".demo"),
+    folder: Annotated[
+        Path, typer.Option(envvar="DEMO_FOLDER", help="Where the demo keeps its state.")
+    ] = Path(".demo"),
     port: Annotated[int, typer.Option(envvar="PORT", help="The port of its page.")] = 8080,
     reset: Annotated[bool, typer.Option(envvar="RESET", help="Begin with an empty company.")] = False,
 ) -> None:
@@ -158,7 +168,9 @@ def init(first: str, second: str) -> None:
         async with house(settings, load_config(settings.config)) as built:
             for person, token in await first_links(built, first, second):
                 console.out.print(f"{person.name}: {settings.public_url}/enrol/{token}", soft_wrap=True)
-        console.out.print("Each link works for an hour, once, in the first browser that opens it.", style="dim")
+        console.out.print(
+            "Each link works for an hour, once, in the first browser that opens it.", style="dim"
+        )
         return console.DONE
 
     run(work())

@@ -182,13 +182,3 @@ class DeviceLine:
     used: Moment | None
     here: bool
     only: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """One thing that can be asked for: its name in addresses, its title, what it is about and what it takes."""
-
-    name: str
-    title: str
-    about: str
-    takes: str

@@ -64,7 +64,9 @@ def request(
     playbook: Annotated[str, typer.Argument(help="What to ask for; `policy list` shows what there is.")],
     subject: Annotated[str, typer.Option("--for", help="Whom it is for, by person id.")],
     requester: Annotated[str, typer.Option("--by", help="Who asks, if it is somebody else.")] = "",
-    field: Annotated[list[str] | None, typer.Option("--field", help="An answer of the form: name=text.")] = None,
+    field: Annotated[
+        list[str] | None, typer.Option("--field", help="An answer of the form: name=text.")
+    ] = None,
     wait: Annotated[bool, typer.Option(help="Follow it until it is over.")] = True,
     as_json: Json = False,
 ) -> None:
@@ -87,7 +89,9 @@ def _answer(text: str) -> tuple[str, str]:
 
 
 @cli.command()
-def show(id: Annotated[str, typer.Argument(help="Its name, such as CS-7F3KQ.")], as_json: Json = False) -> None:
+def show(
+    id: Annotated[str, typer.Argument(help="Its name, such as CS-7F3KQ.")], as_json: Json = False
+) -> None:
     """Show one request. Example: python app.py show CS-7F3KQ"""
 
     async def work() -> int:
@@ -131,7 +135,9 @@ def audit_log(
 
 @audit.command("verify")
 def audit_verify(
-    id: Annotated[str | None, typer.Argument(help="One request and its proofs, instead of everything.")] = None,
+    id: Annotated[
+        str | None, typer.Argument(help="One request and its proofs, instead of everything.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Check the log, every seal and every proof against the rows alone. Example: python app.py audit verify"""
@@ -222,5 +228,3 @@ def doctor_(as_json: Json = False) -> None:
         return console.report("Doctor", await doctor.diagnose(), as_json=as_json)
 
     run(work())
-
-

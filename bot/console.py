@@ -37,7 +37,9 @@ class ServiceClient:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    async def ask(self, playbook: str, requester: str, subject: str, answers: Mapping[str, str]) -> dict[str, Any]:
+    async def ask(
+        self, playbook: str, requester: str, subject: str, answers: Mapping[str, str]
+    ) -> dict[str, Any]:
         """Open a request; gives its card, or a refusal with its sentence."""
         body = {"playbook": playbook, "requester": requester, "subject": subject, "answers": dict(answers)}
         return await self._call("POST", "/requests", body)
@@ -68,7 +70,9 @@ async def follow(client: ServiceClient, told: dict[str, Any], *, wait: bool, as_
         while wait and not told["closed"]:
             await asyncio.sleep(0.5)
             told = {**await client.look(told["id"]), "number": number}
-        out.print_json(json.dumps({"id": told["id"], "number": number, "link": told["link"], "card": told["card"]}))
+        out.print_json(
+            json.dumps({"id": told["id"], "number": number, "link": told["link"], "card": told["card"]})
+        )
         return DONE if told["done"] or not wait else REFUSED
     where = Text.assemble("Device page  ", (told["link"], "underline"))
     with Live(console=out, refresh_per_second=4, transient=False) as live:

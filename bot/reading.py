@@ -12,7 +12,7 @@ from bot.times import moment
 from flows.digest import JUSTIFICATION
 from flows.model import Method, Person, Playbook, Request, SecretKind
 
-_PLACES = {"slack": "Slack", "teams": "Teams", "cli": "the command line"}
+_PLACES = {"slack": "Slack", "teams": "Teams", "terminal": "the command line"}
 _SECRETS = {
     SecretKind.NONE: "result",
     SecretKind.TEMPORARY_PASSWORD: "temporary password",
@@ -113,7 +113,8 @@ class Reading:
 
     def asked_by(self) -> str:
         """Who asked and where. A chat account can be stolen, so it is never called `you`."""
-        place = _PLACES.get(self.request.origin.platform, "the device page")
+        origin = self.request.origin
+        place = _PLACES.get(origin.platform) or plain(origin.channel) or "the device page"
         chat = place in ("Slack", "Teams")
         if self.request.requester == self.viewer:
             return f"Your {place} account" if chat else f"You, on {place}"

@@ -38,7 +38,7 @@ async def listen(house: House, path: Path) -> web.AppRunner:
     app.add_routes([web.post("/requests", _ask), web.get("/requests/{id}", _look)])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    path.unlink(missing_ok=True)  # the lock on the database says that nobody else serves
+    path.unlink(missing_ok=True)  # noqa: ASYNC240  once, at start; the database's lock says nobody else serves
     before = os.umask(0o177)  # the socket is born 0600, so there is no moment at which it is not
     try:
         await web.UnixSite(runner, str(path)).start()
@@ -101,7 +101,9 @@ def _operator(request: web.Request) -> str:
     peer = transport.get_extra_info("socket") if transport else None
     if peer is None:
         return "unknown"
-    _, uid, _ = struct.unpack("3i", peer.getsockopt(sockets.SOL_SOCKET, sockets.SO_PEERCRED, struct.calcsize("3i")))
+    _, uid, _ = struct.unpack(
+        "3i", peer.getsockopt(sockets.SOL_SOCKET, sockets.SO_PEERCRED, struct.calcsize("3i"))
+    )
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

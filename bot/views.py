@@ -10,12 +10,12 @@ from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 
-from bot.cards import Button, Card, Input, Offer, Status, Verb, Weight
+from bot.cards import Button, Card, Input, Status, Verb, Weight
 from bot.facts import facts, small, wait
 from bot.reading import Beside, Reading, grouped
 from bot.words import LAPSED, words
 from flows.digest import JUSTIFICATION
-from flows.model import Assurance, Field, Method, Person, Playbook, Request, Stage
+from flows.model import Field, Method, Person, Playbook, Request, Stage
 from flows.request import usable
 
 S = Stage
@@ -102,19 +102,6 @@ def form(
     return tuple(inputs)
 
 
-def offer(playbook: Playbook) -> Offer:
-    """A request type before it is asked for: what it is about and what it takes."""
-    takes = (
-        "a passkey"
-        if playbook.assurance >= Assurance.PHISHING_RESISTANT
-        else "a passkey or a sign-in app code"
-    )
-    if playbook.consent is not None:
-        people = playbook.consent.quorum
-        takes += f", and the approval of {'somebody else' if people == 1 else f'{people} other people'}"
-    return Offer(playbook.name, playbook.title, playbook.guidance.get("requester", ""), takes)
-
-
 # -- notices: one function for each name in flows.request.react -----------------------------------
 
 
@@ -189,13 +176,13 @@ def _buttons(seen: Reading) -> list[Button]:
                 buttons.append(Button(label, Verb.ANSWER_CODE, weight))
         case S.AWAITING_APPROVAL if viewer in seen.approvers:
             buttons.append(Button("Approve — use my passkey", Verb.APPROVE, Weight.PRIMARY))
-            no = f"Deny {seen.title}? It closes at once, nothing is changed, and whoever asked is told."
+            no = f"Deny “{seen.title}”? It closes at once, nothing is changed, and whoever asked is told."
             buttons.append(Button("Deny", Verb.DENY, Weight.DANGER, no))
         case S.AWAITING_COLLECTION if viewer == request.prover and viewer and not seen.elsewhere:
             buttons.append(Button("Show it now, once", Verb.SHOW_SECRET, Weight.PRIMARY))
         case S.AWAITING_OPERATOR if seen.settles:
             buttons.append(Button("Look again and retry", Verb.RETRY, Weight.PRIMARY))
-            no = f"Close {seen.title} as not made? It can't be retried after that."
+            no = f"Close “{seen.title}” as not made? It can't be retried after that."
             buttons.append(Button("Close as not made", Verb.GIVE_UP, Weight.DANGER, no))
         case S.CANCELLED | S.EXPIRED | S.FAILED if viewer == request.requester and viewer:
             buttons.append(Button("Ask again", Verb.ASK_AGAIN, Weight.PRIMARY))
@@ -205,8 +192,8 @@ def _buttons(seen: Reading) -> list[Button]:
         party or (viewer and viewer == request.prover)
     ):
         if party:
-            no = f"Cancel {seen.title}? It closes at once and nothing is changed. You can ask again."
+            no = f"Cancel “{seen.title}”? It closes at once and nothing is changed. You can ask again."
             buttons.append(Button("Cancel", Verb.CANCEL, Weight.DANGER, no))
-        no = f"Stop {seen.title}? Nothing is changed, and security is told that you didn't ask for it."
+        no = f"Stop “{seen.title}”? Nothing is changed, and security is told that you didn't ask for it."
         buttons.append(Button("I didn't ask for this", Verb.DISOWN, Weight.DANGER, no))
     return buttons

@@ -64,7 +64,7 @@ def words(seen: Reading) -> tuple[str, str, str]:
         case S.AWAITING_OPERATOR:
             note = "It couldn't be confirmed that the change was made, so it isn't repeated on its own. "
             if seen.settles:
-                note += f"Look in {playbook.connector} first. {_operator(request)}"
+                note += f"Look in the system itself first ({playbook.connector}). {_operator(request)}"
                 return f"Settle {what}", "Waiting for you: find out whether the change was made", note.strip()
             note += "There is nothing you have to do; you'll hear how it ends."
             return (
@@ -127,4 +127,4 @@ def _reason(seen: Reading) -> str:
 
 
 def _operator(request: Request) -> str:
-    return f"For the operator: {request.reason}." if request.reason else ""
+    return f"Last known: {request.reason}." if request.reason else ""

@@ -110,7 +110,9 @@ VISITORS: web.AppKey[list[Visitor]] = web.AppKey("visitors", list)
 def add_pages(app: web.Application, people: list[Visitor]) -> None:
     """The page on which a visitor chooses who to be. It exists in the demo alone."""
     app[VISITORS] = people
-    app[PAGES].loader = jinja2.ChoiceLoader([app[PAGES].loader, jinja2.FileSystemLoader(_HERE / "templates")])
+    pages = app[PAGES]
+    assert pages.loader is not None  # noqa: S101  the pages have one, or nothing could be drawn
+    pages.loader = jinja2.ChoiceLoader([pages.loader, jinja2.FileSystemLoader(_HERE / "templates")])
     app.router.add_get("/demo", _choose)
     app.router.add_post("/demo/be/{person}", _be)
 
@@ -136,4 +138,3 @@ def welcome(settings: Settings, out: Console) -> None:
     out.print("  Or ask from here:  [bold].venv/bin/python app.py request password_reset --for maya[/bold]")
     out.print(f"  with  COUNTERSIGN_SOCKET={settings.socket_path}", soft_wrap=True)
     out.print("  Ctrl-C stops it; everything it keeps is in this one folder. RESET=1 begins anew.\n")
-

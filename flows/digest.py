@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from typing import Any
 
 import rfc8785
 
@@ -24,7 +25,7 @@ JUSTIFICATION = "justification"
 
 def request_digest(request: Request) -> str:
     """SHA-256 in hex over what is asked. Stage, deadlines and answers are not part of it: they change."""
-    asked = {
+    asked: dict[str, Any] = {
         "format": FORMAT,
         "request": request.id,
         "action": {"connector": request.connector, "verb": request.verb},

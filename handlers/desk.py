@@ -233,7 +233,9 @@ class Desk:
             log.critical("alarm", request_id=id, person=actor, alarm=verdict.alarm)
         checked = verdict.answer
         if isinstance(checked, Checked):
-            checked = replace(checked, device=device)  # where it was given, which need not be where it was bound
+            checked = replace(
+                checked, device=device
+            )  # where it was given, which need not be where it was bound
         return await self.submit(id, kind(actor, checked), along)
 
     async def number(self, id: str) -> tuple[Request, str]:
@@ -245,7 +247,7 @@ class Desk:
         return request, self.store.keys.number(challenge.nonce)
 
     async def show_secret(self, id: str, actor: str, device: str) -> str:
-        """The secret, once, to the person who proved themself, on the device they used. Deleted in the same commit."""
+        """The secret, once, to whoever proved themself, on the device they used. Deleted in the same commit."""
         key = f"{id}:carry_out"
         found = await self.store.fetch(_secret, key=key)
         if not found:

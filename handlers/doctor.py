@@ -39,7 +39,9 @@ async def diagnose() -> list[Finding]:
 def _address(settings: Settings) -> Finding:
     url = urlsplit(settings.public_url)
     if url.scheme == "https":
-        return Finding("public address", Level.PASS, f"{settings.public_url}; passkeys are bound to {url.hostname}")
+        return Finding(
+            "public address", Level.PASS, f"{settings.public_url}; passkeys are bound to {url.hostname}"
+        )
     seen = f"{settings.public_url}: only a browser on this very machine can use it"
     return Finding("public address", Level.WARN, seen, "Set COUNTERSIGN_PUBLIC_URL to your https address.")
 
@@ -55,7 +57,9 @@ def _bind(settings: Settings) -> Finding:
 def _secret_key(settings: Settings) -> Finding:
     if len(settings.secret_key) > 1:
         seen = f"{len(settings.secret_key)} keys are in use: a rotation is under way"
-        return Finding("secret key", Level.WARN, seen, "Run `python app.py db reseal`, then drop the older keys.")
+        return Finding(
+            "secret key", Level.WARN, seen, "Run `python app.py db reseal`, then drop the older keys."
+        )
     if len(set(settings.secret_key[0])) < 12:
         return Finding("secret key", Level.FAIL, "it isn't random", "Make one with `python app.py secret`.")
     return Finding("secret key", Level.PASS, "present, not shown")
@@ -75,7 +79,9 @@ def _config(settings: Settings) -> tuple[Config | None, Finding]:
     except SettingsError as error:
         return None, Finding("configuration", Level.FAIL, str(error), "Mend the place named.")
     if config.demo:
-        return config, Finding("configuration", Level.FAIL, "these are the demo's settings", "Write your own.")
+        return config, Finding(
+            "configuration", Level.FAIL, "these are the demo's settings", "Write your own."
+        )
     if settings.config is None:
         remedy = "Set COUNTERSIGN_CONFIG to a YAML file that names people, roles and connectors."
         return config, Finding("configuration", Level.WARN, "there is none, so nobody can ask", remedy)
@@ -100,17 +106,23 @@ async def _database(settings: Settings) -> list[Finding]:
     if place.path is not None:
         if not place.path.exists():
             seen = f"{place.path} doesn't exist yet"
-            return [Finding("database", Level.WARN, seen, "`python app.py db upgrade` or the first `serve` makes it.")]
+            return [
+                Finding(
+                    "database", Level.WARN, seen, "`python app.py db upgrade` or the first `serve` makes it."
+                )
+            ]
         if (finding := _private(place.path)).level is not Level.PASS:
             return [finding]
     try:
         stands = await migrate.revision(settings.database_url)
-    except Exception as error:  # whatever the driver raises, the operator reads the same
+    except Exception as error:  # noqa: BLE001  whatever the driver raises, the operator reads the same
         seen = f"it doesn't answer ({type(error).__name__})"
         return [Finding("database", Level.FAIL, seen, "Check COUNTERSIGN_DATABASE_URL and that it runs.")]
     if stands != migrate.newest():
         seen = f"it stands at revision {stands or 'none'}, this program needs {migrate.newest()}"
-        return [Finding("database", Level.FAIL, seen, "Run `python app.py db upgrade` while `serve` is stopped.")]
+        return [
+            Finding("database", Level.FAIL, seen, "Run `python app.py db upgrade` while `serve` is stopped.")
+        ]
     store = await Store.open(settings.database_url, Keys(settings.secret_key), read_only=True)
     try:
         return [
@@ -132,7 +144,9 @@ async def _one(name: str, check: Callable[[], Awaitable[Finding]]) -> Finding:
 
 async def _ready(store: Store) -> Finding:
     await examine(store, PRODUCTION)
-    return Finding("key, kind and clock", Level.PASS, "the key opens this database, and it isn't from the future")
+    return Finding(
+        "key, kind and clock", Level.PASS, "the key opens this database, and it isn't from the future"
+    )
 
 
 async def _service(settings: Settings, store: Store) -> Finding:
@@ -140,7 +154,9 @@ async def _service(settings: Settings, store: Store) -> Finding:
     if not path.exists():
         return Finding("service", Level.WARN, f"nobody listens on {path}", "Start it: `python app.py serve`.")
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
-        return Finding("service", Level.FAIL, f"{path} is open to others", f"chmod 600 {path}, then ask why it was.")
+        return Finding(
+            "service", Level.FAIL, f"{path} is open to others", f"chmod 600 {path}, then ask why it was."
+        )
     outbox = TABLES["outbox"]
     now = store.clock()
     late = [row for row in await store.fetch(select(outbox)) if (now - row["due_at"]).total_seconds() > _LATE]

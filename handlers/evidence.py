@@ -131,7 +131,9 @@ class Auditor:
         if frontier.size != head["size"] or frontier.root() != bytes(head["root"]):
             seen = f"{frontier.size:,} events, but the sealed head says {head['size']:,} with another root"
             return Finding(check, Level.FAIL, seen, remedy)
-        return Finding(check, Level.PASS, f"{frontier.size:,} events under root {frontier.root().hex()[:16]}…")
+        return Finding(
+            check, Level.PASS, f"{frontier.size:,} events under root {frontier.root().hex()[:16]}…"
+        )
 
     async def seals(self, table: str) -> Finding:
         """Every row of a table carries the seal its content demands."""
@@ -143,7 +145,9 @@ class Auditor:
                 broken.append(str(row[key]))
         if broken:
             seen = f"{len(broken)} of {count:,} rows were written from outside: {', '.join(broken[:5])}"
-            return Finding(f"seals of {table}", Level.FAIL, seen, "Nothing believes these rows. Call security.")
+            return Finding(
+                f"seals of {table}", Level.FAIL, seen, "Nothing believes these rows. Call security."
+            )
         return Finding(f"seals of {table}", Level.PASS, f"{count:,} rows")
 
     async def proofs(self, id: str) -> Finding:
@@ -218,4 +222,6 @@ def _agrees(row: Row, body: dict[str, Any]) -> bool:
 
 def _told(body: bytes) -> str:
     data = json.loads(body)["data"]
-    return ", ".join(f"{name}={value}" for name, value in data.items() if isinstance(value, str | int) and value != "")
+    return ", ".join(
+        f"{name}={value}" for name, value in data.items() if isinstance(value, str | int) and value != ""
+    )

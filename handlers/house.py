@@ -20,8 +20,8 @@ from handlers.verifiers.passkey import PasskeyVerifier
 from handlers.worker import Worker
 from storage import setup
 from storage.seals import Keys
-from storage.store import Store, utc_now
 from storage.store import Clock as Time
+from storage.store import Store, utc_now
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,18 @@ import sys
 import structlog
 
 #: Names under which something secret could arrive. They are blanked whatever happens: the last net, not the first.
-_SECRET = {"secret", "password", "token", "code", "number", "cookie", "seed", "csrf", "answer", "authorization"}
+_SECRET = {
+    "secret",
+    "password",
+    "token",
+    "code",
+    "number",
+    "cookie",
+    "seed",
+    "csrf",
+    "answer",
+    "authorization",
+}
 
 
 def _blank(logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

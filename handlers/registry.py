@@ -144,7 +144,9 @@ class DeviceRegistry:
         found = await self._sealed("invitations", await self._store.fetch(_taken, browser_hash=browser_hash))
         return rows.invitation(found[0]) if found else None
 
-    async def enrol(self, invitation: str, browser_hash: str, device: Device, authenticator: Authenticator) -> None:
+    async def enrol(
+        self, invitation: str, browser_hash: str, device: Device, authenticator: Authenticator
+    ) -> None:
         """Bind what came through an enrolment link: a new device, or one more authenticator on this one."""
         await self.decide(
             "Enrol",

@@ -78,7 +78,8 @@ class Settings(Reach):
         "outside the database and its backups. Several, separated by commas and newest first, while rotating.",
     )
     playbooks: Path = Field(
-        Path(__file__).parent.parent / "playbooks", description="The folder of request types, one YAML file each."
+        Path(__file__).parent.parent / "playbooks",
+        description="The folder of request types, one YAML file each.",
     )
     config: Path | None = Field(
         None, description="The YAML file that names connectors, roles, channels and, for a pilot, people."
@@ -160,7 +161,8 @@ class Config(BaseModel):
         {}, description="Systems of record by name; each has a `kind` and that kind's own settings."
     )
     roles: Mapping[str, tuple[str, ...]] = Field(
-        {}, description="Who holds which role: administrator, desk_agent, security and your own, by person id."
+        {},
+        description="Who holds which role: administrator, desk_agent, security and your own, by person id.",
     )
     people: tuple[PersonEntry, ...] = Field(
         (), description="The people of a pilot. Left out as soon as a directory is connected."
@@ -205,11 +207,15 @@ def load_config(path: Path | None) -> Config:
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"COUNTERSIGN_CONFIG: {path} can't be read ({error}). Name a readable file.") from None
+        raise SettingsError(
+            f"COUNTERSIGN_CONFIG: {path} can't be read ({error}). Name a readable file."
+        ) from None
     try:
         content = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
-        raise SettingsError(f"{path}: this isn't YAML ({' '.join(str(error).split())}). Mend that line.") from None
+        raise SettingsError(
+            f"{path}: this isn't YAML ({' '.join(str(error).split())}). Mend that line."
+        ) from None
     try:
         return Config.model_validate(_referred(content, path))
     except ValidationError as error:
@@ -222,7 +228,9 @@ def _referred(value: Any, path: Path) -> Any:
         if set(value) == {"env"}:
             found = os.environ.get(str(value["env"]), "")
             if not found:
-                raise SettingsError(f"{path}: the variable {value['env']} is missing or empty. Set it, then start again.")
+                raise SettingsError(
+                    f"{path}: the variable {value['env']} is missing or empty. Set it, then start again."
+                )
             return found
         return {key: _referred(inner, path) for key, inner in value.items()}
     if isinstance(value, list):

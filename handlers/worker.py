@@ -38,6 +38,12 @@ AT_ONCE = 16  # effects under way at the same time
 ATTEMPTS = 8  # then a person has to look; with the pauses below that is after about four minutes
 LONGEST_PAUSE = 120.0
 
+
+def backoff(attempt: int) -> float:
+    """Seconds to pause after this attempt: doubling, capped, with jitter so that many don't come back at once."""
+    return random.uniform(0.5, 1) * min(2.0**attempt, LONGEST_PAUSE)  # noqa: S311  jitter, not a secret
+
+
 _VERIFICATIONS = TABLES["verifications"]
 _evidence = select(_VERIFICATIONS).where(_VERIFICATIONS.c.request == bindparam("request"))
 
@@ -65,9 +71,7 @@ class Worker:
         messenger: Messenger,
         *,
         deadline: float = DEADLINE,
-        pause: Callable[[int], float] = lambda attempt: (
-            random.uniform(0.5, 1) * min(2.0**attempt, LONGEST_PAUSE)
-        ),  # noqa: S311  jitter, not a secret
+        pause: Callable[[int], float] = backoff,
     ) -> None:
         self.outbox = RowOutbox(desk.store)
         self._desk = desk
@@ -125,10 +129,8 @@ class Worker:
                 await self._say(effect, row["request"])
                 await self.outbox.paid(row)
         except no.Tampered:
-            await self.outbox.paid(
-                row
-            )  # the commit that met it has it on record; nothing more can be done with it
-        except Exception as failure:
+            await self.outbox.paid(row)  # it is on record, and nothing more can be done with it
+        except Exception as failure:  # noqa: BLE001  whatever it is, the effect stays owed
             log.warning(
                 "put_off", request_id=row["request"], effect=row["kind"], error=type(failure).__name__
             )
@@ -157,7 +159,7 @@ class Worker:
         except Rejected as rejection:
             await self._report(row, turn, ReportRejected(str(rejection)), "rejected")
             return
-        except Exception as failure:
+        except Exception as failure:  # noqa: BLE001  whatever it is, the change may have happened
             await self._failed(row, turn, failure)
             return
         if receipt is None:

@@ -216,7 +216,7 @@ def _decide(work: Work, book: Book) -> tuple[Outcome, Result]:
         outcome = work.run(book)
     except Refusal as refusal:
         return work.refused(refusal), refusal
-    except Exception as defect:  # a defect in one command must not take the others with it
+    except Exception as defect:  # noqa: BLE001  a defect in one command must not take the others with it
         return Outcome(), defect
     return outcome, outcome.value
 
@@ -224,7 +224,8 @@ def _decide(work: Work, book: Book) -> tuple[Outcome, Result]:
 def _record(
     head: Mapping[str, Any], events: Sequence[tuple[str | None, Any]], keys: Keys, now: datetime
 ) -> Generator[Operation, Any, None]:
-    size, rows, at = head["size"], [], iso(now)
+    size, at = head["size"], iso(now)
+    rows: list[Row] = []
     for seq, (request, event) in enumerate(events, start=size):
         kind = type(event).__name__
         body = codec.canonical(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import cache
 from types import UnionType
 from typing import Any, get_args
 
@@ -24,9 +23,13 @@ EVENTS = _named(events.Event, events.Notice, registration.RegistrationEvent)
 EFFECTS = _named(effects.Effect)
 
 
-@cache
+_ADAPTERS: dict[type, TypeAdapter[Any]] = {
+    kind: TypeAdapter(kind) for kind in (*EVENTS.values(), *EFFECTS.values())
+}
+
+
 def _adapter(kind: type) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
+    return _ADAPTERS[kind]
 
 
 _request = TypeAdapter(Request)

@@ -122,7 +122,7 @@ class Compiler:
     @classmethod
     def for_postgresql(cls) -> Compiler:
         """`$1` placeholders, for asyncpg."""
-        return cls(postgresql_asyncpg.dialect())
+        return cls(postgresql_asyncpg.dialect())  # type: ignore[no-untyped-call]
 
     def insert(self, table: str) -> Statement:
         """Insert one row."""
@@ -182,11 +182,11 @@ class Compiler:
         names = tuple(name.removesuffix("_") for name in placed)
         constants = {
             name.removesuffix("_"): value
-            for name, value in compiled.params.items()  # type: ignore[attr-defined]
+            for name, value in compiled.params.items()
             if not binds[name].required
         }
         statement = Statement(str(compiled), names, binders, constants)
-        columns = [entry for entry in getattr(compiled, "_result_columns", ())]
+        columns = getattr(compiled, "_result_columns", ())
         readers = tuple((c.keyname, self._reader(c.type)) for c in columns)
         converters = tuple((name, convert) for name, convert in readers if convert is not None)
         return statement, Reader(tuple(name for name, _ in readers), converters)

@@ -51,7 +51,7 @@ class Place:
         remedy = "use sqlite:////absolute/path.db or postgresql://user:password@host/name"
         try:
             parsed = make_url(url)
-        except Exception:
+        except Exception:  # noqa: BLE001  a URL that can't be read, however it fails
             raise ValueError(f"the database URL can't be read; {remedy}") from None
         if parsed.drivername == "sqlite" and parsed.database and parsed.database != ":memory:":
             return cls(path=Path(parsed.database))
@@ -146,8 +146,8 @@ class SqliteStore(Store):
             if len(works) == 1:
                 return [Conflict().with_traceback(collision.__traceback__)]
             return [self._commit(driver, [work])[0] for work in works]
-        except Exception as failure:
-            return [failure for _ in works]
+        except Exception as failure:  # noqa: BLE001  each of those who asked hears of it
+            return [failure] * len(works)
 
 
 class PostgresStore(Store):
@@ -188,8 +188,8 @@ class PostgresStore(Store):
             if len(works) == 1:
                 return [Conflict().with_traceback(collision.__traceback__)]
             return [(await self._commit([work]))[0] for work in works]
-        except Exception as failure:
-            return [failure for _ in works]
+        except Exception as failure:  # noqa: BLE001  each of those who asked hears of it
+            return [failure] * len(works)
 
 
 def _answer(futures: Sequence[asyncio.Future[Any]], results: Sequence[Any]) -> None:

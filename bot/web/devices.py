@@ -77,5 +77,13 @@ async def _page(request: web.Request, status: int = 200, **context: object) -> w
     house, (person, here) = request.app[HOUSE], reader(request)
     registration = await house.registry.registration(person.id)
     lines = device_lines(registration, person, here.id, house.store.clock())
-    shown = {"devices": lines, "add": "/ask/add_device", "error": "", "errors": {}, "typed": {}, "done": "", **context}
+    shown = {
+        "devices": lines,
+        "add": "/ask/add_device",
+        "error": "",
+        "errors": {},
+        "typed": {},
+        "done": "",
+        **context,
+    }
     return render(request, "devices.html", status, **shown)

@@ -111,8 +111,12 @@ async def app_added(request: web.Request) -> web.Response:
     seed = _seed(house, invitation)
     step = first_step(seed, str(typed.get("code", "")).replace(" ", ""), house.store.clock())
     if step is None:
-        errors = {"code": "That isn't the app's current code. Check the phone's clock, then type the next code."}
-        return await _step(request, house, invitation, "app", 422, errors=errors, name=str(typed.get("name", "")))
+        errors = {
+            "code": "That isn't the app's current code. Check the phone's clock, then type the next code."
+        }
+        return await _step(
+            request, house, invitation, "app", 422, errors=errors, name=str(typed.get("name", ""))
+        )
     device, cookie = _device(house, session, invitation, str(typed.get("name", "")))
     sealed = house.store.keys.close(seed, seed_binding(invitation.person))
     id = "app-" + secrets.token_urlsafe(16)

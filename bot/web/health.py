@@ -26,7 +26,9 @@ async def readyz(request: web.Request) -> web.Response:
     try:
         await house.store.fetch(_events)
         waiting, oldest = await house.worker.outbox.waiting()
-    except Exception as failure:  # any driver's error means the same to a load balancer
+    except Exception as failure:  # noqa: BLE001  any driver's error means the same to a load balancer
         return web.json_response({"status": "unavailable", "error": type(failure).__name__}, status=503)
     late = (house.store.clock() - oldest).total_seconds() if oldest else 0.0
-    return web.json_response({"status": "ready", "effects_waiting": waiting, "oldest_seconds": max(0, round(late))})
+    return web.json_response(
+        {"status": "ready", "effects_waiting": waiting, "oldest_seconds": max(0, round(late))}
+    )

@@ -62,7 +62,9 @@ async def seen_by(
 ) -> tuple[Card, tuple[Fact, ...], Playbook, Beside]:
     """One request as this person sees it. Raises UnknownRequest for those it is none of the business of."""
     playbook = await house.desk.playbook_of(request)
-    approvers = await house.desk.approvers(request) if request.stage is Stage.AWAITING_APPROVAL else frozenset()
+    approvers = (
+        await house.desk.approvers(request) if request.stage is Stage.AWAITING_APPROVAL else frozenset()
+    )
     concerned = {request.requester, request.subject, request.prover, *approvers}
     concerned |= {approval.person for approval in request.approvals}
     settles = request.stage is Stage.AWAITING_OPERATOR and playbook.handed_to in person.roles

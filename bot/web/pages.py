@@ -73,7 +73,9 @@ async def submit(request: web.Request) -> web.Response:
     try:
         opened = await house.desk.open(playbook.name, person.id, await _person_id(house, whom), typed, origin)
     except no.WrongAnswer as refusal:
-        return _form(request, house, playbook, person, {**typed, SUBJECT: whom}, {refusal.field: refusal.sentence}, "")
+        return _form(
+            request, house, playbook, person, {**typed, SUBJECT: whom}, {refusal.field: refusal.sentence}, ""
+        )
     except no.Refusal as refusal:
         return _form(request, house, playbook, person, {**typed, SUBJECT: whom}, {}, refusal.sentence)
     registered = await house.registry.registration(opened.prover)
@@ -111,7 +113,9 @@ def _form(
         label, help = "Whom is it for?", "Their account or whole name."
         whom = Input(SUBJECT, label, help, True, 100, (), typed.get(SUBJECT, ""), errors.get(SUBJECT, ""))
         inputs = (whom, *inputs)
-    before = "your passkey" if playbook.prover is Party.REQUESTER else "a confirmation on the registered device"
+    before = (
+        "your passkey" if playbook.prover is Party.REQUESTER else "a confirmation on the registered device"
+    )
     if playbook.consent is not None:
         quorum = playbook.consent.quorum
         before += f", then {quorum} more {'person who agrees' if quorum == 1 else 'people who agree'}"
@@ -184,7 +188,9 @@ _WRONG = {
 def wrong_answer(failed: ChallengeFailed) -> str:
     """What didn't match and how many tries are left."""
     rest = LIMITS[failed.wrong] - failed.count
-    return f"{_WRONG[failed.wrong]} {rest} tries left." if rest != 1 else f"{_WRONG[failed.wrong]} One try left."
+    return (
+        f"{_WRONG[failed.wrong]} {rest} tries left." if rest != 1 else f"{_WRONG[failed.wrong]} One try left."
+    )
 
 
 def _wrong(decision: Decision) -> ChallengeFailed | None:
@@ -243,7 +249,13 @@ async def are_you_sure(request: web.Request) -> web.Response:
         raise web.HTTPSeeOther(f"/requests/{found.id}")
     heading, label = _QUESTIONS[action]
     weight = "primary" if action == "cancel" else "danger"
-    context = {"card": card, "heading": heading, "sentence": button.confirm, "action": label, "weight": weight}
+    context = {
+        "card": card,
+        "heading": heading,
+        "sentence": button.confirm,
+        "action": label,
+        "weight": weight,
+    }
     return render(request, "confirm.html", **context, back=f"/requests/{found.id}", hidden={})
 
 

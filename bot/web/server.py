@@ -34,7 +34,9 @@ _POLICY = (
 
 def make_app(house: House, *, frame_ancestors: str = "'none'") -> web.Application:
     """The application. `frame_ancestors` is relaxed by the demo alone, to its own origin."""
-    app = web.Application(client_max_size=LARGEST_BODY, middlewares=[_logged, _hardened, _plain_words, _known])
+    app = web.Application(
+        client_max_size=LARGEST_BODY, middlewares=[_logged, _hardened, _plain_words, _known]
+    )
     app[HOUSE] = house
     app[PAGES] = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE / "templates"),
@@ -104,7 +106,8 @@ async def _hardened(request: web.Request, handler: Handler) -> web.StreamRespons
     headers["Cross-Origin-Opener-Policy"] = "same-origin"
     headers["Cross-Origin-Resource-Policy"] = "same-origin"
     headers["Permissions-Policy"] = (
-        "publickey-credentials-get=(self), publickey-credentials-create=(self), camera=(), microphone=(), geolocation=()"
+        "publickey-credentials-get=(self), publickey-credentials-create=(self), "
+        "camera=(), microphone=(), geolocation=()"
     )
     if request.app[HOUSE].settings.public_url.startswith("https://"):
         headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
@@ -120,7 +123,9 @@ async def _plain_words(request: web.Request, handler: Handler) -> web.StreamResp
     try:
         return await handler(request)
     except no.Refusal as refusal:
-        unknown = isinstance(refusal, no.UnknownRequest | no.UnknownDevice | no.UnknownPlaybook | no.LinkUnknown)
+        unknown = isinstance(
+            refusal, no.UnknownRequest | no.UnknownDevice | no.UnknownPlaybook | no.LinkUnknown
+        )
         return message(request, 404 if unknown else 409, refusal.sentence)
     except Unregistered:
         if request.method == "GET" and request.path != "/":

@@ -113,7 +113,7 @@
       const creating = button.dataset.passkey === "create";
       const credential = await (creating ? navigator.credentials.create(asked) : navigator.credentials.get(asked));
       tell("Checking…", true);
-      const done = await post(button.dataset.finish, { ...typed, credential: JSON.stringify(plain(credential)) });
+      const done = await post(button.dataset.finish, { ...typed, credential: plain(credential) });
       if (done.location) return follow(done.location);
       throw Object.assign(new Error(), { sentence: done.error });
     } catch (error) {

@@ -1,0 +1,190 @@
+"""A whole house for tests: real store, desk, worker and verifiers around the demo's directory; people with devices.
+
+async with company(database_url, tmp_path) as acme:
+    maya = await acme.enrolled("maya")              # a passkey and a sign-in app on one device
+    request = await acme.asks("password_reset", "maya")
+    await acme.proves(request, maya)                # with her passkey
+    await acme.worker.drain()
+    password = await acme.desk.show_secret(request.id, "maya", maya.device)
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyotp
+
+from demo import directory
+from demo.directory import DemoDirectory
+from flows.model import Method, Origin, Request
+from flows.registration import Authenticator, Device
+from handlers.connectors.countersign import Countersign
+from handlers.desk import Decision, Desk
+from handlers.house import House, Outside, build, seed_binding
+from handlers.ports import Connector
+from handlers.settings import Config, Settings, load_settings
+from handlers.worker import Worker
+from storage.seals import token_hash
+from storage.setup import DEMO
+from storage.store import Store
+from tests.authenticator import SoftAuthenticator
+
+SECRET_KEY = "a-secret-key-for-tests-only-0123456789-abcdefgh"
+TERMINAL = Origin("terminal", "desk-1", "root", "command line")
+
+
+@dataclass
+class Hands:
+    """A clock that stands still until it is told, so that tests need not wait."""
+
+    now: datetime = field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+class Mailbox:
+    """A Messenger that keeps what was said."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str, str]] = []
+        self.announced: list[tuple[str, str, str]] = []
+
+    async def tell(self, person: str, notice: str, request: Request) -> None:
+        self.told.append((person, notice, request.id))
+
+    async def announce(self, audience: str, notice: str, request: Request | None, detail: str) -> None:
+        self.announced.append((audience, notice, detail))
+
+
+@dataclass(frozen=True)
+class Phone:
+    """One person's registered device and what is on it."""
+
+    person: str
+    device: str
+    cookie: str
+    passkeys: SoftAuthenticator | None
+    seed: bytes | None
+
+    def code(self, at: datetime) -> str:
+        assert self.seed is not None
+        return pyotp.TOTP(base64.b32encode(self.seed).decode()).at(at)
+
+
+@dataclass(frozen=True)
+class Company:
+    """The house and everybody in it."""
+
+    house: House
+    directory: DemoDirectory
+    mailbox: Mailbox
+    hands: Hands
+
+    @property
+    def desk(self) -> Desk:
+        return self.house.desk
+
+    @property
+    def store(self) -> Store:
+        return self.house.store
+
+    @property
+    def worker(self) -> Worker:
+        return self.house.worker
+
+    async def enrolled(self, person: str, *, passkey: bool = True, app: bool = True) -> Phone:
+        """Register a device the way everybody does: through an enrolment link, in one browser."""
+        house, now = self.house, self.hands()
+        token, browser = await house.registry.first_link(person), secrets.token_urlsafe(32)
+        invitation = await house.registry.open_invitation(token, browser)
+        id, secret = secrets.token_urlsafe(16), secrets.token_urlsafe(32)
+        device = Device(id, person, f"{person}'s phone", token_hash(secret), now)
+        soft = SoftAuthenticator(origin=house.settings.public_url) if passkey else None
+        browser_hash, seed = token_hash(browser), None
+        if soft is not None:
+            offered = await house.passkeys.offer(person, person, b"c" * 32, ())
+            made = await house.passkeys.register(soft.make(offered), b"c" * 32)
+            key = Authenticator(made.id, person, id, Method.PASSKEY, made.material, made.counter, now)
+            await house.registry.enrol(invitation.id, browser_hash, device, key)
+            browser_hash = device.cookie_hash
+        if app:
+            seed = secrets.token_bytes(20)
+            sealed = house.store.keys.close(seed, seed_binding(person))
+            key = Authenticator(f"app-{id}", person, id, Method.CODE, sealed, 0, now)
+            await house.registry.enrol(invitation.id, browser_hash, device, key)
+        return Phone(person, id, f"{id}.{secret}", soft, seed)
+
+    async def asks(
+        self,
+        playbook: str,
+        subject: str,
+        by: str = "",
+        answers: Mapping[str, str] | None = None,
+        origin: Origin = TERMINAL,
+    ) -> Request:
+        return await self.desk.open(playbook, by or subject, subject, answers or {}, origin)
+
+    async def proves(self, request: Request, phone: Phone) -> Decision:
+        """Answer with the passkey on this phone: proof, or consent, by the request's stage."""
+        assert phone.passkeys is not None
+        _, asked = await self.desk.begin(request.id, phone.person, Method.PASSKEY)
+        answer = {"credential": phone.passkeys.get(asked)}
+        return await self.desk.answer(request.id, phone.person, phone.device, Method.PASSKEY, answer)
+
+    async def types(self, request: Request, phone: Phone, number: str = "", code: str = "") -> Decision:
+        """Answer with the number and the sign-in app's code, the right ones unless told otherwise."""
+        if not number:
+            _, number = await self.desk.number(request.id)
+        answer = {"number": number, "code": code or phone.code(self.hands())}
+        return await self.desk.answer(request.id, phone.person, phone.device, Method.CODE, answer)
+
+
+def settings_for(database_url: str, folder: Path, **more: object) -> Settings:
+    """Settings as a test house has them."""
+    given = {
+        "database_url": database_url,
+        "public_url": "http://localhost:8080",
+        "bind": "127.0.0.1:8080",
+        "secret_key": (SECRET_KEY,),
+        "socket": folder / "desk.sock",
+    }
+    return load_settings(**{**given, **more})
+
+
+@contextlib.asynccontextmanager
+async def company(
+    database_url: str,
+    folder: Path,
+    *,
+    connectors: Mapping[str, Connector] | None = None,
+    hands: Hands | None = None,
+    **settings: object,
+) -> AsyncIterator[Company]:
+    """A house on an empty or an existing database. `connectors` replace the directory's own."""
+    hands, mailbox = hands or Hands(), Mailbox()
+    acme = directory.create(folder / "directory.db")
+    outside = Outside(acme, {"directory": acme, **(connectors or {})}, mailbox)
+    house = await build(
+        settings_for(database_url, folder, **settings), Config(demo=True), outside, Countersign, DEMO, hands
+    )
+    try:
+        yield Company(house, acme, mailbox, hands)
+    finally:
+        await house.close()
+
+
+def credential(text: str) -> dict[str, object]:
+    """A credential's JSON text as an object, to change it in a test."""
+    found: dict[str, object] = json.loads(text)
+    return found
