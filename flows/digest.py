@@ -57,6 +57,8 @@ def commitment(name: str, clear_text: str, salt: bytes) -> str:
 
 def passkey_challenge(nonce: str, digest: str) -> bytes:
     """The 32 bytes a passkey signs: one use, for one request. `nonce` and `digest` are 32 bytes in hex."""
+    if len(nonce) != 64 or len(digest) != 64:
+        raise ValueError("a nonce and a digest are 32 bytes each, in hex")
     return hashlib.sha256(PASSKEY_TAG + bytes.fromhex(nonce) + bytes.fromhex(digest)).digest()
 
 

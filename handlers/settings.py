@@ -113,7 +113,8 @@ class Settings(Reach):
             raise ValueError("it is not an address like https://desk.example.com")
         if url.scheme == "http" and url.hostname != "localhost":
             raise ValueError("it must begin with https:// (http is for localhost only)")
-        return value.rstrip("/")
+        port = "" if url.port in (None, {"http": 80, "https": 443}[url.scheme]) else f":{url.port}"
+        return f"{url.scheme}://{url.hostname}{port}"  # as a browser writes an origin
 
     @field_validator("bind")
     @classmethod

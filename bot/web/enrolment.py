@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import Any
 
 import segno
+import structlog
 from aiohttp import web
 
 import flows.errors as no
@@ -31,6 +32,7 @@ from handlers.verifiers.code import first_step, provisioning_uri
 from handlers.verifiers.passkey import credential_id
 from storage.seals import token_hash
 
+log = structlog.get_logger()
 routes = web.RouteTableDef()
 
 SIGN_IN = timedelta(minutes=2)
@@ -109,7 +111,7 @@ async def app_added(request: web.Request) -> web.Response:
     house, session, invitation = request.app[HOUSE], request[SESSION], await _mine(request)
     typed = await request.post()
     seed = _seed(house, invitation)
-    step = first_step(seed, str(typed.get("code", "")).replace(" ", ""), house.store.clock())
+    step = first_step(seed, str(typed.get("code", "")), house.store.clock())
     if step is None:
         errors = {
             "code": "That isn't the app's current code. Check the phone's clock, then type the next code."
@@ -237,6 +239,8 @@ async def signed_in(request: web.Request) -> web.Response:
     for nonce in _nonces(house, session):
         question = Question(key.person, nonce, digest, [key])
         verdict = await house.passkeys.check(question, {"credential": answer}, now)
+        if verdict.alarm:
+            log.critical("alarm", person=key.person, alarm=verdict.alarm)
         checked = verdict.answer
         if isinstance(checked, Checked) and verdict.used is not None:
             cookie = cookies.new_cookie(key.device)
