@@ -242,4 +242,12 @@ class AuthorityMissing:
     reason: str
 
 
-Notice = Refused | TamperingNoticed | AuthorityMissing
+@dataclass(frozen=True, slots=True)
+class AlarmRaised:
+    """Something about a person's authenticator is strange enough for security to look at."""
+
+    person: str
+    what: str
+
+
+Notice = Refused | TamperingNoticed | AuthorityMissing | AlarmRaised

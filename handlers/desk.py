@@ -25,25 +25,29 @@ from flows.commands import (
     Submit,
 )
 from flows.digest import commitment, request_digest
+from flows.effects import Announce
 from flows.events import (
+    AlarmRaised,
     Approved,
     ChangeRejected,
     Event,
     FulfilmentOrdered,
     GivenUp,
+    Notice,
     Refused,
     SecretLapsed,
     SecretShown,
     Verified,
 )
-from flows.model import Checked, Facts, Method, Origin, Party, Playbook, Request, Stage
+from flows.model import Checked, Facts, Method, Origin, Party, Request, Stage
 from flows.request import decide, evolve, react
 from handlers.forms import read_form
 from handlers.people import People
-from handlers.playbooks import Playbooks, from_content
+from handlers.playbooks import Playbooks
 from handlers.ports import Question, Used, Verifier
+from handlers.records import Records
 from handlers.registry import DeviceRegistry, compare_and_set
-from storage import codec, rows
+from storage import rows
 from storage.book import Book, Need, Outcome, Work
 from storage.sql import TABLES, Row
 from storage.store import Store
@@ -52,30 +56,7 @@ log = structlog.get_logger()
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base32: no I, L, O or U to misread on the phone
 
-_REQUESTS = TABLES["requests"]
 _SECRETS = TABLES["secrets"]
-_request = select(_REQUESTS).where(_REQUESTS.c.id == bindparam("id"))
-_concerning = (
-    select(_REQUESTS)
-    .where(
-        (_REQUESTS.c.requester == bindparam("person"))
-        | (_REQUESTS.c.subject == bindparam("person"))
-        | (_REQUESTS.c.prover == bindparam("person"))
-    )
-    .order_by(_REQUESTS.c.opened_at.desc())
-    .limit(bindparam("most"))
-)
-_in_stage = select(_REQUESTS).where(_REQUESTS.c.stage == bindparam("stage")).order_by(_REQUESTS.c.opened_at)
-_overdue = (
-    select(_REQUESTS.c.id)
-    .where(_REQUESTS.c.due_at.is_not(None), _REQUESTS.c.due_at <= bindparam("now"))
-    .order_by(_REQUESTS.c.due_at)
-    .limit(500)
-)
-_TEXTS = TABLES["clear_texts"]
-_texts = select(_TEXTS).where(_TEXTS.c.request == bindparam("request"))
-_PLAYBOOKS = TABLES["playbooks"]
-_playbook = select(_PLAYBOOKS).where(_PLAYBOOKS.c.hash == bindparam("hash"))
 _secret = select(_SECRETS).where(_SECRETS.c.key == bindparam("key"))
 
 
@@ -100,7 +81,7 @@ class Along:
     also: Callable[[Book, Outcome], None] = lambda book, outcome: None
 
 
-class Desk:
+class Desk(Records):
     """Everything a person, the clock or the worker can do to a request."""
 
     def __init__(
@@ -112,9 +93,7 @@ class Desk:
         verifiers: Mapping[Method, Verifier],
         committed: Callable[[], None] = lambda: None,
     ) -> None:
-        self.store = store
-        self.playbooks = playbooks
-        self.people = people
+        super().__init__(store, playbooks, people)
         self.registry = registry
         self.verifiers = verifiers
         self.committed = committed
@@ -196,9 +175,13 @@ class Desk:
     ) -> Request:
         """Open a request from a filled form. Raises a Refusal; nothing is kept of a form that doesn't fit."""
         found = self.playbooks.by_name.get(playbook)
-        if found is None:
-            raise no.UnknownPlaybook
-        form = read_form(found, answers)
+        try:
+            if found is None:
+                raise no.UnknownPlaybook
+            form = read_form(found, answers)
+        except no.Refusal as refusal:
+            await self.record([(None, Refused("Submit", requester, refusal.kind))])
+            raise
         while True:
             id = "CS-" + "".join(secrets.choice(_ALPHABET) for _ in range(5))
             salts = {name: secrets.token_bytes(32) for name in form.texts}
@@ -223,14 +206,16 @@ class Desk:
     ) -> Decision:
         """An answer given on a registered device: proof by the prover, or consent by an approver."""
         request = await self.get(id)
-        if request.stage.closed:
-            raise no.AlreadyClosed
-        question = await self._question(request, actor, method)
-        verdict = await self.verifiers[method].check(question, answer, self.store.clock())
         kind = Approve if request.stage is Stage.AWAITING_APPROVAL else Prove
+        try:
+            question = await self._question(request, actor, method)
+        except no.Refusal as refusal:
+            await self.record([(id, Refused(kind.__name__, actor, refusal.kind))])
+            raise
+        verdict = await self.verifiers[method].check(question, answer, self.store.clock())
         along = Along(used=verdict.used, signed=verdict.signed or {})
         if verdict.alarm:
-            log.critical("alarm", request_id=id, person=actor, alarm=verdict.alarm)
+            await self.alarm(verdict.alarm, actor, id)
         checked = verdict.answer
         if isinstance(checked, Checked):
             checked = replace(
@@ -257,74 +242,20 @@ class Desk:
         await self.submit(id, ShowSecret(actor, device))
         return secret
 
-    # -- reading ----------------------------------------------------------------------------
+    # -- beside requests --------------------------------------------------------------------
 
-    async def find(self, id: str) -> Request | None:
-        """A request as it stands, or None. Raises Tampered when its row was changed from outside."""
-        found = await self.store.fetch(_request, id=id)
-        return self._read(found[0]) if found else None
+    async def record(self, events: Sequence[tuple[str | None, Notice]], owed: Sequence[Row] = ()) -> None:
+        """Put on record what happened without a decision, with what is owed because of it."""
+        puts = [("outbox", row) for row in owed]
+        await self.store.write(Work(lambda book: Outcome(events=list(events), puts=list(puts))))
 
-    async def get(self, id: str) -> Request:
-        """A request as it stands. Raises UnknownRequest."""
-        found = await self.find(id)
-        if found is None:
-            raise no.UnknownRequest
-        return found
-
-    async def concerning(self, person: str, most: int = 50) -> list[Request]:
-        """The person's requests as requester, subject or prover, newest first."""
-        return self._readable(await self.store.fetch(_concerning, person=person, most=most))
-
-    async def awaiting_approval_by(self, person: str) -> list[Request]:
-        """Requests this person can consent to now, oldest first."""
-        waiting = self._readable(await self.store.fetch(_in_stage, stage=Stage.AWAITING_APPROVAL.value))
-        return [request for request in waiting if await self.may_approve(request, person)]
-
-    async def awaiting_operator(self, role: str) -> list[Request]:
-        """Cases that were handed to a role, oldest first."""
-        cases = self._readable(await self.store.fetch(_in_stage, stage=Stage.AWAITING_OPERATOR.value))
-        return [case for case in cases if (await self.playbook_of(case)).handed_to == role]
-
-    async def overdue(self) -> list[str]:
-        """Names of requests whose time has run out."""
-        return [row["id"] for row in await self.store.fetch(_overdue, now=self.store.clock())]
-
-    async def may_approve(self, request: Request, person: str) -> bool:
-        """Whether this person's consent would count now."""
-        if request.stage is not Stage.AWAITING_APPROVAL or person in (request.requester, request.subject):
-            return False
-        if any(approval.person == person for approval in request.approvals):
-            return False
-        return person in await self.approvers(request)
-
-    async def approvers(self, request: Request) -> frozenset[str]:
-        """Whom the pinned playbook lets consent, as the directory says now."""
-        playbook = await self.playbook_of(request)
-        if playbook.consent is None:
-            return frozenset()
-        return await self.people.approvers(playbook.consent, await self.people.person(request.subject))
-
-    async def texts(self, id: str) -> dict[str, str]:
-        """The free-text answers of a request that haven't been erased, by field."""
-        return {row["field"]: row["content"] for row in await self.store.fetch(_texts, request=id)}
-
-    async def playbook_of(self, request: Request) -> Playbook:
-        """The version of the playbook that is pinned to this request."""
-        found = self.playbooks.by_hash.get(request.playbook_hash)
-        if found is None:
-            kept = await self.store.fetch(_playbook, hash=request.playbook_hash)
-            found = from_content(kept[0]["content"]) if kept else None
-        if found is None or found.hash != request.playbook_hash:
-            raise no.Tampered
-        return found
-
-    def _read(self, row: Row) -> Request:
-        if not self.store.keys.holds("requests", row):
-            raise no.Tampered
-        return codec.request(row["state"])
-
-    def _readable(self, found: Sequence[Row]) -> list[Request]:
-        return [codec.request(row["state"]) for row in found if self.store.keys.holds("requests", row)]
+    async def alarm(self, what: str, person: str, id: str = "") -> None:
+        """Tell security something strange about a person's authenticator, and keep it."""
+        log.critical("alarm", request_id=id, person=person, alarm=what)
+        effect = Announce("security", "alarm", f"{person}: {what}")
+        owed = rows.announcement_row(effect, f"alarm:{secrets.token_hex(8)}", id, self.store.clock())
+        await self.record([(id or None, AlarmRaised(person, what))], [owed])
+        self.committed()
 
     # -- facts ------------------------------------------------------------------------------
 
@@ -358,7 +289,7 @@ class Desk:
     async def _question(self, request: Request, actor: str, method: Method) -> Question:
         challenge = request.challenge(actor, method)
         if challenge is None:
-            raise no.NoChallenge
+            raise no.AlreadyClosed if request.stage.closed else no.NoChallenge
         registration = await self.registry.registration(actor)
         return Question(actor, challenge.nonce, request_digest(request), registration.proofs)
 

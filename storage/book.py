@@ -18,6 +18,7 @@ from flows.events import TamperingNoticed
 from flows.model import Request
 from storage import codec
 from storage.merkle import Frontier, leaf_hash
+from storage.rows import announcement_row
 from storage.seals import Keys
 from storage.sql import TABLES, Delete, Insert, Load, Operation, Row, Run, Update, primary_key
 from storage.tables import SEALED, iso
@@ -199,16 +200,7 @@ def commit(works: Sequence[Work], keys: Keys, now: datetime) -> Generator[Operat
 
 def _alarm(table: str, key: str, seq: int, now: datetime) -> Outcome:
     effect = Announce("security", "tampering", f"{table}: {key}")
-    row = {
-        "key": f"tampering:{seq}",
-        "request": "",
-        "kind": "Announce",
-        "body": codec.effect_body(effect),
-        "due_at": now,
-        "attempts": 0,
-        "lease_until": None,
-    }
-    return Outcome(puts=[("outbox", row)])
+    return Outcome(puts=[("outbox", announcement_row(effect, f"tampering:{seq}", "", now))])
 
 
 def _decide(work: Work, book: Book) -> tuple[Outcome, Result]:

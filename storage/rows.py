@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 from flows.authority import Evidence
-from flows.effects import CarryOut, Effect
+from flows.effects import Announce, CarryOut, Effect
 from flows.model import Assurance, Method, Request
 from flows.registration import Authenticator, Device, Invitation
 from storage import codec
@@ -48,12 +48,21 @@ def clear_text_row(request: str, field: str, content: str, salt: bytes) -> tuple
     return "clear_texts", row
 
 
+def announcement_row(effect: Announce, key: str, request: str, now: datetime) -> Row:
+    """An announcement that follows from no decision on a request. `key` is one of its own."""
+    return _owed(effect, key, request, now)
+
+
 def outbox_row(effect: Effect, request: Request, index: int, now: datetime) -> Row:
     """An owed effect's row. The change itself has the request's effect key; the rest are numbered."""
     key = effect.key if isinstance(effect, CarryOut) else f"{request.id}:{request.version}:{index}"
+    return _owed(effect, key, request.id, now)
+
+
+def _owed(effect: Effect, key: str, request: str, now: datetime) -> Row:
     return {
         "key": key,
-        "request": request.id,
+        "request": request,
         "kind": type(effect).__name__,
         "body": codec.effect_body(effect),
         "due_at": now,

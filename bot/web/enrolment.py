@@ -14,7 +14,6 @@ from datetime import timedelta
 from typing import Any
 
 import segno
-import structlog
 from aiohttp import web
 
 import flows.errors as no
@@ -32,7 +31,6 @@ from handlers.verifiers.code import first_step, provisioning_uri
 from handlers.verifiers.passkey import credential_id
 from storage.seals import token_hash
 
-log = structlog.get_logger()
 routes = web.RouteTableDef()
 
 SIGN_IN = timedelta(minutes=2)
@@ -240,7 +238,7 @@ async def signed_in(request: web.Request) -> web.Response:
         question = Question(key.person, nonce, digest, [key])
         verdict = await house.passkeys.check(question, {"credential": answer}, now)
         if verdict.alarm:
-            log.critical("alarm", person=key.person, alarm=verdict.alarm)
+            await house.desk.alarm(verdict.alarm, key.person)
         checked = verdict.answer
         if isinstance(checked, Checked) and verdict.used is not None:
             cookie = cookies.new_cookie(key.device)

@@ -1,0 +1,115 @@
+"""What is on record about requests, read for whoever may ask: sealed rows only, and never inside a transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import bindparam, select
+
+import flows.errors as no
+from flows.model import Playbook, Request, Stage
+from handlers.people import People
+from handlers.playbooks import Playbooks, from_content
+from storage import codec
+from storage.sql import TABLES, Row
+from storage.store import Store
+
+_REQUESTS = TABLES["requests"]
+_request = select(_REQUESTS).where(_REQUESTS.c.id == bindparam("id"))
+_concerning = (
+    select(_REQUESTS)
+    .where(
+        (_REQUESTS.c.requester == bindparam("person"))
+        | (_REQUESTS.c.subject == bindparam("person"))
+        | (_REQUESTS.c.prover == bindparam("person"))
+    )
+    .order_by(_REQUESTS.c.opened_at.desc())
+    .limit(bindparam("most"))
+)
+_in_stage = select(_REQUESTS).where(_REQUESTS.c.stage == bindparam("stage")).order_by(_REQUESTS.c.opened_at)
+_overdue = (
+    select(_REQUESTS.c.id)
+    .where(_REQUESTS.c.due_at.is_not(None), _REQUESTS.c.due_at <= bindparam("now"))
+    .order_by(_REQUESTS.c.due_at)
+    .limit(500)
+)
+_TEXTS = TABLES["clear_texts"]
+_texts = select(_TEXTS).where(_TEXTS.c.request == bindparam("request"))
+_PLAYBOOKS = TABLES["playbooks"]
+_playbook = select(_PLAYBOOKS).where(_PLAYBOOKS.c.hash == bindparam("hash"))
+
+
+class Records:
+    """Requests as they stand, with the people and the pinned playbook each belongs to."""
+
+    def __init__(self, store: Store, playbooks: Playbooks, people: People) -> None:
+        self.store = store
+        self.playbooks = playbooks
+        self.people = people
+
+    async def find(self, id: str) -> Request | None:
+        """A request as it stands, or None. Raises Tampered when its row was changed from outside."""
+        found = await self.store.fetch(_request, id=id)
+        return self._read(found[0]) if found else None
+
+    async def get(self, id: str) -> Request:
+        """A request as it stands. Raises UnknownRequest."""
+        found = await self.find(id)
+        if found is None:
+            raise no.UnknownRequest
+        return found
+
+    async def concerning(self, person: str, most: int = 50) -> list[Request]:
+        """The person's requests as requester, subject or prover, newest first."""
+        return self._readable(await self.store.fetch(_concerning, person=person, most=most))
+
+    async def awaiting_approval_by(self, person: str) -> list[Request]:
+        """Requests this person can consent to now, oldest first."""
+        waiting = self._readable(await self.store.fetch(_in_stage, stage=Stage.AWAITING_APPROVAL.value))
+        return [request for request in waiting if await self.may_approve(request, person)]
+
+    async def awaiting_operator(self, role: str) -> list[Request]:
+        """Cases that were handed to a role, oldest first."""
+        cases = self._readable(await self.store.fetch(_in_stage, stage=Stage.AWAITING_OPERATOR.value))
+        return [case for case in cases if (await self.playbook_of(case)).handed_to == role]
+
+    async def overdue(self) -> list[str]:
+        """Names of requests whose time has run out."""
+        return [row["id"] for row in await self.store.fetch(_overdue, now=self.store.clock())]
+
+    async def may_approve(self, request: Request, person: str) -> bool:
+        """Whether this person's consent would count now."""
+        if request.stage is not Stage.AWAITING_APPROVAL or person in (request.requester, request.subject):
+            return False
+        if any(approval.person == person for approval in request.approvals):
+            return False
+        return person in await self.approvers(request)
+
+    async def approvers(self, request: Request) -> frozenset[str]:
+        """Whom the pinned playbook lets consent, as the directory says now."""
+        playbook = await self.playbook_of(request)
+        if playbook.consent is None:
+            return frozenset()
+        return await self.people.approvers(playbook.consent, await self.people.person(request.subject))
+
+    async def texts(self, id: str) -> dict[str, str]:
+        """The free-text answers of a request that haven't been erased, by field."""
+        return {row["field"]: row["content"] for row in await self.store.fetch(_texts, request=id)}
+
+    async def playbook_of(self, request: Request) -> Playbook:
+        """The version of the playbook that is pinned to this request."""
+        found = self.playbooks.by_hash.get(request.playbook_hash)
+        if found is None:
+            kept = await self.store.fetch(_playbook, hash=request.playbook_hash)
+            found = from_content(kept[0]["content"]) if kept else None
+        if found is None or found.hash != request.playbook_hash:
+            raise no.Tampered
+        return found
+
+    def _read(self, row: Row) -> Request:
+        if not self.store.keys.holds("requests", row):
+            raise no.Tampered
+        return codec.request(row["state"])
+
+    def _readable(self, found: Sequence[Row]) -> list[Request]:
+        return [codec.request(row["state"]) for row in found if self.store.keys.holds("requests", row)]
