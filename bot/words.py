@@ -51,7 +51,7 @@ def words(seen: Reading) -> tuple[str, str, str]:
             note = "Nobody has to do anything now. You can close this; you'll hear how it ends."
             return f"{playbook.title}: being made", "Countersign is making the change", note
         case S.AWAITING_COLLECTION if mine and not seen.elsewhere:
-            note = "The change is made. It is shown once, on this device only, and deleted after that."
+            note = f"The change is made. The {seen.secret} is shown once, on this device only, then deleted."
             return f"Your {seen.secret} is ready", f"Waiting for you: look at the {seen.secret}", note
         case S.AWAITING_COLLECTION:
             on = "the device that confirmed this" if mine else "their registered device"
