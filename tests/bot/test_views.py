@@ -18,11 +18,11 @@ from bot.facts import device_lines, question
 from bot.reading import Beside, Reading, plain
 from bot.terminal import draw
 from bot.times import ago, left, moment, spell
-from bot.views import NOTICES, form, mark, offer, request_card
+from bot.views import NOTICES, form, mark, request_card
 from bot.words import LAPSED
 from flows.effects import Announce, Tell
 from flows.events import Event, Fulfilled, SecretLapsed
-from flows.model import ApprovalRule, Method, Playbook, Stage
+from flows.model import ApprovalRule, Method, Origin, Playbook, Stage
 from flows.registration import Authenticator, Device, Registration
 from flows.request import evolve, react
 from tests.bot.people import (
@@ -164,6 +164,16 @@ def test_somebody_in_chat_is_never_called_you_as_the_one_who_asked() -> None:
     assert card(RESET, S.AWAITING_PROOF, OMAR).facts[0].text.startswith("Maya Lindqvist, in Slack, 14:00")
 
 
+def test_a_request_from_a_registered_device_names_that_device() -> None:
+    asked = replace(
+        a_request(RESET, S.AWAITING_PROOF),
+        origin=Origin("device page", "desk.example.com", "d-2", "Work laptop"),
+    )
+    assert request_card(asked, RESET, PEOPLE, MAYA, NOW).facts[0].text == "You, on Work laptop, 14:00"
+    shell = replace(asked, origin=Origin("terminal", "host", "root", "command line"))
+    assert request_card(shell, RESET, PEOPLE, OMAR, NOW).facts[0].text.endswith("on the command line, 14:00")
+
+
 def test_two_approvals_count_people_in_words() -> None:
     two = replace(ACCESS, consent=ApprovalRule(2, ("manager", "role:finance_owner")))
     assert card(two, S.AWAITING_APPROVAL, MAYA).stage == "Waiting for Nina and Omar: approve or deny"
@@ -253,7 +263,6 @@ def test_a_form_keeps_what_was_typed_and_says_what_is_wrong() -> None:
     assert inputs[0].value == "payroll"
     assert inputs[1].error == "Choose one."
     assert inputs[2].choices == (("t-1", "Close the books"),)
-    assert offer(ACCESS).takes == "a passkey or a sign-in app code, and the approval of somebody else"
 
 
 def test_a_card_that_breaks_the_rules_cannot_be_built() -> None:

@@ -23,7 +23,7 @@ from bot.cards import Card
 from bot.facts import device_lines, question
 from bot.reading import Beside
 from bot.times import moment
-from bot.views import form, mark, offer, request_card
+from bot.views import form, mark, request_card
 from bot.words import LAPSED
 from flows.model import Method, Playbook, Request, Stage
 from flows.registration import Authenticator, Device, Registration
@@ -132,7 +132,7 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         "mine": mine,
         "waiting": waiting,
         "recent": recent,
-        "offers": [offer(RESET), offer(ACCESS)],
+        "offers": [RESET, ACCESS],
     }
     yield "home", "home.html", home
     yield "home-empty", "home.html", {**home, "mine": [], "waiting": [], "recent": [], "offers": []}
@@ -151,7 +151,7 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     }
     yield "secret-link", "secret.html", {**secret, **enrolment}
 
-    ask = {**frame(), "offer": offer(ACCESS), "inputs": form(ACCESS, {}, {}), "error": ""}
+    ask = {**frame(), "playbook": ACCESS, "before": "", "inputs": form(ACCESS, {}, {}), "error": ""}
     yield "ask", "ask.html", ask
     typed = {"group": "payroll", "ticket": "FIN-204"}
     wrong_form = {
@@ -170,12 +170,14 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         "key": "",
         "error": "",
         "errors": {},
+        "alone": False,
     }
     yield "enrol-begin", "enrol.html", {**enrol, "step": "begin"}
     yield "enrol-device", "enrol.html", {**enrol, "step": "device", "name": "Nina's phone"}
     seed = qr("otpauth://totp/Countersign:nina?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Countersign")
     app = {**enrol, "step": "app", "qr": seed, "key": "JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP"}
     yield "enrol-app", "enrol.html", app
+    yield "enrol-app-alone", "enrol.html", {**app, "alone": True, "name": "Nina's phone"}
     yield "enrol-done", "enrol.html", {**enrol, **frame(NINA), "step": "done", "name": "Nina's phone"}
 
     passkey = Authenticator(
