@@ -45,10 +45,10 @@ def words(seen: Reading) -> tuple[str, str, str]:
             names = seen.consenting()
             agreed = any(a.person == seen.viewer for a in request.approvals)
             heading = f"{playbook.title}: {'you agreed' if agreed else 'waiting for approval'}"
-            note = "Nothing changes before they agree. You'll hear either way."
+            note = "Nothing changes before they agree. It will say here what they decide."
             return heading, f"Waiting for {names}: approve or deny", note
         case S.AWAITING_FULFILMENT:
-            note = "Nobody has to do anything now. You can close this; you'll hear how it ends."
+            note = "Nobody has to do anything now. You can look away: it will say here how it ends."
             return f"{playbook.title}: being made", "Countersign is making the change", note
         case S.AWAITING_COLLECTION if mine and not seen.elsewhere:
             note = f"The change is made. The {seen.secret} is shown once, on this device only, then deleted."
@@ -66,7 +66,7 @@ def words(seen: Reading) -> tuple[str, str, str]:
             if seen.settles:
                 note += f"Look in the system itself first ({playbook.connector}). {_operator(request)}"
                 return f"Settle {what}", "Waiting for you: find out whether the change was made", note.strip()
-            note += "There is nothing you have to do; you'll hear how it ends."
+            note += "There is nothing you have to do; it will say here how it ends."
             return (
                 f"{playbook.title}: being looked into",
                 f"Waiting for {seen.role}: look into the change",

@@ -45,7 +45,7 @@ def environment() -> Environment:
 
 def qr(text: str) -> Markup:
     """A QR code as inline SVG without any style attribute."""
-    return Markup(segno.make(text, error="m").svg_inline(border=0, omitsize=True))  # noqa: S704  made by us
+    return Markup(segno.make(text, error="m").svg_inline(border=4, omitsize=True))  # noqa: S704  made by us
 
 
 def frame(viewer: str | None = MAYA, device: Device = PHONE) -> dict[str, Any]:
