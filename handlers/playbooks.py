@@ -62,7 +62,7 @@ LEAST = (
 
 
 UNITS = {"day": 86400, "hour": 3600, "minute": 60}
-DURATION = re.compile(r"([1-9][0-9]{0,3}) (minute|hour|day)s?", re.ASCII)
+DURATION = re.compile(r"([1-9][0-9]{0,3}) (minute|hour|day)s?")
 
 
 def duration(text: object) -> timedelta:
@@ -388,7 +388,7 @@ class _Sheet:
                 self.note(loc, "holds characters that can't be seen", "Type it again without them.")
                 return ""
             return value
-        if isinstance(value, bool) or re.fullmatch(r"-?(0|[1-9][0-9]{0,8})", node.value, re.ASCII):
+        if isinstance(value, bool) or re.fullmatch(r"-?(0|[1-9][0-9]{0,8})", node.value):
             return value
         self.unread.add(loc)
         remedy = f"{_remedy(loc)} Put it in quotes if it is text.".strip()
