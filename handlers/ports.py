@@ -136,8 +136,8 @@ class Registry(Protocol):
         """
         ...
 
-    async def invited(self, token: str) -> bool:
-        """Whether this token was made into a link."""
+    async def invited(self, person: str, token: str) -> bool:
+        """Whether this token was made into a link for this person."""
         ...
 
     async def revoke(self, person: str, device: str, request: str) -> bool:

@@ -178,20 +178,20 @@ class DeviceRegistry:
 
     async def invite(self, person: str, token: str, request: str, *, first: bool) -> bool:
         """Make an enrolment link valid for an hour. False if this very token stands already."""
-        if await self.invited(token):
-            return False
+        id = token_hash(token)
 
         def decision(before: Registration, book: Book) -> Change:
-            until = book.now + INVITATION_LASTS
-            return registering.invite(before, Invitation(token_hash(token), person, request, until, first))
+            if book.row("invitations", id) is not None:
+                return Change(())
+            return registering.invite(
+                before, Invitation(id, person, request, book.now + INVITATION_LASTS, first)
+            )
 
         try:
-            await self.decide("Invite", person, decision)
-        except no.Conflict:
-            return False
+            change = await self.decide("Invite", person, decision, Need("invitations", "id", id))
         except no.HadADevice as refusal:
             raise Rejected(refusal.sentence) from None
-        return True
+        return bool(change.events)
 
     async def first_link(self, person: str) -> str:
         """A token for one of the first two people of an empty installation."""
@@ -199,9 +199,10 @@ class DeviceRegistry:
         await self.invite(person, token, "init", first=True)
         return token
 
-    async def invited(self, token: str) -> bool:
-        """Whether this token was made into a link."""
-        return await self.invitation(token) is not None
+    async def invited(self, person: str, token: str) -> bool:
+        """Whether this token was made into a link for this person."""
+        found = await self.invitation(token)
+        return found is not None and found.person == person
 
     async def revoke(self, person: str, device: str, request: str) -> bool:
         """Revoke a device because a request ordered it. False if it is revoked already."""
@@ -214,6 +215,8 @@ class DeviceRegistry:
                 lambda before, book: registering.revoke(before, device, request, book.now),
             )
         except no.UnknownDevice as refusal:
+            if await self.revoked(person, device):
+                return False  # somebody else was faster
             raise Rejected(refusal.sentence) from None
         return True
 

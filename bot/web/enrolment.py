@@ -188,7 +188,7 @@ async def _step(
     if step == "app":
         seed = _seed(house, invitation)
         uri = provisioning_uri(seed, owner.account, "Countersign")
-        qr = drawing(segno.make(uri, error="m").svg_inline(scale=5, border=4))
+        qr = drawing(segno.make(uri, error="m").svg_inline(border=4, omitsize=True))
         text = base64.b32encode(seed).decode()
         key = " ".join(text[at : at + 4] for at in range(0, len(text), 4))
     context = {

@@ -15,7 +15,7 @@ from bot.views import form, mark
 from bot.web.page import DEVICE_PAGE, HOUSE, drawing, reader, render, seen_by
 from flows.commands import Cancel, Command, Deny, Disown, GiveUp, Retry
 from flows.events import ChallengeFailed, LockedOut
-from flows.model import LIMITS, Method, Origin, Party, Person, Playbook, Request, SecretKind, Stage, Wrong
+from flows.model import LIMITS, Method, Origin, Party, Person, Playbook, Request, SecretKind, Wrong
 from flows.request import may_ask, usable
 from handlers.desk import Decision
 from handlers.house import House
@@ -214,7 +214,7 @@ async def secret(request: web.Request) -> web.Response:
         card=card,
         kind=playbook.secret.value,
         secret=shown,
-        qr=drawing(segno.make(shown, error="m").svg_inline(scale=5, border=4)) if link else "",
+        qr=drawing(segno.make(shown, error="m").svg_inline(border=4, omitsize=True)) if link else "",
         name=subject.name if subject else found.subject,
         mine=found.subject == person.id,
         steps=[],
@@ -285,9 +285,7 @@ async def _page(request: web.Request, found: Request, status: int = 200, **conte
     if found.stage.closed and found.requester == found.subject == person.id:
         again = f"/ask/{found.playbook}"
     filled = {"error": "", "errors": {}, "typed": {"number": beside.number}, "again": again, **context}
-    confirming = found.stage in (Stage.AWAITING_PROOF, Stage.AWAITING_APPROVAL)
-    shown = lines if confirming else card.facts
-    return render(request, "request.html", status, card=card, lines=shown, mark=mark(found), **filled)
+    return render(request, "request.html", status, card=card, lines=lines, mark=mark(found), **filled)
 
 
 def _id(request: web.Request) -> str:

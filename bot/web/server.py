@@ -24,6 +24,8 @@ LARGEST_BODY = 64 * 1024
 _HERE = Path(__file__).parent
 _OPEN = ("/healthz", "/readyz", "/static/")
 
+POLICY = web.AppKey("policy", str)
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _POLICY = (
@@ -45,7 +47,7 @@ def make_app(house: House, *, frame_ancestors: str = "'none'") -> web.Applicatio
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    app["policy"] = _POLICY.replace("frame-ancestors 'none'", f"frame-ancestors {frame_ancestors}")
+    app[POLICY] = _POLICY.replace("frame-ancestors 'none'", f"frame-ancestors {frame_ancestors}")
     app.router.add_static("/static", _HERE / "static")
     for routes in (health.routes, pages.routes, enrolment.routes, devices.routes):
         app.router.add_routes(routes)
@@ -100,9 +102,9 @@ async def _hardened(request: web.Request, handler: Handler) -> web.StreamRespons
     except web.HTTPException as answer:
         response = answer
     headers = response.headers
-    headers["Content-Security-Policy"] = request.app["policy"]
+    headers["Content-Security-Policy"] = request.app[POLICY]
     headers["X-Content-Type-Options"] = "nosniff"
-    headers["Referrer-Policy"] = "no-referrer"
+    headers["Referrer-Policy"] = "strict-origin"  # no paths; `no-referrer` would blank the Origin of our forms
     headers["Cross-Origin-Opener-Policy"] = "same-origin"
     headers["Cross-Origin-Resource-Policy"] = "same-origin"
     headers["Permissions-Policy"] = (

@@ -48,7 +48,7 @@ class Countersign:
             device = _device(request)
             done = await self._registry.revoked(person, device)
             return Receipt(key, f"Device {device} of {person} counts no more.") if done else None
-        done = await self._registry.invited(_token(secret))
+        done = await self._registry.invited(person, _token(secret))
         kind = "a first" if request.verb == INVITE else "another"
         return Receipt(key, f"There is an enrolment link to {kind} device of {person}.") if done else None
 

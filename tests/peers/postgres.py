@@ -13,14 +13,14 @@ import socket
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 OWNER = "desk"
-# Durability is what these switches give up, and a cluster that is thrown away has none to keep. A test about
-# durability itself must start its own.
+# Durability is what these switches give up, and a cluster that is thrown away has none to keep. What measures
+# durability, or its price, asks for `running(durable=True)`.
 UNSAFE_AND_FAST = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
 
 
@@ -50,20 +50,24 @@ def missing() -> str | None:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A running server. `url` addresses one of its databases."""
+    """A running server. `url` addresses one of its databases; `pid` is the server's first process."""
 
     bin: Path
     port: int
     password: str
+    pid: int
 
     def url(self, database: str) -> str:
         return f"postgresql://{OWNER}:{self.password}@127.0.0.1:{self.port}/{database}"
 
     @contextmanager
-    def database(self) -> Iterator[str]:
-        """The URL of a new, empty database; dropped at the end even if a connection to it was left open."""
+    def database(self, template: str = "template0") -> Iterator[str]:
+        """The URL of a new, empty database; dropped at the end even if a connection to it was left open.
+
+        With `template`, the name of a database that nobody is connected to, it starts as a copy of that one.
+        """
         name = f"t_{uuid.uuid4().hex}"
-        self._client("createdb", "--template=template0", name)
+        self._client("createdb", f"--template={template}", name)
         try:
             yield self.url(name)
         finally:
@@ -76,8 +80,8 @@ class Cluster:
 
 
 @contextmanager
-def running() -> Iterator[Cluster]:
-    """A cluster from nothing, stopped and deleted at the end."""
+def running(*, durable: bool = False) -> Iterator[Cluster]:
+    """A cluster from nothing, stopped and deleted at the end. A durable one waits for the disk, as a real one."""
     folder = binaries()
     assert folder is not None, missing()
     home = Path(tempfile.mkdtemp(prefix="countersign-pg-"))
@@ -85,8 +89,9 @@ def running() -> Iterator[Cluster]:
     password = secrets.token_urlsafe(16)
     try:
         server.create(password)
-        port = server.start()
-        yield Cluster(folder, port, password)
+        port = server.start(() if durable else UNSAFE_AND_FAST)
+        pid = int((server.data / "postmaster.pid").read_text().split()[0])
+        yield Cluster(folder, port, password, pid)
     finally:
         try:
             server.stop()
@@ -110,7 +115,7 @@ class _Server:
         cluster = ("-D", str(self.data), "-U", OWNER, "-A", "scram-sha-256", f"--pwfile={password_file}")
         self._as_owner("initdb", *cluster, "-N", "--encoding=UTF8", "--locale=C")
 
-    def start(self) -> int:
+    def start(self, switches: Sequence[str]) -> int:
         # Between choosing a free port and listening on it somebody else may take it: try again.
         log = self.home / "log"
         for attempt in range(4):
@@ -118,7 +123,7 @@ class _Server:
             settings = (
                 "listen_addresses=127.0.0.1",
                 f"unix_socket_directories={self.home}",
-                *UNSAFE_AND_FAST,
+                *switches,
             )
             options = " ".join([f"-p {port}", *(f"-c {setting}" for setting in settings)])
             try:
