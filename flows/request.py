@@ -297,7 +297,8 @@ def _approve(request: Request, approve: Approve, facts: Facts) -> list[Event]:
         answer.authenticator,
         facts.now + _playbook(facts).proof_lasts,
     )
-    if len({*(a.person for a in request.approvals), actor}) >= rule.quorum:
+    standing = {a.person for a in request.approvals} & facts.approvers  # whoever left or moved counts no more
+    if len(standing | {actor}) >= rule.quorum:
         return [approved, FulfilmentOrdered(request.key)]
     return [approved]
 
