@@ -25,6 +25,8 @@ JUSTIFICATION = "justification"
 
 def request_digest(request: Request) -> str:
     """SHA-256 in hex over what is asked. Stage, deadlines and answers are not part of it: they change."""
+    texts = {name: value for name, value in request.commitments.items() if name != JUSTIFICATION}
+    held = {"value": request.parameters, "commitment": texts}  # neither can hide behind the other's name
     asked: dict[str, Any] = {
         "format": FORMAT,
         "request": request.id,
@@ -33,12 +35,8 @@ def request_digest(request: Request) -> str:
         "requester": request.requester,
         "prover": request.prover,
         "parameters": {
-            **{name: {"value": value} for name, value in request.parameters.items()},
-            **{
-                name: {"commitment": value}
-                for name, value in request.commitments.items()
-                if name != JUSTIFICATION
-            },
+            name: {kind: answers[name] for kind, answers in held.items() if name in answers}
+            for name in {*request.parameters, *texts}
         },
         "justification": {"commitment": request.commitments.get(JUSTIFICATION, "")},
         "playbook": {
