@@ -75,6 +75,8 @@ async def follow(client: ServiceClient, told: dict[str, Any], *, wait: bool, as_
         )
         return DONE if told["done"] or not wait else REFUSED
     where = Text.assemble("Device page  ", (told["link"], "underline"))
+    if not out.is_terminal:  # a file or a pipe gets the first and the last state, each once
+        out.print(draw(CARD.validate_python({**told["card"], "number": number})), where)
     with Live(console=out, refresh_per_second=4, transient=False) as live:
         while True:
             card = CARD.validate_python({**told["card"], "number": number if not told["closed"] else ""})

@@ -13,9 +13,9 @@ from sqlalchemy import bindparam, select
 from flows.digest import request_digest
 from flows.errors import NotAuthorised, Tampered
 from flows.model import Method, Request, Stage
-from flows.request import evolve
 from handlers.house import verifiers
 from handlers.ports import Verifier
+from handlers.records import fold
 from handlers.settings import Settings
 from storage import codec, rows
 from storage.merkle import Frontier, leaf_hash
@@ -184,7 +184,10 @@ class Auditor:
     async def history(self, id: str) -> Finding:
         """Folding a request's audit events gives its row."""
         check, remedy = f"history of {id}", "Don't rely on this request. Call security."
-        folded = await self.fold(id)
+        try:
+            folded = await self.fold(id)
+        except (LookupError, ValueError):
+            return Finding(check, Level.FAIL, "the events tell of what can't happen", remedy)
         found = await self._store.fetch(_request, id=id)
         if not found or folded is None or codec.request_state(folded) != found[0]["state"]:
             return Finding(check, Level.FAIL, "the events don't lead to what the row says", remedy)
@@ -192,12 +195,7 @@ class Auditor:
 
     async def fold(self, id: str) -> Request | None:
         """A request's state from its audit events alone."""
-        state: Request | None = None
-        for row in await self._store.fetch(_of_request, request=id):
-            body = json.loads(bytes(row["body"]))
-            if codec.is_request_event(row["type"]):
-                state = evolve(state, codec.event(row["type"], body["data"]), row["at"])
-        return state
+        return await fold(self._store, id)
 
     def _sealed(self, row: Row) -> Request:
         if not self._store.keys.holds("requests", row):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from sqlalchemy import bindparam, select
 
 import flows.errors as no
 from flows.model import Playbook, Request, Stage
+from flows.request import evolve
 from handlers.people import People
 from handlers.playbooks import Playbooks, from_content
 from storage import codec
@@ -33,10 +35,22 @@ _overdue = (
     .order_by(_REQUESTS.c.due_at)
     .limit(500)
 )
+_EVENTS = TABLES["audit_events"]
+_events = select(_EVENTS).where(_EVENTS.c.request == bindparam("request")).order_by(_EVENTS.c.seq)
 _TEXTS = TABLES["clear_texts"]
 _texts = select(_TEXTS).where(_TEXTS.c.request == bindparam("request"))
 _PLAYBOOKS = TABLES["playbooks"]
 _playbook = select(_PLAYBOOKS).where(_PLAYBOOKS.c.hash == bindparam("hash"))
+
+
+async def fold(store: Store, id: str) -> Request | None:
+    """Evolve a request from its audit events. Raises LookupError or ValueError for what never happened."""
+    state: Request | None = None
+    for row in await store.fetch(_events, request=id):
+        if codec.is_request_event(row["type"]):
+            event = codec.event(row["type"], json.loads(bytes(row["body"]))["data"])
+            state = evolve(state, event, row["at"])
+    return state
 
 
 class Records:

@@ -50,14 +50,13 @@ class DeviceRegistry:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._noticed: set[tuple[str, str, bytes]] = set()
 
     # -- reading ----------------------------------------------------------------------------
 
     async def registration(self, person: str) -> Registration:
         """What is registered for a person. Rows whose seal doesn't hold don't count, and are noticed."""
-        devices = await self._sealed("devices", await self._store.fetch(_devices_of, person=person))
-        keys = await self._sealed(
+        devices = await self._store.believed("devices", await self._store.fetch(_devices_of, person=person))
+        keys = await self._store.believed(
             "authenticators", await self._store.fetch(_authenticators_of, person=person)
         )
         return Registration(
@@ -67,7 +66,7 @@ class DeviceRegistry:
     async def device_of(self, cookie: str) -> Device | None:
         """The live device that holds this cookie (`device.secret`), or None."""
         id, _, secret = cookie.partition(".")
-        found = await self._sealed("devices", await self._store.fetch(_device, id=id))
+        found = await self._store.believed("devices", await self._store.fetch(_device, id=id))
         if not found or not secret:
             return None
         device = rows.device(found[0])
@@ -76,7 +75,7 @@ class DeviceRegistry:
 
     async def authenticator(self, id: str) -> Authenticator | None:
         """An authenticator that counts, by its id (a passkey's credential id), or None."""
-        found = await self._sealed("authenticators", await self._store.fetch(_authenticator, id=id))
+        found = await self._store.believed("authenticators", await self._store.fetch(_authenticator, id=id))
         if not found:
             return None
         registration = await self.registration(found[0]["person"])
@@ -84,7 +83,7 @@ class DeviceRegistry:
 
     async def invitation(self, token: str) -> Invitation | None:
         """The invitation of this token, or None."""
-        found = await self._sealed("invitations", await self._store.fetch(_invitation, id=token_hash(token)))
+        found = await self._store.believed("invitations", await self._store.fetch(_invitation, id=token_hash(token)))
         return rows.invitation(found[0]) if found else None
 
     async def untouched(self) -> bool:
@@ -92,17 +91,7 @@ class DeviceRegistry:
         return not await self._store.fetch(_anything) and not await self._store.fetch(_any_invitation)
 
     async def _sealed(self, table: str, found: Sequence[Row]) -> list[Row]:
-        good = []
-        for row in found:
-            if self._store.keys.holds(table, row):
-                good.append(row)
-            elif (name := (table, str(row["id"]), bytes(row["mac"]))) not in self._noticed:
-                self._noticed.add(name)
-                need = Need(table, "id", name[1])
-                await self._store.write(
-                    Work(lambda book: Outcome(), (need,))
-                )  # the commit records what is broken
-        return good
+        return await self._store.believed(table, found)
 
     # -- changing ---------------------------------------------------------------------------
 
@@ -141,7 +130,7 @@ class DeviceRegistry:
 
     async def invitation_of(self, browser_hash: str) -> Invitation | None:
         """The newest invitation that this browser has taken, or None."""
-        found = await self._sealed("invitations", await self._store.fetch(_taken, browser_hash=browser_hash))
+        found = await self._store.believed("invitations", await self._store.fetch(_taken, browser_hash=browser_hash))
         return rows.invitation(found[0]) if found else None
 
     async def enrol(

@@ -25,6 +25,7 @@ from flows.events import AuthorityMissing
 from flows.model import Method, Playbook, Receipt, Request, SecretKind, Stage
 from handlers.desk import Along, Desk
 from handlers.ports import Connector, Messenger, Rejected, Unreachable, Verifier
+from handlers.records import fold
 from storage import codec, rows
 from storage.book import Book, Need, Outcome, Work
 from storage.outbox.rows import RowOutbox
@@ -181,7 +182,14 @@ class Worker:
             return await connector.check(turn.request, turn.key, turn.secret)
 
     async def _authorise(self, request: Request, playbook: Playbook) -> None:
-        """Derive the authority again: sealed evidence, re-checked by its verifier, people as they are now."""
+        """Derive the authority again: the row is what its events lead to (an old row put back isn't), the evidence
+        is sealed and passes its verifier once more, and the people are looked up as they are now."""
+        try:
+            history = await fold(self._store, request.id)
+        except (LookupError, ValueError):
+            history = None
+        if history != request:
+            raise no.NotAuthorised("The request isn't what its history leads to.")
         evidence: list[Evidence] = []
         for row in await self._store.fetch(_evidence, request=request.id):
             if not self._store.keys.holds("verifications", row):

@@ -19,7 +19,7 @@ from aiohttp import web
 import flows.errors as no
 from bot.times import moment
 from bot.web import session as cookies
-from bot.web.page import HOUSE, Unregistered, drawing, render
+from bot.web.page import HOUSE, Unregistered, drawing, json_body, render
 from bot.web.session import SESSION, Session
 from flows.authority import Evidence
 from flows.digest import passkey_challenge, sign_in_digest
@@ -68,7 +68,7 @@ async def enrolling(request: web.Request) -> web.Response:
 async def passkey_options(request: web.Request) -> web.Response:
     """What the browser needs to create a passkey for this device."""
     house, session, invitation = request.app[HOUSE], request[SESSION], await _mine(request)
-    named(str((await request.json()).get("name", "")))
+    named(str((await json_body(request)).get("name", "")))
     owner = await house.people.person(invitation.person)
     if owner is None or not owner.active:
         raise no.InactivePerson
@@ -83,7 +83,7 @@ async def passkey_options(request: web.Request) -> web.Response:
 async def passkey_created(request: web.Request) -> web.Response:
     """The new passkey and, with it, this device."""
     house, session, invitation = request.app[HOUSE], request[SESSION], await _mine(request)
-    body = await request.json()
+    body = await json_body(request)
     credential = json.dumps(body.get("credential"))
     made = await house.passkeys.register(credential, _creation_challenge(house, session, invitation))
     device, cookie = _device(house, session, invitation, str(body.get("name", "")))
@@ -227,7 +227,7 @@ async def sign_in_options(request: web.Request) -> web.Response:
 async def signed_in(request: web.Request) -> web.Response:
     """The passkey's own device gets a fresh cookie."""
     house, session = request.app[HOUSE], request[SESSION]
-    body = await request.json()
+    body = await json_body(request)
     answer = json.dumps(body.get("credential"))
     key = await house.registry.authenticator(credential_id(answer) or "")
     owner = await house.people.person(key.person) if key else None

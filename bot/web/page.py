@@ -53,6 +53,17 @@ def reader(request: web.Request) -> tuple[Person, Device]:
     return session.person, session.device
 
 
+async def json_body(request: web.Request) -> dict[str, Any]:
+    """The JSON object a script sent. Raises HTTPBadRequest for anything else, however deep or strange."""
+    try:
+        body = await request.json()
+    except (ValueError, RecursionError):
+        raise web.HTTPBadRequest from None
+    if not isinstance(body, dict):
+        raise web.HTTPBadRequest
+    return body
+
+
 class Unregistered(Exception):
     """This browser isn't registered for anybody."""
 
@@ -72,6 +83,7 @@ async def seen_by(
         raise no.UnknownRequest
     people = await house.people.named(person.id, *sorted(concerned))
     beside = Beside(
+        labels=await device_names(house, request.subject),
         texts=await house.desk.texts(request.id),
         methods=(await house.registry.registration(person.id)).methods,
         device=device.id,
@@ -81,6 +93,12 @@ async def seen_by(
     now = house.store.clock()
     card = request_card(request, playbook, people, person.id, now, beside)
     return card, question(request, playbook, people, person.id, now, beside), playbook, beside
+
+
+async def device_names(house: House, person: str) -> dict[str, str]:
+    """What a person calls their devices, by id: nobody reads ids."""
+    registration = await house.registry.registration(person)
+    return {device.id: device.name for device in registration.live}
 
 
 def _number(house: House, request: Request, device: Device) -> str:

@@ -12,7 +12,7 @@ from aiohttp import web
 import flows.errors as no
 from bot.cards import Input
 from bot.views import form, mark
-from bot.web.page import DEVICE_PAGE, HOUSE, drawing, reader, render, seen_by
+from bot.web.page import DEVICE_PAGE, HOUSE, device_names, drawing, json_body, reader, render, seen_by
 from flows.commands import Cancel, Command, Deny, Disown, GiveUp, Retry
 from flows.events import ChallengeFailed, LockedOut
 from flows.model import LIMITS, Method, Origin, Party, Person, Playbook, Request, SecretKind, Wrong
@@ -57,9 +57,9 @@ def _offered(playbook: Playbook, person: Person) -> bool:
 @routes.get("/ask/{playbook}")
 async def ask(request: web.Request) -> web.Response:
     """The form of a playbook, prefilled from the query for "Ask again"."""
-    house, (person, _) = request.app[HOUSE], reader(request)
+    reader(request)
     playbook = _playbook(request)
-    return _form(request, house, playbook, person, dict(request.query), {}, "")
+    return await _form(request, playbook, dict(request.query), {}, "")
 
 
 @routes.post("/ask/{playbook}")
@@ -73,11 +73,10 @@ async def submit(request: web.Request) -> web.Response:
     try:
         opened = await house.desk.open(playbook.name, person.id, await _person_id(house, whom), typed, origin)
     except no.WrongAnswer as refusal:
-        return _form(
-            request, house, playbook, person, {**typed, SUBJECT: whom}, {refusal.field: refusal.sentence}, ""
-        )
+        errors = {refusal.field: refusal.sentence}
+        return await _form(request, playbook, {**typed, SUBJECT: whom}, errors, "")
     except no.Refusal as refusal:
-        return _form(request, house, playbook, person, {**typed, SUBJECT: whom}, {}, refusal.sentence)
+        return await _form(request, playbook, {**typed, SUBJECT: whom}, {}, refusal.sentence)
     registered = await house.registry.registration(opened.prover)
     if opened.prover == person.id and Method.CODE in usable(playbook, registered.methods):
         await house.desk.number(opened.id)
@@ -99,17 +98,14 @@ async def _person_id(house: House, typed: str) -> str:
     return (exact or named)[0] if len(exact) == 1 or len(named) == 1 else typed
 
 
-def _form(
-    request: web.Request,
-    house: House,
-    playbook: Playbook,
-    person: Person,
-    typed: Mapping[str, str],
-    errors: Mapping[str, str],
-    error: str,
+async def _form(
+    request: web.Request, playbook: Playbook, typed: Mapping[str, str], errors: Mapping[str, str], error: str
 ) -> web.Response:
-    inputs = form(playbook, typed, errors)
-    if not may_ask(playbook, person, person) or typed.get(SUBJECT, person.id) != person.id:
+    house, (person, _) = request.app[HOUSE], reader(request)
+    own = typed.get(SUBJECT, person.id) == person.id
+    references = {"device": await device_names(house, person.id)} if own else {}
+    inputs = form(playbook, typed, errors, references)
+    if not own or not may_ask(playbook, person, person):
         label, help = "Whom is it for?", "Their account or whole name."
         whom = Input(SUBJECT, label, help, True, 100, (), typed.get(SUBJECT, ""), errors.get(SUBJECT, ""))
         inputs = (whom, *inputs)
@@ -152,8 +148,7 @@ async def passkey_begin(request: web.Request) -> web.Response:
 @routes.post("/requests/{id}/passkey/finish")
 async def passkey_finish(request: web.Request) -> web.Response:
     """The passkey's answer."""
-    body = await request.json()
-    answer = {"credential": json.dumps(body.get("credential") if isinstance(body, dict) else None)}
+    answer = {"credential": json.dumps((await json_body(request)).get("credential"))}
     decision = await _answer(request, Method.PASSKEY, answer)
     if (wrong := _wrong(decision)) is not None and LockedOut not in decision:
         return web.json_response({"error": wrong_answer(wrong)})

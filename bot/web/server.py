@@ -104,7 +104,9 @@ async def _hardened(request: web.Request, handler: Handler) -> web.StreamRespons
     headers = response.headers
     headers["Content-Security-Policy"] = request.app[POLICY]
     headers["X-Content-Type-Options"] = "nosniff"
-    headers["Referrer-Policy"] = "strict-origin"  # no paths; `no-referrer` would blank the Origin of our forms
+    headers["Referrer-Policy"] = (
+        "strict-origin"  # no paths; `no-referrer` would blank the Origin of our forms
+    )
     headers["Cross-Origin-Opener-Policy"] = "same-origin"
     headers["Cross-Origin-Resource-Policy"] = "same-origin"
     headers["Permissions-Policy"] = (
