@@ -25,8 +25,8 @@ from rich.console import Console
 from rich.table import Table
 
 TOLERANCE = 1.3  # a quick run is short, so it is judged at the goal divided by this
+ROOT = Path(__file__).parents[1]
 _TICK = os.sysconf("SC_CLK_TCK")
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Contest:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long and how often: read from the command line by `options`."""
+    """How long and how often."""
 
     rounds: int
     seconds: float
@@ -64,21 +64,28 @@ class Plan:
     check: bool
     json: bool
 
+    @classmethod
+    def of(cls, given: argparse.Namespace) -> Plan:
+        """What the command line asks for."""
+        rounds = given.rounds or (2 if given.quick else 5)
+        return cls(
+            rounds, given.seconds or (0.5 if given.quick else 3.0), given.quick, given.check, given.json
+        )
 
-def options(about: str, example: str) -> Plan:
-    """Read the command line that every program here takes."""
+
+def arguments(about: str, example: str) -> argparse.ArgumentParser:
+    """The command line that every program here takes; each may add to it."""
     parser = argparse.ArgumentParser(
-        description=about, epilog=f"example:\n  {example}", formatter_class=argparse.RawDescriptionHelpFormatter
+        description=about,
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--quick", action="store_true", help="under 30 seconds: fewer and shorter rounds")
     parser.add_argument("--check", action="store_true", help="exit 1 when a ratio misses its goal")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
-    parser.add_argument("--rounds", type=int, help="how many rounds (5; quick: 3)")
+    parser.add_argument("--rounds", type=int, help="how many rounds (5; quick: 2)")
     parser.add_argument("--seconds", type=float, help="how long each side runs in a round (3; quick: 0.5)")
-    given = parser.parse_args()
-    rounds = given.rounds or (3 if given.quick else 5)
-    seconds = given.seconds or (0.5 if given.quick else 3.0)
-    return Plan(rounds, seconds, given.quick, given.check, given.json)
+    return parser
 
 
 # -- inside a fresh process -------------------------------------------------------------------
@@ -182,7 +189,7 @@ def compete(plan: Plan, contests: Sequence[Contest]) -> dict[str, list[Round]]:
 def report(program: str, plan: Plan, contests: Sequence[Contest], rounds: Mapping[str, list[Round]]) -> int:
     """Print the table, and the JSON when it is asked for. Gives the exit code."""
     results = [_result(plan, contest, rounds[contest.name]) for contest in contests]
-    Console(width=None if sys.stdout.isatty() else 110).print(_table(plan, results))
+    Console(width=None if sys.stdout.isatty() else 120).print(_table(plan, results))
     if plan.json:
         print(json.dumps({"program": program, **asdict(plan), "machine": machine(), "results": results}))
     return 1 if plan.check and not all(result["met"] for result in results) else 0
@@ -190,7 +197,11 @@ def report(program: str, plan: Plan, contests: Sequence[Contest], rounds: Mappin
 
 def machine() -> dict[str, Any]:
     """What the figures were measured on."""
-    return {"cores": len(os.sched_getaffinity(0)), "python": platform.python_version(), "load": os.getloadavg()[0]}
+    return {
+        "cores": len(os.sched_getaffinity(0)),
+        "python": platform.python_version(),
+        "load": os.getloadavg()[0],
+    }
 
 
 def _result(plan: Plan, contest: Contest, played: Sequence[Round]) -> dict[str, Any]:

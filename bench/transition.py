@@ -1,13 +1,16 @@
 """What one transition of a request costs, beside the same rows committed by a bare driver.
 
-Ours is `Desk.submit` with a passkey's checked answer, its facts looked up beforehand: the request is loaded and
-its seal checked; decide, evolve and react; then one commit of Verified and FulfilmentOrdered: the state, two
-audit events in the Merkle tree and one owed effect, all sealed, and besides them the evidence, the ledger's first
-entry and the tree's head, which the other side doesn't write; then the log line, which goes to /dev/null.
+Ours is `Desk.submit`, its facts looked up beforehand: the request is loaded and its seal checked; decide, evolve
+and react; then a commit of the state, two audit events in the Merkle tree, what is owed and the tree's head, all
+sealed; then the log line, which goes to /dev/null. Two transitions can be measured:
 
-The ceiling is a transaction of its own for the same state, two audit events and effect, without any logic:
-sqlite3 (WAL, synchronous=FULL) on one connection, because SQLite has one writer, or asyncpg in six round trips
-on one connection a caller (fsync on, loopback, server and client on different cores).
+  report  the connector's receipt: ChangeConfirmed and SecretReady. State, two audit events, one owed effect.
+  prove   a passkey's checked answer: Verified and FulfilmentOrdered. The same and the evidence and the ledger's
+          first entry; the request's digest is computed anew.
+
+The ceiling writes the same rows, but no tree head, without any logic, each transition a transaction of its own:
+sqlite3 (WAL, synchronous=FULL) on one connection, because SQLite has one writer; or asyncpg, a round trip a row
+and two more, on one connection a caller (fsync on, loopback, server and client on different cores).
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ import shutil
 import sqlite3
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager, redirect_stderr
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -28,16 +31,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
-sys.path[:0] = [] if str(ROOT) in sys.path else [str(ROOT)]  # so that `python bench/transition.py` works
+sys.path.insert(0, str(Path(__file__).parents[1]))  # `python bench/transition.py` finds the house as -m does
 
 import asyncpg
 from sqlalchemy import func, select
 
-from bench.measure import Contest, Plan, Sample, alone, apart, compete, options, race, report
-from flows.commands import BeginProof, Command, Prove, Submit
+from bench.measure import ROOT, Contest, Plan, Sample, alone, apart, arguments, compete, race, report
+from flows.commands import BeginProof, Command, Prove, ReportConfirmed, Submit
 from flows.digest import request_digest
-from flows.model import Assurance, Checked, Facts, Method, Origin, Person, Playbook, Request
+from flows.model import Assurance, Checked, Facts, Method, Origin, Person, Playbook, Receipt, Request, Stage
 from flows.request import decide, evolve
 from handlers import logs, playbooks
 from handlers.desk import Desk
@@ -53,14 +55,20 @@ EXAMPLE = "python bench/transition.py --quick --check --json"
 SECRET_KEY = "a-secret-key-for-benchmarks-only-0123456789"  # noqa: S105  of a database that is thrown away
 GOALS = {("SQLite", 1): 0.6, ("SQLite", 32): 3.0, ("PostgreSQL", 1): 0.6, ("PostgreSQL", 32): 2.0}
 #: Requests prepared for every second of a run, by callers. A run that uses them all up ends early.
-WAITING = {1: 4_000, 32: 15_000}
-_LEAD = 1.25  # the run's unmeasured beginning needs requests too
+WAITING = {1: 3_000, 32: 12_000}
+BEFORE = {"report": Stage.AWAITING_FULFILMENT.value, "prove": Stage.AWAITING_PROOF.value}
+#: What a transition writes besides the state and the tree's head.
+WRITTEN = {
+    "report": ("audit_events", "outbox"),
+    "prove": ("audit_events", "outbox", "verifications", "operations"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
     """One side's run on a database of its own. `server` is PostgreSQL's first process, or 0."""
 
+    transition: str
     url: str
     callers: int
     seconds: float
@@ -70,7 +78,7 @@ class Case:
     @property
     def waiting(self) -> int:
         """How many requests it needs at most."""
-        return round(WAITING[self.callers] * self.seconds * _LEAD)
+        return round(WAITING[self.callers] * self.seconds * 1.25)  # the unmeasured beginning needs some too
 
 
 # -- what both sides start from ---------------------------------------------------------------------------
@@ -81,7 +89,7 @@ async def prepare(case: Case) -> None:
     keys = Keys([SECRET_KEY])
     await setup.prepare(case.url, keys, setup.PRODUCTION, case.started)
     playbook = playbooks.load(ROOT / "playbooks").by_name["password_reset"]
-    made = (rows.request_row(waiting(n, playbook, case.started)) for n in range(case.waiting + 1))
+    made = (rows.request_row(waiting(case, n, playbook)) for n in range(case.waiting + 1))
     sealed = [{**row, "mac": keys.seal("requests", row)} for row in made]
 
     def steps() -> Generator[Operation, Any, None]:
@@ -100,21 +108,32 @@ async def prepare(case: Case) -> None:
         await desk.submit(*commands[0])
 
 
-def waiting(number: int, playbook: Playbook, now: datetime) -> Request:
-    """A request as its own person opened it and began to prove themself."""
-    person = f"person-{number:05}"
+def waiting(case: Case, number: int, playbook: Playbook) -> Request:
+    """A request as its own person opened it and began to prove themself, or did."""
+    person, now = f"person-{number:05}", case.started
     facts = known(person, playbook, now)
     origin = Origin("slack", "T024BE7LD", "U2147483697", "D024BFF1M")
     (opened,) = decide(None, Submit(f"CS-{number:05}", playbook.name, person, person, origin, {}, {}), facts)
     request = evolve(None, opened, now)
     (issued,) = decide(request, BeginProof(person, Method.PASSKEY), facts)
-    return evolve(request, issued, now)
+    request = evolve(request, issued, now)
+    if case.transition == "report":
+        for event in decide(request, proof(request), facts):
+            request = evolve(request, event, now)
+    return request
 
 
 def known(id: str, playbook: Playbook, now: datetime) -> Facts:
     """What the desk would find out about this person, who asks for themself and has a passkey."""
     person, methods = Person(id, f"Maya {id}", id), frozenset({Method.PASSKEY})
     return Facts(now, playbook, person, person, methods, nonce=secrets.token_hex(32), actor=person)
+
+
+def proof(request: Request) -> Prove:
+    """What the passkey verifier passes on when the answer is right."""
+    nonce, digest = request.challenges[0].nonce, request_digest(request)
+    sure = Assurance.PHISHING_RESISTANT
+    return Prove(request.prover, Checked(Method.PASSKEY, nonce, digest, sure, "a-device", "an-authenticator"))
 
 
 # -- ours -----------------------------------------------------------------------------------------------
@@ -132,7 +151,7 @@ class Prefetched(Desk):
 
 
 @asynccontextmanager
-async def _desk(case: Case) -> AsyncIterator[tuple[Desk, list[tuple[str, Prove]]]]:
+async def _desk(case: Case) -> AsyncIterator[tuple[Desk, list[tuple[str, Command]]]]:
     """The desk on its store, and what it will be asked.
 
     A passkey's challenge lives two minutes, so the store's clock runs from when the database was prepared.
@@ -141,21 +160,15 @@ async def _desk(case: Case) -> AsyncIterator[tuple[Desk, list[tuple[str, Prove]]
     store = await Store.open(case.url, Keys([SECRET_KEY]), clock=lambda: utc_now() - behind)
     found = playbooks.load(ROOT / "playbooks")
     table = TABLES["requests"]
-    chosen = select(table.c.state).where(table.c.stage == "awaiting_proof").limit(case.waiting)
+    chosen = select(table.c.state).where(table.c.stage == BEFORE[case.transition]).limit(case.waiting)
     requests = [codec.request(row["state"]) for row in await store.fetch(chosen)]
     facts = {r.id: known(r.prover, found.by_hash[r.playbook_hash], case.started) for r in requests}
+    receipt = ReportConfirmed(Receipt("reset-0001", "changed at 2026-11-22T09:09:51Z"))
+    commands = [(r.id, receipt if case.transition == "report" else proof(r)) for r in requests]
     try:
-        yield Prefetched(store, found, facts), [(r.id, Prove(r.prover, _checked(r))) for r in requests]
+        yield Prefetched(store, found, facts), commands
     finally:
         await store.close()
-
-
-def _checked(request: Request) -> Checked:
-    """What the passkey verifier says when the answer is right."""
-    nonce, digest = request.challenges[0].nonce, request_digest(request)
-    return Checked(
-        Method.PASSKEY, nonce, digest, Assurance.PHISHING_RESISTANT, "a-device", "an-authenticator"
-    )
 
 
 async def _ours(case: Case) -> Sample:
@@ -171,9 +184,10 @@ async def _ours(case: Case) -> Sample:
             return True
 
         sample = await race(step, case.callers, case.seconds, case.server)
-        for table, each in {"audit_events": 2, "outbox": 1, "verifications": 1, "operations": 1}.items():
+        for table in WRITTEN[case.transition]:
             (row,) = await desk.store.fetch(select(func.count().label("kept")).select_from(TABLES[table]))
-            assert row["kept"] == each * (done + 1), f"{table} holds {row['kept']} rows of {done} transitions"
+            expected = (done + 1) * (2 if table == "audit_events" else 1)
+            assert row["kept"] == expected, f"{table} holds {row['kept']} rows of {done + 1} transitions"
         return sample
 
 
@@ -187,43 +201,54 @@ def ours(case: Case) -> Sample:
 
 def _log_to_nowhere() -> None:
     """Every line is made and written as `serve` does it, but to /dev/null."""
-    with redirect_stderr(Path(os.devnull).open("w")):  # noqa: SIM115  open as long as the process lives
+    with redirect_stderr(Path(os.devnull).open("w")):  # stays open as long as the process
         logs.configure("json")
 
 
 # -- the ceiling ----------------------------------------------------------------------------------------
 
-_READ = (
-    "SELECT stage, version, due_at, state, mac FROM requests WHERE stage = 'awaiting_fulfilment'",
-    "SELECT request, type, at, body, leaf FROM audit_events ORDER BY seq",
-    "SELECT request, kind, body, due_at, attempts, lease_until, mac FROM outbox",
-    "SELECT id FROM requests WHERE stage = 'awaiting_proof'",
-)
 _UPDATE = "UPDATE requests SET stage = $1, version = $2, due_at = $3, state = $4, mac = $5 WHERE id = $6"
-_EVENT = "INSERT INTO audit_events (request, type, at, body, leaf, seq) VALUES ($1, $2, $3, $4, $5, $6)"
-_EFFECT = (
-    "INSERT INTO outbox (request, kind, body, due_at, attempts, lease_until, mac, key)"
-    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
-)
+
+Fetch = Callable[[str], Awaitable[Sequence[Sequence[Any]]]]
 
 
-def _transactions(read: Sequence[Sequence[Any]]) -> Iterator[list[tuple[str, tuple[Any, ...]]]]:
-    """The rows that one transition of ours wrote, again and again, under other keys."""
-    (state,), (first, second), (effect,), ids = read
-    for number, (id,) in enumerate(itertools.cycle(ids), start=1):
-        yield [
-            (_UPDATE, (*state, id)),
-            (_EVENT, (*first, 2 * number)),
-            (_EVENT, (*second, 2 * number + 1)),
-            (_EFFECT, (*effect, f"{id}:carry_out:{number}")),
-        ]
+async def _transactions(case: Case, fetch: Fetch) -> Iterator[list[tuple[str, Sequence[Any]]]]:
+    """The statements of one transaction after the other: the rows that one of ours wrote, under other keys."""
+    before = f"stage = '{BEFORE[case.transition]}'"  # names of tables and stages are our own
+    ids = [id for (id,) in await fetch(f"SELECT id FROM requests WHERE {before}")]  # noqa: S608
+    (state,) = await fetch(
+        f"SELECT stage, version, due_at, state, mac FROM requests WHERE NOT {before}"  # noqa: S608
+    )
+    inserts = []
+    for table in WRITTEN[case.transition]:
+        names = [column.name for column in TABLES[table].columns]
+        places = ", ".join(f"${place}" for place in range(1, len(names) + 1))
+        text = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({places})"  # noqa: S608
+        written = await fetch(f"SELECT * FROM {table}")  # noqa: S608
+        inserts += [(text, names.index("request"), row) for row in written]
+
+    def statements() -> Iterator[list[tuple[str, Sequence[Any]]]]:
+        for number, id in enumerate(itertools.cycle(ids), start=1):
+            transaction: list[tuple[str, Sequence[Any]]] = [(_UPDATE, (*state, id))]
+            for index, (text, request, row) in enumerate(inserts):
+                values = list(row)
+                values[0] = number * 10 + index if isinstance(row[0], int) else f"{row[0]}:{number}"
+                values[request] = id
+                transaction.append((text, values))
+            yield transaction
+
+    return statements()
 
 
 async def _bare_sqlite(case: Case) -> Sample:
     db = sqlite3.connect(case.url.removeprefix("sqlite:///"), isolation_level=None)
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
-    transactions = _transactions([db.execute(text).fetchall() for text in _READ])
+
+    async def fetch(text: str) -> list[Any]:
+        return db.execute(text).fetchall()
+
+    transactions = await _transactions(case, fetch)
 
     async def step(caller: int) -> bool:
         db.execute("BEGIN IMMEDIATE")
@@ -239,7 +264,7 @@ async def _bare_sqlite(case: Case) -> Sample:
 
 async def _bare_asyncpg(case: Case) -> Sample:
     connections = [await asyncpg.connect(case.url) for _ in range(case.callers)]
-    transactions = _transactions([await connections[0].fetch(text) for text in _READ])
+    transactions = await _transactions(case, connections[0].fetch)
 
     async def step(caller: int) -> bool:
         db = connections[caller]
@@ -316,9 +341,12 @@ def run(side: Callable[[Case], Sample], case: Case, copies: Copies) -> Sample:
 
 def main() -> int:
     """Prepare both stores, let the sides compete, report."""
-    plan = options(__doc__ or "", EXAMPLE)
+    parser = arguments(__doc__ or "", EXAMPLE)
+    parser.add_argument("--transition", choices=WRITTEN, default="report", help="which one (report)")
+    given = parser.parse_args()
+    plan = Plan.of(given)
     _log_to_nowhere()
-    case = Case("", max(WAITING), plan.seconds, utc_now())
+    case = Case(given.transition, "", max(WAITING), plan.seconds, utc_now())
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="countersign-bench-")))
         stores = {"SQLite": (stack.enter_context(sqlite_copies(case, home)), 0)}
@@ -335,7 +363,7 @@ def main() -> int:
                 sides = [partial(run, side, its, copies) for side in (ours, ceiling)]
                 name = f"{store}, {callers} caller{'s' if callers > 1 else ''}"
                 contests.append(Contest(name, *sides, goal))
-        return report("transition", plan, contests, compete(plan, contests))
+        return report(f"transition: {given.transition}", plan, contests, compete(plan, contests))
 
 
 if __name__ == "__main__":
