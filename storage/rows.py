@@ -88,7 +88,7 @@ def operation_row(request: Request, now: datetime) -> Row:
 def evidence_row(evidence: Evidence) -> Row:
     """A proof's row."""
     return {
-        **asdict(evidence),
+        **{name: getattr(evidence, name) for name in Evidence.__dataclass_fields__},  # asdict would copy deeply
         "method": evidence.method.value,
         "assurance": evidence.assurance.value,
         "signed": json.dumps(dict(evidence.signed), sort_keys=True),

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from pydantic_core import to_json
 
 from flows.errors import Tampered
 from storage.tables import SEALED, iso
@@ -101,13 +102,11 @@ def token_hash(token: str) -> str:
 
 
 def _content(table: str, row: Mapping[str, Any]) -> bytes:
-    values = [_plain(row[name]) for name in SEALED[table]]
-    return json.dumps([table, *values], ensure_ascii=True, separators=(",", ":")).encode()
+    values = [
+        _PLAIN[type(value)](value) if type(value) in _PLAIN else value for value in _COVERED[table](row)
+    ]
+    return to_json([table, *values])
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return iso(value)
-    if isinstance(value, bytes | memoryview):
-        return bytes(value).hex()
-    return value
+_PLAIN: Mapping[type, Callable[[Any], Any]] = {datetime: iso, bytes: bytes.hex, memoryview: memoryview.hex}
+_COVERED = {table: itemgetter(*columns) for table, columns in SEALED.items()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -18,7 +19,7 @@ from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.sql import ClauseElement
 from sqlmodel import SQLModel
 
-import storage.tables  # noqa: F401  registers the tables
+from storage.tables import Instant
 
 Row = dict[str, Any]
 Convert = Callable[[Any], Any]
@@ -76,17 +77,17 @@ class Statement:
 
     text: str
     names: tuple[str, ...]
-    binders: tuple[Convert | None, ...]
+    binders: tuple[tuple[int, Convert], ...]  # only for places where the driver doesn't take the value as it is
     constants: Mapping[str, Any]
 
-    def arguments(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
+    def arguments(self, values: Mapping[str, Any]) -> Sequence[Any]:
         """The values in order, as the raw driver takes them. A trailing `_` tells a condition from a new value."""
         if self.constants:
             values = {**self.constants, **values}
-        return tuple(
-            values[name] if bind is None else bind(values[name])
-            for name, bind in zip(self.names, self.binders, strict=True)
-        )
+        placed = [values[name] for name in self.names]
+        for place, bind in self.binders:
+            placed[place] = bind(placed[place])
+        return placed
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +179,8 @@ class Compiler:
         compiled = clause.compile(dialect=self.dialect)
         binds = compiled.binds  # type: ignore[attr-defined]
         placed = tuple(compiled.positiontup or ())  # type: ignore[attr-defined]
-        binders = tuple(self._binder(binds[name].type) for name in placed)
+        bound = [self._binder(binds[name].type) for name in placed]
+        binders = tuple((place, bind) for place, bind in enumerate(bound) if bind is not None)
         names = tuple(name.removesuffix("_") for name in placed)
         constants = {
             name.removesuffix("_"): value
@@ -194,6 +196,8 @@ class Compiler:
     def _binder(self, kind: Any) -> Convert | None:
         if isinstance(kind, LargeBinary):  # both drivers take bytes as they are
             return None
+        if isinstance(kind, Instant):  # past the general machinery around it, on the way of every row
+            return partial(kind.process_bind_param, dialect=self.dialect)
         found: Convert | None = kind.dialect_impl(self.dialect).bind_processor(self.dialect)
         return found
 

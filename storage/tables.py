@@ -30,7 +30,7 @@ from flows.model import Assurance, Method, Stage
 
 def iso(at: datetime) -> str:
     """An aware time as fixed-width UTC text, `2026-11-22T09:09:51.123456Z`: sortable as it stands."""
-    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    return (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 class Instant(TypeDecorator[datetime]):
