@@ -229,7 +229,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class TamperingNoticed:
-    """A stored row doesn't carry the seal its content demands: it was written from outside."""
+    """A stored row was written from outside: its seal, its hash or the place it stands in is wrong."""
 
     table: str
     row: str

@@ -238,9 +238,17 @@ class Desk(Records):
         if not found:
             await self.submit(id, ShowSecret(actor, device))
             raise no.NothingToSee
-        secret = self.store.keys.open(bytes(found[0]["sealed"]), f"{key}:{found[0]['person']}").decode()
+        secret = await self.unsealed(found[0])
         await self.submit(id, ShowSecret(actor, device))
         return secret
+
+    async def unsealed(self, row: Row) -> str:
+        """What is in a secret's row. Raises Tampered, on record, when its box was changed or moved."""
+        try:
+            return self.store.keys.open(bytes(row["sealed"]), f"{row['key']}:{row['person']}").decode()
+        except no.Tampered:
+            await self.store.notice("secrets", row["key"], bytes(row["sealed"]))
+            raise
 
     # -- beside requests --------------------------------------------------------------------
 

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from sqlalchemy import bindparam, select
 
 import flows.errors as no
+from flows.digest import commitment
 from flows.model import Playbook, Request, Stage
 from flows.request import evolve
 from handlers.people import People
-from handlers.playbooks import Playbooks, from_content
+from handlers.playbooks import PlaybookError, Playbooks, from_content
 from storage import codec
 from storage.sql import TABLES, Row
 from storage.store import Store
@@ -64,7 +65,9 @@ class Records:
     async def find(self, id: str) -> Request | None:
         """A request as it stands, or None. Raises Tampered when its row was changed from outside."""
         found = await self.store.fetch(_request, id=id)
-        return self._read(found[0]) if found else None
+        if found and not await self.store.believed("requests", found):
+            raise no.Tampered
+        return codec.request(found[0]["state"]) if found else None
 
     async def get(self, id: str) -> Request:
         """A request as it stands. Raises UnknownRequest."""
@@ -75,16 +78,16 @@ class Records:
 
     async def concerning(self, person: str, most: int = 50) -> list[Request]:
         """The person's requests as requester, subject or prover, newest first."""
-        return self._readable(await self.store.fetch(_concerning, person=person, most=most))
+        return await self._readable(await self.store.fetch(_concerning, person=person, most=most))
 
     async def awaiting_approval_by(self, person: str) -> list[Request]:
         """Requests this person can consent to now, oldest first."""
-        waiting = self._readable(await self.store.fetch(_in_stage, stage=Stage.AWAITING_APPROVAL.value))
+        waiting = await self._readable(await self.store.fetch(_in_stage, stage=Stage.AWAITING_APPROVAL.value))
         return [request for request in waiting if await self.may_approve(request, person)]
 
     async def awaiting_operator(self, role: str) -> list[Request]:
         """Cases that were handed to a role, oldest first."""
-        cases = self._readable(await self.store.fetch(_in_stage, stage=Stage.AWAITING_OPERATOR.value))
+        cases = await self._readable(await self.store.fetch(_in_stage, stage=Stage.AWAITING_OPERATOR.value))
         return [case for case in cases if (await self.playbook_of(case)).handed_to == role]
 
     async def overdue(self) -> list[str]:
@@ -107,23 +110,33 @@ class Records:
         return await self.people.approvers(playbook.consent, await self.people.person(request.subject))
 
     async def texts(self, id: str) -> dict[str, str]:
-        """The free-text answers of a request that haven't been erased, by field."""
-        return {row["field"]: row["content"] for row in await self.store.fetch(_texts, request=id)}
+        """The free-text answers of a request that haven't been erased, by field: none but what was committed to."""
+        request, texts = await self.find(id), {}
+        for row in await self.store.fetch(_texts, request=id):
+            name, content = row["field"], row["content"]
+            if request and request.commitments.get(name) == commitment(name, content, bytes(row["salt"])):
+                texts[name] = content
+            else:
+                await self.store.notice("clear_texts", row["id"], content.encode())
+        return texts
 
     async def playbook_of(self, request: Request) -> Playbook:
-        """The version of the playbook that is pinned to this request."""
+        """The version of the playbook that is pinned to this request. Raises Tampered, on record, if it is gone."""
         found = self.playbooks.by_hash.get(request.playbook_hash)
         if found is None:
             kept = await self.store.fetch(_playbook, hash=request.playbook_hash)
-            found = from_content(kept[0]["content"]) if kept else None
+            found = _from(kept[0]["content"]) if kept else None
         if found is None or found.hash != request.playbook_hash:
+            await self.store.notice("playbooks", request.playbook_hash)
             raise no.Tampered
         return found
 
-    def _read(self, row: Row) -> Request:
-        if not self.store.keys.holds("requests", row):
-            raise no.Tampered
-        return codec.request(row["state"])
+    async def _readable(self, found: Sequence[Row]) -> list[Request]:
+        return [codec.request(row["state"]) for row in await self.store.believed("requests", found)]
 
-    def _readable(self, found: Sequence[Row]) -> list[Request]:
-        return [codec.request(row["state"]) for row in found if self.store.keys.holds("requests", row)]
+
+def _from(content: str) -> Playbook | None:
+    try:
+        return from_content(content)
+    except PlaybookError:  # whatever it is now, nothing was ever pinned to it
+        return None

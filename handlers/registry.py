@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import timedelta
 
@@ -19,7 +19,7 @@ from handlers.ports import Rejected, Used
 from storage import rows
 from storage.book import Book, Need, Outcome, Work
 from storage.seals import token_hash
-from storage.sql import TABLES, Row
+from storage.sql import TABLES
 from storage.store import Store
 
 INVITATION_LASTS = timedelta(hours=1)
@@ -83,15 +83,14 @@ class DeviceRegistry:
 
     async def invitation(self, token: str) -> Invitation | None:
         """The invitation of this token, or None."""
-        found = await self._store.believed("invitations", await self._store.fetch(_invitation, id=token_hash(token)))
+        found = await self._store.believed(
+            "invitations", await self._store.fetch(_invitation, id=token_hash(token))
+        )
         return rows.invitation(found[0]) if found else None
 
     async def untouched(self) -> bool:
         """True while there has never been a device or an invitation."""
         return not await self._store.fetch(_anything) and not await self._store.fetch(_any_invitation)
-
-    async def _sealed(self, table: str, found: Sequence[Row]) -> list[Row]:
-        return await self._store.believed(table, found)
 
     # -- changing ---------------------------------------------------------------------------
 
@@ -130,7 +129,9 @@ class DeviceRegistry:
 
     async def invitation_of(self, browser_hash: str) -> Invitation | None:
         """The newest invitation that this browser has taken, or None."""
-        found = await self._store.believed("invitations", await self._store.fetch(_taken, browser_hash=browser_hash))
+        found = await self._store.believed(
+            "invitations", await self._store.fetch(_taken, browser_hash=browser_hash)
+        )
         return rows.invitation(found[0]) if found else None
 
     async def enrol(

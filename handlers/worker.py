@@ -119,8 +119,7 @@ class Worker:
     async def pay(self, row: Row) -> None:
         """One effect: done and gone, or put off. Never raises."""
         try:
-            if not self._store.keys.holds("outbox", row):
-                await self._notice("outbox", row["key"])
+            if not await self._store.believed("outbox", [row]):
                 await self.outbox.paid(row)
                 return
             effect = codec.effect(row["kind"], row["body"])
@@ -130,6 +129,7 @@ class Worker:
                 await self._say(effect, row["request"])
                 await self.outbox.paid(row)
         except no.Tampered:
+            log.critical("tampering", request_id=row["request"], effect=row["kind"])
             await self.outbox.paid(row)  # it is on record, and nothing more can be done with it
         except Exception as failure:  # noqa: BLE001  whatever it is, the effect stays owed
             log.warning(
@@ -141,9 +141,10 @@ class Worker:
 
     async def _carry_out(self, row: Row) -> None:
         """Authority from evidence · a turn in the ledger · read back if it was tried before · do · read back."""
-        request = await self._request(row)
+        request = await self._desk.find(row["request"])
         if request is None or request.stage is not Stage.AWAITING_FULFILMENT:
-            await self.outbox.paid(row)
+            if await self.outbox.paid(row):  # an order goes with the report on it: somebody put this one back
+                await self._store.notice("outbox", row["key"])
             return
         playbook = await self._desk.playbook_of(request)
         try:
@@ -191,10 +192,8 @@ class Worker:
         if history != request:
             raise no.NotAuthorised("The request isn't what its history leads to.")
         evidence: list[Evidence] = []
-        for row in await self._store.fetch(_evidence, request=request.id):
-            if not self._store.keys.holds("verifications", row):
-                await self._notice("verifications", row["nonce"], "nonce")
-                continue
+        kept = await self._store.fetch(_evidence, request=request.id)
+        for row in await self._store.believed("verifications", kept):
             proof = rows.evidence(row)
             if await self._verifiers[proof.method].recheck(proof):
                 evidence.append(proof)
@@ -236,9 +235,7 @@ class Worker:
         if taken is None:
             return None
         epoch, repeated, kept = taken
-        secret = None
-        if made:
-            secret = self._store.keys.open(bytes(kept["sealed"]), f"{key}:{request.prover}").decode()
+        secret = await self._desk.unsealed(kept) if made else None
         return Turn(request, playbook, key, epoch, repeated, secret)
 
     async def _report(
@@ -306,19 +303,6 @@ class Worker:
                     await self._messenger.tell(person, notice, request)
 
     # -- small ------------------------------------------------------------------------------
-
-    async def _request(self, row: Row) -> Request | None:
-        try:
-            return await self._desk.find(row["request"])
-        except no.Tampered:
-            await self._notice("requests", row["request"])
-            raise
-
-    async def _notice(self, table: str, key: str, column: str | None = None) -> None:
-        """Have the commit look at a row whose seal doesn't hold: that puts it on record and tells security."""
-        log.critical("tampering", table=table, row=key)
-        name = column or ("key" if table in ("outbox", "operations") else "id")
-        await self._store.write(Work(lambda book: Outcome(), (Need(table, name, key),)))
 
     async def _put_off(self, row: Row) -> None:
         await self.outbox.put_off(row, self._store.clock() + timedelta(seconds=self._pause(row["attempts"])))

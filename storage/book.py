@@ -46,6 +46,7 @@ class Outcome:
     events: list[tuple[str | None, Any]] = field(default_factory=list)
     puts: list[tuple[str, Row]] = field(default_factory=list)
     drops: list[tuple[str, str]] = field(default_factory=list)
+    tampered: list[tuple[str, str]] = field(default_factory=list)  # (table, row) found changed from outside
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,14 +179,19 @@ def commit(works: Sequence[Work], keys: Keys, now: datetime) -> Generator[Operat
             book.take(need, [row for row in rows if row[column] == need.value])
     # 3
     events: list[tuple[str | None, Any]] = []
-    for table, key in book.broken:
-        book.apply(_alarm(table, key, head["size"] + len(events), now))
-        events.append((None, TamperingNoticed(table, key)))
     results: list[Result] = []
+
+    def notice(tampered: Iterable[tuple[str, str]]) -> None:
+        for table, key in tampered:
+            book.apply(_alarm(table, key, head["size"] + len(events), now))
+            events.append((None, TamperingNoticed(table, key)))
+
+    notice(book.broken)
     for work in works:
         outcome, result = _decide(work, book)
         book.apply(outcome)
         events += outcome.events
+        notice(outcome.tampered)
         if work.runs and not isinstance(result, Exception):
             result = []
             for run in work.runs:

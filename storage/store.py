@@ -25,7 +25,7 @@ from flows.errors import Conflict
 from storage.book import BATCH, Outcome, Work, commit
 from storage.postgres import PostgresDriver
 from storage.seals import Keys
-from storage.sql import Row, Run
+from storage.sql import TABLES, Row, Run, primary_key
 from storage.sqlite import SqliteDriver
 
 Clock = Callable[[], datetime]
@@ -67,6 +67,7 @@ class Store(ABC):
         self.keys = keys
         self.clock = clock
         self._loop = asyncio.get_running_loop()
+        self._noticed: set[tuple[str, str, bytes]] = set()
 
     @staticmethod
     async def open(url: str, keys: Keys, *, clock: Clock = utc_now, read_only: bool = False) -> Store:
@@ -92,6 +93,28 @@ class Store(ABC):
         """Run one statement that writes, in its turn; gives its rows."""
         (rows,) = await self.write(Work(lambda book: Outcome(), runs=(Run(clause, values),)))
         return list(rows)
+
+    async def believed(self, table: str, found: Sequence[Row]) -> list[Row]:
+        """Those of the rows whose seal holds; each of the others is noticed."""
+        good = []
+        for row in found:
+            if self.keys.holds(table, row):
+                good.append(row)
+            else:
+                await self.notice(table, str(row[primary_key(TABLES[table]).name]), bytes(row["mac"]))
+        return good
+
+    async def notice(self, table: str, row: str, mark: bytes = b"") -> None:
+        """Put a row that was written from outside on record and tell security; once, however often it is seen."""
+        seen = (table, row, mark)
+        if seen in self._noticed:
+            return
+        self._noticed.add(seen)
+        try:
+            await self.write(Work(lambda book: Outcome(tampered=[(table, row)])))
+        except BaseException:
+            self._noticed.discard(seen)
+            raise
 
 
 Waiting = tuple[Work, "asyncio.Future[Any]"]

@@ -28,7 +28,7 @@ _claim = (
     .returning(*_OUTBOX.c)
 )
 _mine = (_OUTBOX.c.key == bindparam("key_"), _OUTBOX.c.attempts == bindparam("attempts_"))
-_paid = delete(_OUTBOX).where(*_mine)
+_paid = delete(_OUTBOX).where(*_mine).returning(_OUTBOX.c.key)
 _put_off = update(_OUTBOX).where(*_mine).values(lease_until=None, due_at=bindparam("due_at", type_=Instant()))
 _released = update(_OUTBOX).where(_OUTBOX.c.lease_until.is_not(None)).values(lease_until=None)
 _waiting = select(func.count().label("waiting"), func.min(_OUTBOX.c.due_at).label("oldest")).select_from(
@@ -50,9 +50,9 @@ class RowOutbox:
             return []
         return await self._store.run(_claim, now=now, until=now + lease, most=most)
 
-    async def paid(self, row: Row) -> None:
-        """It is done: the row goes. Nothing happens when somebody else has claimed it since."""
-        await self._store.run(_paid, key=row["key"], attempts=row["attempts"])
+    async def paid(self, row: Row) -> bool:
+        """It is done: the row goes. False, and nothing happens, when it went already or was claimed since."""
+        return bool(await self._store.run(_paid, key=row["key"], attempts=row["attempts"]))
 
     async def put_off(self, row: Row, due_at: datetime) -> None:
         """Not now: free it, due again later. Nothing happens when somebody else has claimed it since."""
