@@ -14,6 +14,7 @@ from flows.digest import request_digest
 from flows.errors import NotAuthorised, Tampered
 from flows.model import Method, Request, Stage
 from handlers.house import verifiers
+from handlers.playbooks import sha256 as playbook_hash
 from handlers.ports import Verifier
 from handlers.records import fold
 from handlers.settings import Settings
@@ -29,6 +30,8 @@ _newest = select(_EVENTS).order_by(_EVENTS.c.seq.desc()).limit(bindparam("last")
 _of_request = select(_EVENTS).where(_EVENTS.c.request == bindparam("request")).order_by(_EVENTS.c.seq)
 _head = select(TABLES["tree_head"])
 _proofs = select(TABLES["verifications"]).where(TABLES["verifications"].c.request == bindparam("request"))
+_ids = select(TABLES["requests"].c.id)
+_opened = select(_EVENTS.c.request).where(_EVENTS.c.type == "Opened")
 _request = select(TABLES["requests"]).where(TABLES["requests"].c.id == bindparam("id"))
 _devices = (
     select(TABLES["devices"])
@@ -108,7 +111,7 @@ class Auditor:
             return [await self.proofs(request), await self.history(request)]
         findings = [await self.tree()]
         findings += [await self.seals(table) for table in SEALED]
-        return findings
+        return [*findings, await self.playbooks(), *await self.requests()]
 
     async def tree(self) -> Finding:
         """The stored bytes give the leaves, the leaves give the sealed root, the numbers have no gap."""
@@ -150,6 +153,29 @@ class Auditor:
             )
         return Finding(f"seals of {table}", Level.PASS, f"{count:,} rows")
 
+    async def playbooks(self) -> Finding:
+        """Every kept playbook has the content that requests are pinned to."""
+        kept = await self._store.fetch(select(TABLES["playbooks"]))
+        changed = [
+            f"{row['name']} v{row['version']}" for row in kept if playbook_hash(row["content"]) != row["hash"]
+        ]
+        if changed:
+            seen = f"changed from outside: {', '.join(changed)}"
+            return Finding("playbooks", Level.FAIL, seen, "Requests under these stop. Restore the rows.")
+        return Finding("playbooks", Level.PASS, f"{len(kept):,} versions")
+
+    async def requests(self) -> list[Finding]:
+        """Every request that is or ever was: what fails of its proofs and its history, or that nothing does."""
+        known = {row["id"] for row in await self._store.fetch(_ids)}
+        known |= {row["request"] for row in await self._store.fetch(_opened)}
+        failed = [
+            finding
+            for id in sorted(known)
+            for finding in (await self.proofs(id), await self.history(id))
+            if finding.level is Level.FAIL
+        ]
+        return failed or [Finding("proofs and histories", Level.PASS, f"{len(known):,} requests")]
+
     async def proofs(self, id: str) -> Finding:
         """Each kept proof of a request verifies again, for the digest its row gives today."""
         check, remedy = f"proofs of {id}", "Don't rely on this request. Call security."
@@ -161,14 +187,16 @@ class Auditor:
         except Tampered:
             return Finding(check, Level.FAIL, "the request's seal doesn't hold", remedy)
         digest, good = request_digest(request), 0
+        remembered = {proof.nonce for proof in (request.verification, *request.approvals) if proof}
         for row in await self._store.fetch(_proofs, request=id):
             try:
                 await self.recheck(row, digest)
             except (Tampered, NotAuthorised) as refusal:
                 return Finding(check, Level.FAIL, refusal.detail or "a proof's seal doesn't hold", remedy)
             good += 1
-        if good == 0 and request.verification is not None:
-            return Finding(check, Level.FAIL, "the proofs are gone", remedy)
+            remembered.discard(row["nonce"])
+        if remembered:
+            return Finding(check, Level.FAIL, f"{len(remembered)} of the proofs are gone", remedy)
         return Finding(check, Level.PASS, f"{good} verified again for digest {digest[:16]}…")
 
     async def recheck(self, row: Row, digest: str) -> None:
