@@ -15,7 +15,7 @@ from bot.views import form, mark
 from bot.web.page import DEVICE_PAGE, HOUSE, device_names, drawing, json_body, reader, render, seen_by
 from flows.commands import Cancel, Command, Deny, Disown, GiveUp, Retry
 from flows.events import ChallengeFailed, LockedOut
-from flows.model import LIMITS, Method, Origin, Party, Person, Playbook, Request, SecretKind, Wrong
+from flows.model import LIMITS, Asker, Method, Origin, Party, Person, Playbook, Request, SecretKind, Wrong
 from flows.request import may_ask, usable
 from handlers.desk import Decision
 from handlers.house import House
@@ -43,12 +43,12 @@ async def home(request: web.Request) -> web.Response:
         mine=[card for card in cards if card.moves],
         waiting=[card for card in cards if not card.moves and not card.over],
         recent=[card for card in cards if card.over][:10],
-        offers=[playbook for playbook in house.playbooks.values() if _offered(playbook, person)],
+        offers=[
+            p
+            for p in house.playbooks.values()
+            if may_ask(p, person, person) or await _for_others(house, p, person)
+        ],
     )
-
-
-def _offered(playbook: Playbook, person: Person) -> bool:
-    return may_ask(playbook, person, person) or bool(playbook.askers & set(person.roles))
 
 
 # -- asking -------------------------------------------------------------------------------------
@@ -98,16 +98,24 @@ async def _person_id(house: House, typed: str) -> str:
     return (exact or named)[0] if len(exact) == 1 or len(named) == 1 else typed
 
 
+async def _for_others(house: House, playbook: Playbook, person: Person) -> bool:
+    """Whether this person may ask it for somebody else: by a role, or for those they lead."""
+    if playbook.askers & person.roles:
+        return True
+    return Asker.MANAGER in playbook.askers and any(
+        p.manager == person.id for p in await house.people.people()
+    )
+
+
 async def _form(
     request: web.Request, playbook: Playbook, typed: Mapping[str, str], errors: Mapping[str, str], error: str
 ) -> web.Response:
     house, (person, _) = request.app[HOUSE], reader(request)
-    own = typed.get(SUBJECT, person.id) == person.id
-    references = {"device": await device_names(house, person.id)} if own else {}
+    meant = typed.get(SUBJECT, person.id if Asker.SELF in playbook.askers else "")
+    references = {"device": await device_names(house, person.id)} if meant == person.id else {}
     inputs = form(playbook, typed, errors, references)
-    if not own or not may_ask(playbook, person, person):
-        label, help = "Whom is it for?", "Their account or whole name."
-        whom = Input(SUBJECT, label, help, True, 100, (), typed.get(SUBJECT, ""), errors.get(SUBJECT, ""))
+    if await _for_others(house, playbook, person):
+        whom = Input(SUBJECT, "Whom is it for?", "Their account or whole name.", True, 100, (), meant)
         inputs = (whom, *inputs)
     before = (
         "your passkey" if playbook.prover is Party.REQUESTER else "a confirmation on the registered device"
