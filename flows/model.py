@@ -61,6 +61,15 @@ class Assurance(StrEnum):
         return isinstance(other, Assurance) and self.rank >= other.rank
 
 
+#: The least assurance of each tier, 0 (no change of authority) to 3 (privileged).
+LEAST = (
+    Assurance.SINGLE_FACTOR,
+    Assurance.MULTI_FACTOR,
+    Assurance.MULTI_FACTOR,
+    Assurance.PHISHING_RESISTANT,
+)
+
+
 class Method(StrEnum):
     """A way to prove oneself on a registered device."""
 
@@ -189,12 +198,7 @@ class Playbook:
     def __post_init__(self) -> None:
         if self.tier not in (0, 1, 2, 3):
             raise ValueError("a tier is 0, 1, 2 or 3")
-        least = (
-            Assurance.SINGLE_FACTOR,
-            Assurance.MULTI_FACTOR,
-            Assurance.MULTI_FACTOR,
-            Assurance.PHISHING_RESISTANT,
-        )[self.tier]
+        least = LEAST[self.tier]
         if self.assurance < least:
             raise ValueError(f"tier {self.tier} needs {least} or stronger, not {self.assurance}")
         if not timedelta(0) < self.prove_within <= timedelta(minutes=10):

@@ -200,8 +200,8 @@ def _open(ask: Submit, facts: Facts) -> list[Event]:
             subject=subject.id,
             prover=(subject if playbook.prover is Party.SUBJECT else requester).id,
             origin=ask.origin,
-            parameters=ask.parameters,
-            commitments=ask.commitments,
+            parameters=dict(sorted(ask.parameters.items())),  # in the order the audit log keeps them, so that
+            commitments=dict(sorted(ask.commitments.items())),  # folding it gives the very same row
             due_at=facts.now + playbook.prove_within,
         )
     ]

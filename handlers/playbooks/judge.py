@@ -1,0 +1,166 @@
+"""Whether a sheet is a page: its shape, and what the shape can't say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Container, Iterable, Iterator, Mapping
+from datetime import timedelta
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import (
+    BaseModel,
+    TypeAdapter,
+    ValidationError,
+)
+from pydantic_core import ErrorDetails
+
+from flows.digest import JUSTIFICATION
+from flows.model import LEAST, SecretKind
+from handlers.playbooks.page import SECTIONS, Page, spelled
+from handlers.playbooks.sheet import Loc, Sheet, keys, remedy_for, section
+
+Values = Mapping[Loc, Any]
+
+# What is longest: a challenge (SP 800-63B-4 section 3.1.3.2), a wait for consent, and a secret kept to be shown.
+MOST: Mapping[Loc, timedelta] = {
+    ("proof", "within"): timedelta(minutes=10),
+    ("consent", "within"): timedelta(days=7),
+    ("change", "collect_within"): timedelta(minutes=15),
+}
+
+
+def shaped(sheet: Sheet, raw: Mapping[str, Any]) -> Values:
+    """The values that have the right shape, by their places; the others are noted."""
+    try:
+        page = Page.model_validate_json(json.dumps(raw))
+    except ValidationError as invalid:
+        errors = invalid.errors(include_url=False)
+    else:
+        return dict(_given(page, ()))
+    for error in errors:
+        if error["loc"] not in sheet.unread:
+            sheet.note(error["loc"], *said(error))
+    bad = {error["loc"][:n] for error in errors for n in range(1, len(error["loc"]) + 1)}
+    return dict(_good(Page, raw, (), bad))
+
+
+def _given(block: BaseModel, loc: Loc) -> Iterator[tuple[Loc, Any]]:
+    for key in keys(type(block)):
+        name = "people" if key == "from" else key
+        if name not in block.model_fields_set:
+            continue
+        value = getattr(block, name)
+        yield (*loc, key), value
+        if isinstance(value, BaseModel):
+            yield from _given(value, (*loc, key))
+        elif key == "form":
+            for index, item in enumerate(value):
+                yield from _given(item, (*loc, key, index))
+
+
+def _good(
+    model: type[BaseModel], raw: Mapping[str, Any], loc: Loc, bad: Container[Loc]
+) -> Iterator[tuple[Loc, Any]]:
+    """The same of a page that has errors: whatever is right beside them is judged all the same."""
+    for key, field in keys(model).items():
+        here = (*loc, key)
+        if key not in raw:
+            continue
+        if here not in bad:
+            shape: TypeAdapter[Any] = TypeAdapter(field.rebuild_annotation())
+            yield here, shape.validate_json(json.dumps(raw[key]), strict=True)
+        blocks = raw[key] if isinstance(raw[key], list) else [raw[key]]
+        for index, block in enumerate(blocks):
+            if model is Page and key in SECTIONS and isinstance(block, dict):
+                place = (*here, index) if key == "form" else here
+                yield from _good(SECTIONS[key], block, place, bad)
+
+
+def said(error: ErrorDetails) -> tuple[str, str]:
+    """What was wrong and what to do, where the key's own description isn't the best advice."""
+    known = ", ".join(f"`{key}`" for key in section(error["loc"]))
+    match error["type"]:
+        case "missing":
+            return "is missing", ""
+        case "extra_forbidden":
+            close = get_close_matches(str(error["loc"][-1]), section(error["loc"]), n=1)
+            return "is not a key here", f"Did you mean `{close[0]}`?" if close else f"Known are {known}."
+        case "enum":
+            return f"is `{error['input']}`, not one of {error['ctx']['expected']}", ""
+        case "string_type" | "enum_type":
+            return (
+                "is not text",
+                f"{remedy_for(error['loc'])} Put quotes around a text that looks like a number.",
+            )
+        case "int_type":
+            return "is not a whole number", ""
+        case "bool_type":
+            return "is neither `true` nor `false`", ""
+        case "tuple_type":
+            return "is not a list", ""
+        case "model_type":
+            return "has no keys below it", ""
+        case "string_pattern_mismatch":
+            return f"is `{error['input']}`, which doesn't fit", ""
+        case "too_long" | "string_too_long":
+            return "is too long", ""
+        case "too_short":
+            return "is empty", ""
+        case "greater_than_equal":
+            return f"is less than {error['ctx']['ge']}", ""
+        case "less_than_equal":
+            return f"is more than {error['ctx']['le']}", ""
+        case "duration":
+            example = (
+                "Write a whole number of minutes, hours or days, such as `10 minutes`, `1 hour` or `2 days`."
+            )
+            return f"is `{error['input']}`, which is not a duration", example
+        case _:
+            return error["msg"], ""
+
+
+def judge(sheet: Sheet, page: Values, connectors: Mapping[str, frozenset[str]] | None) -> None:
+    """What the shape can't say: the connector, strength against tier, times, quorum, and the form's names."""
+    _judge_change(sheet, page, connectors)
+    tier, assurance = page.get(("tier",)), page.get(("proof", "assurance"))
+    if tier is not None and assurance is not None and assurance < LEAST[tier]:
+        remedy = f"Write `{LEAST[tier]}` or stronger."
+        sheet.note(("proof", "assurance"), f"is `{assurance}`, too weak for tier {tier}", remedy)
+    for loc, most in MOST.items():
+        if page.get(loc, timedelta(0)) > most:
+            sheet.note(loc, f"is longer than {spelled(most)}")
+    people, quorum = page.get(("consent", "from"), ()), page.get(("consent", "quorum"), 1)
+    if people and quorum > len(people) and not any(who.startswith("role:") for who in people):
+        sheet.note(("consent", "quorum"), f"is {quorum}, but at most {len(people)} could ever agree")
+    if ("proof", "lasts") in page and page["proof", "lasts"] <= page.get(("consent", "within"), timedelta(0)):
+        sheet.note(("proof", "lasts"), "ends before the others have had their time to agree")
+    names = {JUSTIFICATION}  # it enters the digest under this name
+    for loc, name in page.items():
+        if loc[0] == "form" and loc[-1] == "name":
+            if name in names:
+                sheet.note(loc, f"is `{name}`, which is taken")
+            names.add(name)
+        others = (page.get((*loc[:-1], other)) for other in ("choices", "personal"))
+        if loc[0] == "form" and loc[-1] == "reference" and name and any(others):
+            sheet.note(loc, "can't go with choices or with personal")
+
+
+def _judge_change(sheet: Sheet, page: Values, connectors: Mapping[str, frozenset[str]] | None) -> None:
+    unsaid = SecretKind.NONE if ("change", "hands_out") not in sheet.lines else None
+    nothing = page.get(("change", "hands_out"), unsaid) is SecretKind.NONE
+    if ("change", "collect_within") in page and nothing:
+        sheet.note(("change", "collect_within"), "is given, but nothing is handed out")
+    connector, verb = page.get(("change", "connector")), page.get(("change", "verb"))
+    if connectors is None or connector is None:
+        return
+    if connector not in connectors:
+        wrong = f"is `{connector}`, which isn't connected"
+        sheet.note(("change", "connector"), wrong, f"There is {_either(connectors)}.")
+    elif verb is not None and verb not in connectors[connector]:
+        wrong = f"is `{verb}`, which `{connector}` can't do"
+        sheet.note(("change", "verb"), wrong, f"`{connector}` can {_either(connectors[connector])}.")
+
+
+def _either(words: Iterable[str]) -> str:
+    return " or ".join(f"`{word}`" for word in sorted(words)) or "nothing"
