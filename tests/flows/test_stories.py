@@ -196,6 +196,14 @@ def test_a_command_for_no_request_finds_none() -> None:
     a_request().when(Cancel("maya")).refused(no.UnknownRequest)
 
 
+def test_answers_are_kept_in_one_order_however_they_were_given() -> None:
+    """The audit log sorts them, and folding it has to give the row byte for byte."""
+    story = a_request().when(asks("maya", how_long="a day", group="board")).then(Opened, does=[SendChallenge])
+    assert list(story.it.parameters) == ["group", "how_long"]
+    turned = Submit("CS-00001", RESET.name, "maya", "maya", TERMINAL, {}, {"why": "1" * 64, "note": "2" * 64})
+    assert list(a_request().when(turned).then(Opened, does=[SendChallenge]).it.commitments) == ["note", "why"]
+
+
 # -- proving --------------------------------------------------------------------------------
 
 
