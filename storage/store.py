@@ -142,10 +142,10 @@ class SqliteStore(Store):
         return self._reader.fetch(Run(clause, values))
 
     async def close(self) -> None:
+        self._reader.close()  # first: only a connection that may write folds the WAL into the file as it goes
         if self._writer is not None:
             self._waiting.put(None)
             await asyncio.to_thread(self._writer.join)
-        self._reader.close()
 
     def _write_all(self, path: Path) -> None:
         driver = SqliteDriver(path)
