@@ -23,7 +23,7 @@ import shutil
 import sqlite3
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager, redirect_stderr
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -46,7 +46,7 @@ from handlers.desk import Desk
 from storage import codec, rows, setup
 from storage.postgres import PostgresDriver
 from storage.seals import Keys
-from storage.sql import TABLES, Insert, Operation
+from storage.sql import TABLES, Insert, Steps
 from storage.sqlite import SqliteDriver
 from storage.store import Place, Store, utc_now
 from tests.peers import postgres
@@ -92,8 +92,8 @@ async def prepare(case: Case) -> None:
     made = (rows.request_row(waiting(case, n, playbook)) for n in range(case.waiting + 1))
     sealed = [{**row, "mac": keys.seal("requests", row)} for row in made]
 
-    def steps() -> Generator[Operation, Any, None]:
-        yield Insert("requests", sealed)
+    def steps() -> Steps[None]:
+        yield [Insert("requests", sealed)]
 
     place = Place.parse(case.url)
     if place.path is not None:

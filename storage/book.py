@@ -1,13 +1,13 @@
 """One batch: load what the waiting commands need, decide them one by one, write everything in one commit.
 
-The whole of it is one generator that yields operations and is sent rows, so that SQLite's writer thread and
-PostgreSQL's connection run the very same code. State, audit events and owed effects are in that one commit,
-or nothing is (S6).
+The whole of it is one generator that yields operations, several at a time where none needs another's rows, and
+is sent the rows of each, so that SQLite's writer thread and PostgreSQL's connection run the very same code.
+State, audit events and owed effects are in that one commit, or nothing is (S6).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -20,7 +20,7 @@ from storage import codec
 from storage.merkle import Frontier, leaf_hash
 from storage.rows import announcement_row
 from storage.seals import Keys
-from storage.sql import TABLES, Delete, Insert, Load, Operation, Row, Run, Update, primary_key
+from storage.sql import TABLES, Delete, Insert, Load, Operation, Row, Run, Steps, Update, primary_key
 from storage.tables import SEALED, iso
 
 #: How many waiting commands are decided and committed together at most.
@@ -131,7 +131,7 @@ class Book:
             self._changed.pop(name, None)
             self._dropped[name] = None
 
-    def operations(self) -> Generator[Operation, Any, None]:
+    def operations(self) -> list[Operation]:
         """Everything that changed, table by table."""
         inserts: dict[str, list[Row]] = {}
         updates: dict[str, list[Row]] = {}
@@ -140,44 +140,47 @@ class Book:
             if table in SEALED:
                 row = {**row, "mac": self._keys.seal(table, row)}
             (updates if name in self._stored else inserts).setdefault(table, []).append(row)
-        for table, rows in inserts.items():
-            yield Insert(table, rows)
-        for table, rows in updates.items():
-            yield Update(table, rows)
         drops: dict[str, list[str]] = {}
         for table, key in self._dropped:
             if (table, key) in self._stored:
                 drops.setdefault(table, []).append(key)
-        for table, keys in drops.items():
-            yield Delete(table, keys)
+        return [
+            *(Insert(table, rows) for table, rows in inserts.items()),
+            *(Update(table, rows) for table, rows in updates.items()),
+            *(Delete(table, keys) for table, keys in drops.items()),
+        ]
 
 
 Result = Any | Exception
 
 
-def commit(works: Sequence[Work], keys: Keys, now: datetime) -> Generator[Operation, Any, list[Result]]:
+def commit(works: Sequence[Work], keys: Keys, now: datetime) -> Steps[list[Result]]:
     """Decide and write one batch; gives each work's value or exception, in order.
 
-    1. Lock the tree head: from here on nobody else writes.  2. Load what the works need.
-    3. Decide each against what is loaded and what those before it did; a refusal concerns it alone.
-    4. Write rows, audit events and the new head.
+    Nobody else writes meanwhile: SQLite's transaction and the lock on PostgreSQL's tree head see to that.
+
+    1. Load the tree head and what the works need.
+    2. Decide each against what is loaded and what those before it did; a refusal concerns it alone.
+    3. Write rows, audit events and the new head.
     """
     # 1
-    (head,) = yield Load("tree_head", "id", [1])
-    if not keys.holds("tree_head", head):
-        raise Tampered("The audit log's head was changed from outside.")
-    now = max(now, head["last_at"])
-    book = Book(now, keys)
-    # 2
     wanted: dict[tuple[str, str], dict[str, Need]] = {}
     for work in works:
         for need in work.needs:
             wanted.setdefault((need.table, need.column), {})[need.value] = need
-    for (table, column), needs in wanted.items():
-        rows = yield Load(table, column, list(needs))
-        for need in needs.values():
-            book.take(need, [row for row in rows if row[column] == need.value])
-    # 3
+    loads = [Load(table, column, list(needs)) for (table, column), needs in wanted.items()]
+    (head,), *found = yield [Load("tree_head", "id", [1]), *loads]
+    if not keys.holds("tree_head", head):
+        raise Tampered("The audit log's head was changed from outside.")
+    now = max(now, head["last_at"])
+    book = Book(now, keys)
+    for ((_, column), needs), rows in zip(wanted.items(), found, strict=True):
+        by_value: dict[str, list[Row]] = {}
+        for row in rows:
+            by_value.setdefault(row[column], []).append(row)
+        for value, need in needs.items():
+            book.take(need, by_value.get(value, ()))
+    # 2
     events: list[tuple[str | None, Any]] = []
     results: list[Result] = []
 
@@ -195,12 +198,14 @@ def commit(works: Sequence[Work], keys: Keys, now: datetime) -> Generator[Operat
         if work.runs and not isinstance(result, Exception):
             result = []
             for run in work.runs:
-                result.append((yield run))
+                result += yield [run]
         results.append(result)
-    # 4
-    yield from book.operations()
+    # 3
+    owed = book.operations()
     if events:
-        yield from _record(head, events, keys, now)
+        owed += _record(head, events, keys, now)
+    if owed:
+        yield owed
     return results
 
 
@@ -221,7 +226,7 @@ def _decide(work: Work, book: Book) -> tuple[Outcome, Result]:
 
 def _record(
     head: Mapping[str, Any], events: Sequence[tuple[str | None, Any]], keys: Keys, now: datetime
-) -> Generator[Operation, Any, None]:
+) -> list[Operation]:
     size, at = head["size"], iso(now)
     rows: list[Row] = []
     for seq, (request, event) in enumerate(events, start=size):
@@ -239,5 +244,7 @@ def _record(
         "root": frontier.root(),
         "last_at": now,
     }
-    yield Insert("audit_events", rows)
-    yield Update("tree_head", [{**after, "mac": keys.seal("tree_head", after)}])
+    return [
+        Insert("audit_events", rows),
+        Update("tree_head", [{**after, "mac": keys.seal("tree_head", after)}]),
+    ]

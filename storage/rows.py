@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -87,8 +86,9 @@ def operation_row(request: Request, now: datetime) -> Row:
 
 def evidence_row(evidence: Evidence) -> Row:
     """A proof's row."""
+    fields = {name: getattr(evidence, name) for name in Evidence.__dataclass_fields__}  # asdict copies deeply
     return {
-        **{name: getattr(evidence, name) for name in Evidence.__dataclass_fields__},  # asdict would copy deeply
+        **fields,
         "method": evidence.method.value,
         "assurance": evidence.assurance.value,
         "signed": json.dumps(dict(evidence.signed), sort_keys=True),
@@ -128,7 +128,8 @@ def authenticator(row: Mapping[str, Any]) -> Authenticator:
 
 def authenticator_row(value: Authenticator) -> Row:
     """An authenticator's row."""
-    return {**asdict(value), "method": value.method.value}
+    fields = {name: getattr(value, name) for name in Authenticator.__dataclass_fields__}
+    return {**fields, "method": value.method.value}
 
 
 def invitation(row: Mapping[str, Any]) -> Invitation:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
@@ -18,7 +18,7 @@ from storage.book import BATCH
 from storage.merkle import Frontier
 from storage.postgres import PostgresDriver
 from storage.seals import Keys
-from storage.sql import TABLES, Insert, Load, Operation, Row, primary_key
+from storage.sql import TABLES, Insert, Load, Row, Steps, primary_key
 from storage.sqlite import SqliteDriver
 from storage.store import Place, Store
 from storage.tables import SEALED
@@ -51,14 +51,17 @@ async def prepare(url: str, keys: Keys, kind: str, now: datetime) -> None:
     await server.close()
 
 
-def _first_rows(keys: Keys, kind: str, now: datetime) -> Generator[Operation, Any, None]:
-    if (yield Load("installation", "id", [1])):
+def _first_rows(keys: Keys, kind: str, now: datetime) -> Steps[None]:
+    (found,) = yield [Load("installation", "id", [1])]
+    if found:
         return
     frontier = Frontier()
     empty = {"id": 1, "size": 0, "peaks": b"", "root": frontier.root(), "last_at": now}
     installed = {"id": 1, "kind": kind, "created_at": now}
-    yield Insert("tree_head", [{**empty, "mac": keys.seal("tree_head", empty)}])
-    yield Insert("installation", [{**installed, "mac": keys.seal("installation", installed)}])
+    yield [
+        Insert("tree_head", [{**empty, "mac": keys.seal("tree_head", empty)}]),
+        Insert("installation", [{**installed, "mac": keys.seal("installation", installed)}]),
+    ]
 
 
 async def examine(store: Store, kind: str) -> None:

@@ -6,14 +6,14 @@ every name, type and constraint; here they are only turned into text and argumen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Column, LargeBinary, Table, bindparam, delete, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Column, LargeBinary, Table, bindparam, delete, insert, select, update
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql import asyncpg as postgresql_asyncpg
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.sql import ClauseElement
@@ -70,6 +70,10 @@ class Run:
 
 Operation = Load | Insert | Update | Delete | Run
 
+Result = TypeVar("Result", covariant=True)
+#: What runs in one transaction: yields operations that don't depend on one another, is sent the rows of each.
+Steps = Generator[Sequence[Operation], list[list[Row]], Result]
+
 
 @dataclass(frozen=True, slots=True)
 class Statement:
@@ -77,7 +81,9 @@ class Statement:
 
     text: str
     names: tuple[str, ...]
-    binders: tuple[tuple[int, Convert], ...]  # only for places where the driver doesn't take the value as it is
+    binders: tuple[
+        tuple[int, Convert], ...
+    ]  # only for places where the driver doesn't take the value as it is
     constants: Mapping[str, Any]
 
     def arguments(self, values: Mapping[str, Any]) -> Sequence[Any]:
@@ -130,7 +136,7 @@ class Compiler:
         return self._once(("insert", table), lambda: insert(TABLES[table]))[0]
 
     def update(self, table: str) -> Statement:
-        """Replace one row, found by its primary key; gives the key back when it was there."""
+        """Replace one row, found by its primary key."""
 
         def clause() -> ClauseElement:
             found = TABLES[table]
@@ -139,7 +145,7 @@ class Compiler:
             where = key == bindparam(f"{key.name}_", type_=key.type)
             if "version" in found.columns:
                 where = where & (found.c.version < bindparam("version_", type_=found.c.version.type))
-            return update(found).where(where).values(changed).returning(key)
+            return update(found).where(where).values(changed)
 
         return self._once(("update", table), clause)[0]
 
@@ -148,19 +154,15 @@ class Compiler:
         key = primary_key(TABLES[table])
         return self._once(("delete", table), lambda: delete(TABLES[table]).where(key == bindparam("key_")))[0]
 
-    def load(self, table: str, column: str, *, many: bool, lock: bool = False) -> tuple[Statement, Reader]:
-        """Rows by one column's value, or (PostgreSQL) by an array of values."""
+    def load(self, table: str, column: str) -> tuple[Statement, Reader]:
+        """Rows by one column's value."""
 
         def clause() -> ClauseElement:
             found = TABLES[table]
             wanted: Column[Any] = found.c[column]
-            value: Any = bindparam("value", type_=wanted.type)
-            if many:
-                value = func.any(bindparam("value", type_=postgresql.ARRAY(wanted.type)))
-            chosen = select(found).where(wanted == value)
-            return chosen.with_for_update() if lock else chosen
+            return select(found).where(wanted == bindparam("value", type_=wanted.type))
 
-        return self._once(("load", table, column, many, lock), clause)
+        return self._once(("load", table, column), clause)
 
     def clause(self, clause: ClauseElement) -> tuple[Statement, Reader]:
         """Any statement. Remembered for as long as the statement itself lives: define hot ones at module level."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
-from storage.sql import Compiler, Delete, Insert, Load, Operation, Row, Run, Update
+from storage.sql import Compiler, Delete, Insert, Load, Operation, Row, Run, Steps, Update
 
 
 class SqliteDriver:
@@ -33,18 +32,18 @@ class SqliteDriver:
         """Read outside any transaction."""
         return self._execute(run)
 
-    def transact(self, steps: Generator[Operation, Any, Any]) -> Any:
+    def transact(self, steps: Steps[Any]) -> Any:
         """Run a batch in one transaction; gives what the generator returns. Anything raised undoes all of it."""
         self._db.execute("BEGIN IMMEDIATE")
         try:
-            answer: Any = None
+            answers: Any = None
             while True:
                 try:
-                    operation = steps.send(answer)
+                    operations = steps.send(answers)
                 except StopIteration as end:
                     self._db.execute("COMMIT")
                     return end.value
-                answer = self._execute(operation)
+                answers = [self._execute(operation) for operation in operations]
         except BaseException:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
@@ -53,7 +52,7 @@ class SqliteDriver:
     def _execute(self, operation: Operation) -> list[Row]:
         match operation:
             case Load(table, column, values):
-                statement, reader = self._sql.load(table, column, many=False)
+                statement, reader = self._sql.load(table, column)
                 found: list[Row] = []
                 for value in values:
                     found += reader.rows(self._db.execute(statement.text, (value,)))
@@ -62,19 +61,16 @@ class SqliteDriver:
                 statement = self._sql.insert(table)
                 self._db.executemany(statement.text, [statement.arguments(row) for row in rows])
             case Update(table, rows):
-                self._update(table, rows)
+                statement = self._sql.update(table)
+                arguments = [statement.arguments(row) for row in rows]
+                if self._db.executemany(statement.text, arguments).rowcount != len(rows):
+                    raise LostUpdate(table)
             case Delete(table, keys):
                 self._db.executemany(self._sql.delete(table).text, [(key,) for key in keys])
             case Run(clause, values):
                 statement, reader = self._sql.clause(clause)
                 return reader.rows(self._db.execute(statement.text, statement.arguments(values)))
         return []
-
-    def _update(self, table: str, rows: Sequence[Row]) -> None:
-        statement = self._sql.update(table)
-        for row in rows:
-            if not self._db.execute(statement.text, statement.arguments(row)).fetchall():
-                raise LostUpdate(table)
 
 
 class LostUpdate(Exception):
