@@ -93,7 +93,7 @@ WAITS = [
 ]
 WAITS += [timedelta(hours=2), timedelta(days=1)]
 
-TURNS = ["late", "no", "retry", "give up", "rejected", "left"]
+TURNS = ["late", "no", "retry", "give up", "rejected", "left", "moved", "moved"]
 
 which, who = st.integers(0, 23), st.sampled_from(EVERYBODY)
 #: The person whose turn it is, or anybody at all.
@@ -236,6 +236,12 @@ class Core(RuleBasedStateMachine):
                 self.says(n, "", Retry if turns == "retry" else GiveUp)
             case "rejected":
                 self.gives(n, lambda account: ReportRejected("no"))
+            case "moved":
+                before = dict(self.people)
+                for person in self.accounts[n - 100].consents:
+                    self.people[person] = replace(before[person], active=False)
+                self.everybody_does_their_part(n, steps, Method.PASSKEY)
+                self.people = before
             case "left":
                 self.now = max(self.now, self.requests[n - 100].due_at or self.now)
                 self.gives(n, lambda account: Tick())
