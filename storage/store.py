@@ -134,6 +134,8 @@ class SqliteStore(Store):
         self._reader = SqliteDriver(path, read_only=True)
 
     async def write(self, work: Work) -> Any:
+        if self._writer is None:
+            raise PermissionError("this database was opened to be read only")
         future = self._loop.create_future()
         self._waiting.put((work, future))
         return await future
