@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
@@ -12,6 +13,7 @@ from typing import IO, Any
 import asyncpg
 from sqlalchemy import bindparam, select, update
 
+from flows.errors import Tampered
 from flows.model import Method
 from storage import migrate
 from storage.book import BATCH
@@ -97,14 +99,15 @@ async def keep_playbooks(store: Store, contents: Sequence[Row]) -> None:
 async def reseal(store: Store, seed_binding: Callable[[str], str]) -> AsyncIterator[tuple[int, int]]:
     """Move every seal and sealed box to the newest secret; gives (rows done, rows in all) as it goes.
 
-    A row whose seal doesn't hold now isn't given a new one: it stays broken, for everyone to see.
+    A row whose seal doesn't hold, or whose box doesn't open, is left alone: it stays broken, for everyone to see.
     """
     keys, work = store.keys, []
     for name in (*SEALED, "secrets"):
         for row in await store.fetch(select(TABLES[name])):
             mark = row["sealed"] if name == "secrets" else row["mac"]
             if not keys.is_newest(mark) and (name == "secrets" or keys.holds(name, row)):
-                work.append((name, _resealed(keys, name, row, seed_binding)))
+                with suppress(Tampered):
+                    work.append((name, _resealed(keys, name, row, seed_binding)))
     for done in range(0, len(work), BATCH):
         await asyncio.gather(*(_put(store, name, row) for name, row in work[done : done + BATCH]))
         yield min(done + BATCH, len(work)), len(work)
