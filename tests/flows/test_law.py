@@ -23,6 +23,7 @@ from flows.model import (
     Assurance,
     Challenge,
     Facts,
+    Field,
     Method,
     Playbook,
     Request,
@@ -263,6 +264,14 @@ def test_the_limits_are_those_that_are_published() -> None:
 def test_a_playbook_that_may_not_be_cannot_be_made(wrong: dict[str, object], why: str) -> None:
     with pytest.raises(ValueError, match=why):
         a_playbook("anything", **wrong)
+
+
+def test_what_people_write_themselves_is_committed_to_and_never_copied() -> None:
+    free, picked = Field("note", "A note"), Field("group", "Which?", choices=("a", "b"))
+    assert free.committed
+    assert not picked.committed
+    assert not Field("device", "Which?", reference=True).committed
+    assert replace(picked, personal=True).committed
 
 
 def test_an_approval_rule_asks_somebody_for_something() -> None:
