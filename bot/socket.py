@@ -81,8 +81,13 @@ async def _look(request: web.Request) -> web.Response:
 
 async def _told(house: House, request: Request, number: str) -> web.Response:
     playbook = await house.desk.playbook_of(request)
-    people = await house.people.named(request.requester, request.subject, request.prover)
-    beside = Beside(number=number)
+    approvers = (
+        await house.desk.approvers(request) if request.stage is Stage.AWAITING_APPROVAL else frozenset()
+    )
+    agreed = [approval.person for approval in request.approvals]
+    people = await house.people.named(request.requester, request.subject, request.prover, *approvers, *agreed)
+    texts = await house.desk.texts(request.id)
+    beside = Beside(texts=texts, approvers=approvers, number=number)
     card = request_card(request, playbook, people, request.requester, house.store.clock(), beside)
     return web.json_response(
         {

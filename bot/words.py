@@ -127,4 +127,4 @@ def _reason(seen: Reading) -> str:
 
 
 def _operator(request: Request) -> str:
-    return f"Last known: {request.reason}." if request.reason else ""
+    return f"Last known: {request.reason.rstrip('.')}." if request.reason else ""

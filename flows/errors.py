@@ -188,7 +188,7 @@ class BadName(Refusal):
 
 
 class NotInitial(Refusal):
-    """This database is in use already. `init` works only on an empty one; ask an administrator instead."""
+    """`init` makes the first two administrators, and no more. After that, an administrator makes the links."""
 
 
 # -- keeping --------------------------------------------------------------------------------

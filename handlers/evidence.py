@@ -238,12 +238,9 @@ class Auditor:
 
 
 def _agrees(row: Row, body: dict[str, Any]) -> bool:
-    return (body["seq"], body["type"], body["request"], body["at"]) == (
-        row["seq"],
-        row["type"],
-        row["request"],
-        iso(row["at"]),
-    )
+    person = None if body["request"] else body["data"].get("person")
+    said = (body["seq"], body["type"], body["request"], person, body["at"])
+    return said == (row["seq"], row["type"], row["request"], row["person"], iso(row["at"]))
 
 
 def _told(body: bytes) -> str:

@@ -115,13 +115,14 @@ def seed_binding(person: str) -> str:
 
 
 async def first_links(house: House, first: str, second: str) -> list[tuple[Person, str]]:
-    """Enrolment tokens for the first administrator and a second one, on an empty database only.
+    """Enrolment tokens for the first administrator and a second one, until both have had a device.
 
-    Two, because from then on every link is issued by one person and confirmed by another's passkey.
+    Two, because from then on every link is issued by one person and confirmed by another's passkey. Links that
+    expired unused can be made anew; somebody who has a device gets none.
     """
     if first == second:
-        raise no.SelfApproval
-    if not await house.registry.untouched():
+        raise no.NotInitial("Name two different people.")
+    if await house.registry.begun():
         raise no.NotInitial
     people = []
     for id in (first, second):
@@ -133,4 +134,5 @@ async def first_links(house: House, first: str, second: str) -> list[tuple[Perso
         if "administrator" not in person.roles:
             raise no.NotAnAdministrator(f"It is {person.name}.")
         people.append(person)
-    return [(person, await house.registry.first_link(person.id)) for person in people]
+    waiting = [p for p in people if not (await house.registry.registration(p.id)).devices]
+    return [(person, await house.registry.first_link(person.id)) for person in waiting]

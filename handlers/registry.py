@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import hmac
+import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
 
 import flows.errors as no
 from flows import registration as registering
 from flows.authority import Evidence
 from flows.events import Refused
-from flows.registration import Authenticator, Change, Device, Invitation, Registration
+from flows.registration import Authenticator, Change, Device, DeviceRevoked, Invitation, Registration
 from handlers.ports import Rejected, Used
 from storage import rows
 from storage.book import Book, Need, Outcome, Work
 from storage.seals import token_hash
-from storage.sql import TABLES
+from storage.sql import TABLES, Row
 from storage.store import Store
+from storage.tables import Instant
 
 INVITATION_LASTS = timedelta(hours=1)
 
@@ -39,8 +42,16 @@ _taken = (
     .where(_INVITATIONS.c.browser_hash == bindparam("browser_hash"))
     .order_by(_INVITATIONS.c.expires_at.desc())
 )
-_anything = select(_DEVICES.c.id).limit(1)
-_any_invitation = select(_INVITATIONS.c.id).limit(1)
+_owners = select(_DEVICES.c.person).distinct().limit(2)
+_EVENTS, _PROOFS = TABLES["audit_events"], TABLES["verifications"]
+_revocations = select(_EVENTS.c.body).where(
+    _EVENTS.c.person == bindparam("person"), _EVENTS.c.type == DeviceRevoked.__name__
+)
+_uses = (
+    select(_PROOFS.c.authenticator, func.max(_PROOFS.c.at, type_=Instant()).label("at"))
+    .where(_PROOFS.c.person == bindparam("person"))
+    .group_by(_PROOFS.c.authenticator)
+)
 
 Decision = Callable[[Registration, Book], Change]
 
@@ -54,14 +65,37 @@ class DeviceRegistry:
     # -- reading ----------------------------------------------------------------------------
 
     async def registration(self, person: str) -> Registration:
-        """What is registered for a person. Rows whose seal doesn't hold don't count, and are noticed."""
+        """What is registered for a person. What isn't sealed, or is older than its history, doesn't count.
+
+        A seal alone doesn't tell an old row that was put back: the log says what was revoked since, and a kept
+        proof says when an authenticator was used last. Each such row is noticed.
+        """
         devices = await self._store.believed("devices", await self._store.fetch(_devices_of, person=person))
         keys = await self._store.believed(
             "authenticators", await self._store.fetch(_authenticators_of, person=person)
         )
+        revoked = {_told(row)["device"] for row in await self._store.fetch(_revocations, person=person)}
+        used = {row["authenticator"]: row["at"] for row in await self._store.fetch(_uses, person=person)}
         return Registration(
-            person, tuple(rows.device(row) for row in devices), tuple(rows.authenticator(row) for row in keys)
+            person,
+            tuple([rows.device(row) for row in devices if await self._device_is_now(row, revoked)]),
+            tuple([rows.authenticator(row) for row in keys if await self._key_is_now(row, revoked, used)]),
         )
+
+    async def _device_is_now(self, row: Row, revoked: Collection[str]) -> bool:
+        if row["revoked_at"] is not None or row["id"] not in revoked:
+            return True
+        await self._store.notice("devices", row["id"], bytes(row["mac"]))
+        return False
+
+    async def _key_is_now(self, row: Row, revoked: Collection[str], used: Mapping[str, datetime]) -> bool:
+        brought_back = row["revoked_at"] is None and row["device"] in revoked
+        last = used.get(row["id"])
+        forgetful = last is not None and (row["used_at"] is None or row["used_at"] < last)
+        if brought_back or forgetful:
+            await self._store.notice("authenticators", row["id"], bytes(row["mac"]))
+            return False
+        return True
 
     async def device_of(self, cookie: str) -> Device | None:
         """The live device that holds this cookie (`device.secret`), or None."""
@@ -69,9 +103,11 @@ class DeviceRegistry:
         found = await self._store.believed("devices", await self._store.fetch(_device, id=id))
         if not found or not secret:
             return None
-        device = rows.device(found[0])
-        same = hmac.compare_digest(device.cookie_hash, token_hash(secret))
-        return device if same and device.revoked_at is None else None
+        known = (await self.registration(found[0]["person"])).live
+        device = next((d for d in known if d.id == id), None)
+        if device is None or not hmac.compare_digest(device.cookie_hash, token_hash(secret)):
+            return None
+        return device
 
     async def authenticator(self, id: str) -> Authenticator | None:
         """An authenticator that counts, by its id (a passkey's credential id), or None."""
@@ -88,9 +124,9 @@ class DeviceRegistry:
         )
         return rows.invitation(found[0]) if found else None
 
-    async def untouched(self) -> bool:
-        """True while there has never been a device or an invitation."""
-        return not await self._store.fetch(_anything) and not await self._store.fetch(_any_invitation)
+    async def begun(self) -> bool:
+        """True once two people have had a device: from then on every link takes two of them."""
+        return len(await self._store.fetch(_owners)) >= 2
 
     # -- changing ---------------------------------------------------------------------------
 
@@ -222,6 +258,12 @@ def compare_and_set(book: Book, used: Used) -> Authenticator:
     if row is None or rows.authenticator(row) != used.authenticator:
         raise no.UsedAlready
     return registering.used(used.authenticator, used.counter, used.backed_up, book.now)
+
+
+def _told(row: Row) -> dict[str, Any]:
+    """What an audit event says."""
+    data: dict[str, Any] = json.loads(bytes(row["body"]))["data"]
+    return data
 
 
 def _invited(book: Book, id: str) -> Invitation | None:

@@ -234,8 +234,9 @@ def _record(
         body = codec.canonical(
             {"seq": seq, "at": at, "request": request, "type": kind, "data": codec.plain(event)}
         )
-        row = {"seq": seq, "request": request, "type": kind, "at": now, "body": body, "leaf": leaf_hash(body)}
-        rows.append(row)
+        person = getattr(event, "person", None) if request is None else None
+        about = {"seq": seq, "request": request, "person": person, "type": kind, "at": now}
+        rows.append({**about, "body": body, "leaf": leaf_hash(body)})
     frontier = Frontier.from_bytes(size, bytes(head["peaks"])).extend(row["leaf"] for row in rows)
     after = {
         "id": 1,

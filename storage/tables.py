@@ -132,7 +132,7 @@ class VerificationRow(SQLModel, table=True):
     nonce: str = _text(primary_key=True)
     request: str = _text(index=True)
     purpose: str = _text()
-    person: str = _text()
+    person: str = _text(index=True)
     method: str = _text()
     assurance: str = _text()
     digest: str = _text()
@@ -190,11 +190,15 @@ class InvitationRow(SQLModel, table=True):
 
 
 class AuditRow(SQLModel, table=True):
-    """One audit event: its canonical bytes and their leaf hash in the tree (RFC 9162 section 2.1)."""
+    """One audit event: its canonical bytes and their leaf hash in the tree (RFC 9162 section 2.1).
+
+    `request` and `person` say what it is about, to search by; both stand in the bytes as well.
+    """
 
     __tablename__ = "audit_events"
     seq: int = _whole(primary_key=True, autoincrement=False)
     request: str | None = _text(nullable=True, index=True)
+    person: str | None = _text(nullable=True, index=True)
     type: str = _text()
     at: datetime = _instant()
     body: bytes = _binary()

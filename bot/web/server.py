@@ -63,6 +63,9 @@ async def _logged(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = await handler(request)
         status = response.status
         return response
+    except web.HTTPException as answer:
+        status = answer.status
+        raise
     finally:
         resource = request.match_info.route.resource
         log.info(
