@@ -48,6 +48,7 @@ from flows.effects import CarryOut
 from flows.errors import AlreadyClosed, Conflict, NotAuthorised, Refusal
 from flows.events import (
     Approved,
+    ChallengeFailed,
     ChallengeIssued,
     ChangeConfirmed,
     Event,
@@ -84,6 +85,7 @@ USUAL = [
     (ACCESS, "eve", "eve"),
 ]
 EVERYBODY = sorted(PEOPLE)
+MOST = {Wrong.NUMBER: 3, Wrong.CODE: 5, Wrong.PASSKEY: 5}
 STRENGTH = {Method.PASSKEY: Assurance.PHISHING_RESISTANT, Method.CODE: Assurance.MULTI_FACTOR}
 WAITS = [
     *[timedelta(seconds=20)] * 6,
@@ -93,7 +95,7 @@ WAITS = [
 ]
 WAITS += [timedelta(hours=2), timedelta(days=1)]
 
-TURNS = ["late", "no", "retry", "give up", "rejected", "left", "moved", "moved"]
+TURNS = ["late", "no", "retry", "give up", "rejected", "left", "moved", "moved", "seen"]
 
 which, who = st.integers(0, 23), st.sampled_from(EVERYBODY)
 #: The person whose turn it is, or anybody at all.
@@ -112,7 +114,7 @@ class Account:
     proof: tuple[datetime, Assurance] | None = None
     consents: dict[str, datetime] = field(default_factory=dict)
     evidence: list[Evidence] = field(default_factory=list)
-    wrong: Counter[tuple[str, Wrong]] = field(default_factory=Counter)
+    failed: Counter[tuple[str, Wrong]] = field(default_factory=Counter)
     happened: list[Event] = field(default_factory=list)
     orders: set[str] = field(default_factory=set)
     closed: Request | None = None
@@ -236,6 +238,9 @@ class Core(RuleBasedStateMachine):
                 self.says(n, "", Retry if turns == "retry" else GiveUp)
             case "rejected":
                 self.gives(n, lambda account: ReportRejected("no"))
+            case "seen":
+                self.collects(n, "", "laptop")
+                self.collects(n, "eve", "phone")
             case "moved":
                 before = dict(self.people)
                 for person in self.accounts[n - 100].consents:
@@ -294,7 +299,10 @@ class Core(RuleBasedStateMachine):
 
     @rule(n=which, back=st.integers(1, 4), actor=turn, method=methods)
     def answers_a_question_that_was_replaced(self, n: int, back: int, actor: str, method: Method) -> None:
-        mine = [nonce for nonce, request in self.issued.items() if self.requests and request == self.pick(n)]
+        n = 100 + self.pick(n)
+        for _ in range(back):
+            self.opens_the_question(n, actor, method)
+        mine = [nonce for nonce, request in self.issued.items() if request == n - 100]
         nonce = mine[-back] if len(mine) >= back else "d" * 64
         self.gives(
             n, lambda account: self.answer(account, self.whose_turn(account, actor), method, nonce=nonce)
@@ -409,8 +417,11 @@ class Core(RuleBasedStateMachine):
                 self.may_be_ordered(n, account)
             case ChangeConfirmed():
                 assert account.count(FulfilmentOrdered) == 1, "S3: confirmed without an order"
+            case ChallengeFailed(person=person, wrong=wrong, count=count):
+                account.failed[person, wrong] += 1
+                assert count == account.failed[person, wrong] <= MOST[wrong]
             case LockedOut(person=person, wrong=wrong):
-                assert account.wrong[person, wrong] >= {Wrong.NUMBER: 3}.get(wrong, 5)
+                assert account.failed[person, wrong] == MOST[wrong]
             case SecretShown(person=person, device=device):
                 assert account.count(ChangeConfirmed) == 1
                 assert (person, device) == (account.prover, "phone")
@@ -485,7 +496,6 @@ class Core(RuleBasedStateMachine):
         if not isinstance(command, Prove | Approve):
             return False
         if isinstance(command.answer, Wrong):
-            account.wrong[command.actor, command.answer] += 1
             return False
         answer = command.answer
         nonce, until = account.questions.get((command.actor, answer.method), ("", self.now))
