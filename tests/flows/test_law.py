@@ -200,7 +200,7 @@ def test_a_refusal_says_what_happened_and_what_to_do(kind: type[Refusal]) -> Non
     sentence = kind().sentence
     assert "__doc__" in vars(kind), "a refusal has a sentence of its own"
     assert vars(kind)["__doc__"], "a refusal has a sentence of its own"
-    assert re.fullmatch(r"[A-Z].*[.]", sentence), sentence
+    assert re.fullmatch(r"[A-Z`].*[.]", sentence), sentence
     assert "  " not in sentence
     assert "\n" not in sentence
     assert len(sentence) <= 160, "a person reads it on a phone"
