@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Column, LargeBinary, Table, bindparam, delete, insert, select, update
+from sqlalchemy import Column, LargeBinary, Table, Text, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql import asyncpg as postgresql_asyncpg
 from sqlalchemy.engine.interfaces import Dialect
@@ -155,12 +155,13 @@ class Compiler:
         return self._once(("delete", table), lambda: delete(TABLES[table]).where(key == bindparam("key_")))[0]
 
     def load(self, table: str, column: str) -> tuple[Statement, Reader]:
-        """Rows by one column's value."""
+        """Rows whose column has one of several values, given as a JSON array. PostgreSQL has better."""
 
         def clause() -> ClauseElement:
             found = TABLES[table]
             wanted: Column[Any] = found.c[column]
-            return select(found).where(wanted == bindparam("value", type_=wanted.type))
+            given = func.json_each(bindparam("values", type_=Text())).table_valued("value")
+            return select(found).where(wanted.in_(select(given.c.value)))
 
         return self._once(("load", table, column), clause)
 

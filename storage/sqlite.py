@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -53,10 +54,7 @@ class SqliteDriver:
         match operation:
             case Load(table, column, values):
                 statement, reader = self._sql.load(table, column)
-                found: list[Row] = []
-                for value in values:
-                    found += reader.rows(self._db.execute(statement.text, (value,)))
-                return found
+                return reader.rows(self._db.execute(statement.text, (json.dumps(list(values)),)))
             case Insert(table, rows):
                 statement = self._sql.insert(table)
                 self._db.executemany(statement.text, [statement.arguments(row) for row in rows])

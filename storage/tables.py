@@ -7,6 +7,7 @@ they sort alike. A row that carries authority has a `mac` over the columns liste
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -28,6 +29,7 @@ from sqlmodel import Field, SQLModel
 from flows.model import Assurance, Method, Stage
 
 
+@lru_cache(maxsize=1024)  # the rows of a batch share their times, and each is sealed, bound and recorded
 def iso(at: datetime) -> str:
     """An aware time as fixed-width UTC text, `2026-11-22T09:09:51.123456Z`: sortable as it stands."""
     return (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(timespec="microseconds")[:-6] + "Z"
