@@ -129,18 +129,7 @@ class Desk(Records):
                 outcome.puts.append(("authenticators", rows.authenticator_row(used)))
             for event in events:
                 request = evolve(request, event, book.now)
-                outcome.events.append((id, event))
-                for index, effect in enumerate(react(request, event)):
-                    outcome.puts.append(("outbox", rows.outbox_row(effect, request, index, book.now)))
-                if isinstance(event, Verified | Approved):
-                    proof = _evidence(request, event, book, along.signed)
-                    outcome.puts.append(("verifications", rows.evidence_row(proof)))
-                if isinstance(event, FulfilmentOrdered):
-                    outcome.puts.append(("operations", rows.operation_row(request, book.now)))
-                if isinstance(event, SecretShown) and book.row("secrets", key) is None:
-                    raise no.NothingToSee
-                if isinstance(event, SecretShown | SecretLapsed | ChangeRejected | GivenUp):
-                    outcome.drops.append(("secrets", key))
+                _consequences(outcome, request, event, book, along)
             if request is not None and events:
                 outcome.puts.append(("requests", rows.request_row(request)))
                 outcome.value = Decision(request, tuple(events))
@@ -218,9 +207,7 @@ class Desk(Records):
             await self.alarm(verdict.alarm, actor, id)
         checked = verdict.answer
         if isinstance(checked, Checked):
-            checked = replace(
-                checked, device=device
-            )  # where it was given, which need not be where it was bound
+            checked = replace(checked, device=device)  # where it was given; it may be bound to another
         return await self.submit(id, kind(actor, checked), along)
 
     async def number(self, id: str) -> tuple[Request, str]:
@@ -300,6 +287,23 @@ class Desk(Records):
             raise no.AlreadyClosed if request.stage.closed else no.NoChallenge
         registration = await self.registry.registration(actor)
         return Question(actor, challenge.nonce, request_digest(request), registration.proofs)
+
+
+def _consequences(outcome: Outcome, request: Request, event: Event, book: Book, along: Along) -> None:
+    """What is written because of one event: the event itself, what it makes us owe, its evidence, its ledger row."""
+    outcome.events.append((request.id, event))
+    for index, effect in enumerate(react(request, event)):
+        outcome.puts.append(("outbox", rows.outbox_row(effect, request, index, book.now)))
+    match event:
+        case Verified() | Approved():
+            proof = _evidence(request, event, book, along.signed)
+            outcome.puts.append(("verifications", rows.evidence_row(proof)))
+        case FulfilmentOrdered():
+            outcome.puts.append(("operations", rows.operation_row(request, book.now)))
+        case SecretShown() if book.row("secrets", request.key) is None:
+            raise no.NothingToSee
+        case SecretShown() | SecretLapsed() | ChangeRejected() | GivenUp():
+            outcome.drops.append(("secrets", request.key))
 
 
 def _put(puts: Sequence[tuple[str, Row]], book: Book, outcome: Outcome) -> None:
