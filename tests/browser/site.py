@@ -120,6 +120,26 @@ class Visitor:
 
 
 @contextlib.asynccontextmanager
+async def look_alike() -> AsyncIterator[str]:
+    """Somebody else's page on another port of the same host."""
+
+    async def page(request: web.Request) -> web.Response:
+        return web.Response(text="<!doctype html><title>Countersign</title>", content_type="text/html")
+
+    app = web.Application()
+    app.router.add_get("/", page)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    server = web.TCPSite(runner, "127.0.0.1", 0)
+    await server.start()
+    port = runner.addresses[0][1]
+    try:
+        yield f"http://localhost:{port}/"
+    finally:
+        await runner.cleanup()
+
+
+@contextlib.asynccontextmanager
 async def site(database_url: str, folder: Path) -> AsyncIterator[Site]:
     """A company with its pages served, its worker working and its clock ticking."""
     with socket.socket() as free:

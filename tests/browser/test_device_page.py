@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pyotp
 import pytest
 from playwright.async_api import Browser, expect
 
 from flows.model import Stage
-from tests.browser.site import Site, site
+from tests.browser.site import Site, look_alike, site
 from tests.company import TERMINAL
 
 
@@ -104,6 +105,26 @@ async def test_another_persons_passkey_proves_nothing(desk: Site, chromium: Brow
     assert status == 409
 
 
+async def test_an_answer_given_on_another_origin_proves_nothing(desk: Site, chromium: Browser) -> None:
+    """A look-alike on another port shares the passkey's host, so the browser would sign for it."""
+    maya = await desk.visitor(chromium)
+    await maya.enrols("maya")
+    request = await desk.acme.asks("password_reset", "maya")
+    await maya.page.goto(f"/requests/{request.id}")
+    _, begun = await maya.posts(f"/requests/{request.id}/passkey/begin", {})
+    async with look_alike() as elsewhere:
+        await maya.page.goto(elsewhere)
+        script = """async (asked) => {
+            const options = PublicKeyCredential.parseRequestOptionsFromJSON(asked);
+            return (await navigator.credentials.get({publicKey: options})).toJSON();
+        }"""
+        lured = await maya.page.evaluate(script, begun["publicKey"])
+    await maya.page.goto(f"/requests/{request.id}")
+    _, answer = await maya.posts(f"/requests/{request.id}/passkey/finish", {"credential": lured})
+    assert "couldn't be used" in answer["error"]
+    assert (await desk.acme.desk.get(request.id)).stage is Stage.AWAITING_PROOF
+
+
 async def test_somebody_who_didnt_ask_stops_it_and_security_hears(desk: Site, chromium: Browser) -> None:
     maya = await desk.visitor(chromium)
     await maya.enrols("maya")
@@ -153,8 +174,6 @@ async def test_a_sign_in_app_is_added_in_the_same_sitting(desk: Site, chromium: 
     await maya.enrols("maya", app=True)
     await maya.page.get_by_text("I can't scan it").click()
     seed = (await maya.page.locator("#key").inner_text()).replace(" ", "")
-    import pyotp
-
     code = maya.page.get_by_label("Code from the app")
     await code.fill("12345")
     await code.fill(pyotp.TOTP(seed).at(desk.acme.hands()))
