@@ -95,7 +95,7 @@ WAITS = [
 ]
 WAITS += [timedelta(hours=2), timedelta(days=1)]
 
-TURNS = ["late", "no", "retry", "give up", "rejected", "left", "moved", "moved", "seen"]
+TURNS = ["late", "no", "retry", "give up", "rejected", "left", "seen"]
 
 which, who = st.integers(0, 23), st.sampled_from(EVERYBODY)
 #: The person whose turn it is, or anybody at all.
@@ -241,15 +241,23 @@ class Core(RuleBasedStateMachine):
             case "seen":
                 self.collects(n, "", "laptop")
                 self.collects(n, "eve", "phone")
-            case "moved":
-                before = dict(self.people)
-                for person in self.accounts[n - 100].consents:
-                    self.people[person] = replace(before[person], active=False)
-                self.everybody_does_their_part(n, steps, Method.PASSKEY)
-                self.people = before
             case "left":
                 self.now = max(self.now, self.requests[n - 100].due_at or self.now)
                 self.gives(n, lambda account: Tick())
+
+    @rule(
+        steps=st.integers(1, 2),
+        moves=st.sampled_from([{"active": False}, {"roles": frozenset({"desk_agent"})}]),
+    )
+    def somebody_consents_and_is_gone_when_the_next_one_does(self, steps: int, moves: dict[str, Any]) -> None:
+        self.asks(ACCESS, "maya", "maya")
+        n = 100 + len(self.accounts) - 1
+        self.everybody_does_their_part(n, 2, Method.PASSKEY)
+        before = dict(self.people)
+        for person in self.accounts[n - 100].consents if self.accounts else ():
+            self.people[person] = replace(before[person], **moves)
+        self.everybody_does_their_part(n, steps, Method.PASSKEY)
+        self.people = before
 
     # -- answering --------------------------------------------------------------------------
 
@@ -289,6 +297,21 @@ class Core(RuleBasedStateMachine):
             return self.answer(account, person, method, nonce=nonce, digest=digest)
 
         self.gives(n, command)
+
+    @rule(n=which)
+    def answers_a_question_put_to_another_or_for_another_method(self, n: int) -> None:
+        n = 100 + self.pick(n)
+        account = self.accounts[n - 100]
+        person = self.whose_turn(account, "")
+        others = sorted(self.entitled(account) - account.concerned - set(account.consents) - {person})
+        other, method = (
+            (person, Method.CODE) if account.proof is None else ([*others, "omar"][0], Method.PASSKEY)
+        )
+        self.opens_the_question(n, person, Method.PASSKEY)
+        self.opens_the_question(n, other, method)
+        nonce, _ = account.questions.get((other, method), ("b" * 64, self.now))
+        if (other, method) != (person, Method.PASSKEY):
+            self.gives(n, lambda a: self.answer(a, person, Method.PASSKEY, nonce=nonce))
 
     @rule(n=which, back=st.integers(1, 4), actor=turn, method=methods)
     def replays_an_old_answer(self, n: int, back: int, actor: str, method: Method) -> None:

@@ -261,6 +261,8 @@ def test_a_replaced_challenge_is_void() -> None:
 
 def test_a_challenge_of_one_method_leaves_the_others_alone() -> None:
     story = questioned(RESET, CODE).when(begins("maya", PASSKEY)).then(ChallengeIssued)
+    passkeys = answer(story, "maya", PASSKEY).nonce
+    story.when(proves("maya", CODE, nonce=passkeys)).refused(no.NoChallenge)
     story.when(proves("maya", CODE)).then(Verified, FulfilmentOrdered, does=[CarryOut])
     story.stands(Stage.AWAITING_FULFILMENT, challenges=())
 
@@ -366,6 +368,8 @@ def test_consents_challenge_is_ones_own_and_expires() -> None:
     considered("omar").when(approves("nina")).refused(no.NoChallenge)
     considered("omar").at(minutes=2).when(approves("omar")).refused(no.ChallengeExpired)
     story = considered("omar").when(begins("nina")).then(ChallengeIssued)
+    hers = answer(story, "nina", PASSKEY).nonce
+    story.when(approves("omar", nonce=hers)).refused(no.NoChallenge)
     story.when(approves("omar")).then(Approved)
     story.when(approves("nina")).then(Approved, FulfilmentOrdered, does=[CarryOut])
 
