@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -33,8 +33,8 @@ from storage.sql import TABLES, Row
 
 log = structlog.get_logger()
 
-LEASE = timedelta(seconds=60)
-DEADLINE = 20.0  # seconds for one call to a connector; two of them fit into a lease
+LEASE = timedelta(seconds=90)
+DEADLINE = 20.0  # seconds for one call to a connector; three of them fit into a lease
 AT_ONCE = 16  # effects under way at the same time
 ATTEMPTS = 8  # then a person has to look; with the pauses below that is after about four minutes
 LONGEST_PAUSE = 120.0
@@ -94,13 +94,20 @@ class Worker:
         while True:
             self._due.clear()
             free = AT_ONCE - len(self._under_way)
-            claimed = await self.outbox.claim(free, LEASE) if free else []
+            claimed = await self._claimed(free) if free else []
             for row in claimed:
                 task = asyncio.create_task(self.pay(row))
                 self._under_way.add(task)
                 task.add_done_callback(self._finished)
             if not claimed:
                 await self._due.wait()
+
+    async def _claimed(self, most: int) -> Sequence[Row]:
+        try:
+            return await self.outbox.claim(most, LEASE)
+        except Exception as failure:  # noqa: BLE001  a database that is away comes back; the clock wakes us
+            log.error("claim_failed", error=type(failure).__name__)
+            return []
 
     async def rest(self, patience: float = 10.0) -> None:
         """After `run` was cancelled: give what is under way a moment to finish. The rest resumes after a restart."""
@@ -140,47 +147,68 @@ class Worker:
     # -- the change -------------------------------------------------------------------------
 
     async def _carry_out(self, row: Row) -> None:
-        """Authority from evidence · a turn in the ledger · read back if it was tried before · do · read back."""
+        """Authority from evidence · a turn in the ledger · read back if it was tried before · do · read back.
+
+        Without authority nothing is done any more. But what an earlier turn sent may have arrived, so that turn is
+        read back all the same before anybody is told that nothing was changed.
+        """
         request = await self._desk.find(row["request"])
         if request is None or request.stage is not Stage.AWAITING_FULFILMENT:
             if await self.outbox.paid(row):  # an order goes with the report on it: somebody put this one back
                 await self._store.notice("outbox", row["key"])
             return
         playbook = await self._desk.playbook_of(request)
-        try:
-            await self._authorise(request, playbook)
-        except no.NotAuthorised as refusal:
-            await self._without_authority(row, request, refusal)
-            return
-        turn = await self._turn(row, request, playbook)
+        missing = await self._missing(request, playbook)
+        turn = await self._turn(request, playbook)
         if turn is None:
             await self.outbox.paid(row)
             return
+        if missing is not None and not turn.repeated:
+            await self._without_authority(row, turn, missing, ReportRejected(missing.sentence), "rejected")
+            return
         try:
-            receipt = await self._confirmed(turn)
+            receipt = await self._confirmed(turn, act=missing is None)
         except Rejected as rejection:
             await self._report(row, turn, ReportRejected(str(rejection)), "rejected")
             return
         except Exception as failure:  # noqa: BLE001  whatever it is, the change may have happened
             await self._failed(row, turn, failure)
             return
-        if receipt is None:
-            await self._failed(row, turn, None)
-        else:
+        if receipt is not None:
             await self._report(row, turn, ReportConfirmed(receipt), "confirmed", receipt)
+        elif missing is not None:
+            report = ReportUnconfirmed(
+                f"It was tried, isn't there, and may not be tried again. {missing.detail}"
+            )
+            await self._without_authority(row, turn, missing, report, "sent")
+        else:
+            await self._failed(row, turn, None)
 
-    async def _confirmed(self, turn: Turn) -> Receipt | None:
-        """The connector's evidence that the change is in place; None when it says yes but nothing is to be seen."""
+    async def _confirmed(self, turn: Turn, *, act: bool) -> Receipt | None:
+        """The connector's evidence that the change is in place; None when nothing is to be seen.
+
+        `act`: make the change if it isn't there yet; otherwise only look.
+        """
         connector = self._connectors.get(turn.request.connector)
         if connector is None or turn.request.verb not in connector.verbs:
             raise Unreachable(f"no connector {turn.request.connector} with the verb {turn.request.verb}")
         async with asyncio.timeout(self._deadline):
             if turn.repeated and (receipt := await connector.check(turn.request, turn.key, turn.secret)):
                 return receipt
+        if not act:
+            return None
         async with asyncio.timeout(self._deadline):
             await connector.carry_out(turn.request, turn.key, turn.secret)
         async with asyncio.timeout(self._deadline):
             return await connector.check(turn.request, turn.key, turn.secret)
+
+    async def _missing(self, request: Request, playbook: Playbook) -> no.NotAuthorised | None:
+        """What the authority for this change lacks now, or None."""
+        try:
+            await self._authorise(request, playbook)
+        except no.NotAuthorised as refusal:
+            return refusal
+        return None
 
     async def _authorise(self, request: Request, playbook: Playbook) -> None:
         """Derive the authority again: the row is what its events lead to (an old row put back isn't), the evidence
@@ -204,7 +232,7 @@ class Worker:
         approvers = await self._desk.approvers(request)
         authorise(request, playbook, evidence, approvers, self._store.clock())
 
-    async def _turn(self, row: Row, request: Request, playbook: Playbook) -> Turn | None:
+    async def _turn(self, request: Request, playbook: Playbook) -> Turn | None:
         """Take the next epoch in the ledger and the secret of this key, made on the first turn only."""
         key, now = request.key, self._store.clock()
         made = _new_secret(playbook.secret)
@@ -275,16 +303,20 @@ class Worker:
         reason = "The system could not be reached." if unreachable else "The change could not be confirmed."
         await self._report(row, turn, ReportUnconfirmed(reason), "sent")
 
-    async def _without_authority(self, row: Row, request: Request, refusal: no.NotAuthorised) -> None:
-        log.critical("not_authorised", request_id=request.id, reason=refusal.detail)
-
-        def also(book: Book, outcome: Outcome) -> None:
-            outcome.events.insert(0, (request.id, AuthorityMissing(refusal.detail)))
-            alarm = Announce("security", "not_authorised", refusal.detail)
-            outcome.puts.append(("outbox", rows.outbox_row(alarm, request, 9, book.now)))
-            outcome.drops.append(("outbox", row["key"]))
-
-        await self._desk.submit(request.id, ReportRejected(refusal.sentence), Along(also=also))
+    async def _without_authority(
+        self,
+        row: Row,
+        turn: Turn,
+        missing: no.NotAuthorised,
+        report: ReportRejected | ReportUnconfirmed,
+        state: str,
+    ) -> None:
+        id = turn.request.id
+        log.critical("not_authorised", request_id=id, reason=missing.detail)
+        alarm = Announce("security", "not_authorised", missing.detail)
+        owed = rows.announcement_row(alarm, f"{turn.key}:{turn.epoch}", id, self._store.clock())
+        await self._desk.record([(id, AuthorityMissing(missing.detail))], [owed])
+        await self._report(row, turn, report, state)
 
     # -- words ------------------------------------------------------------------------------
 
