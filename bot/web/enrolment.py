@@ -24,7 +24,7 @@ from bot.web.session import SESSION, Session
 from flows.authority import Evidence
 from flows.digest import passkey_challenge, sign_in_digest
 from flows.model import Checked, Method
-from flows.registration import Authenticator, Device, Invitation, named
+from flows.registration import CEREMONY, Authenticator, Device, Invitation, named
 from handlers.house import House, seed_binding
 from handlers.ports import Question
 from handlers.verifiers.code import first_step, provisioning_uri
@@ -149,9 +149,26 @@ def _browser(session: Session) -> str:
 
 
 async def _mine(request: web.Request) -> Invitation:
-    found = await request.app[HOUSE].registry.invitation_of(_browser(request[SESSION]))
+    """The link this browser took, while it can still be used: the app's key is never shown again after that.
+
+    Unused and in time · or its passkey was made minutes ago, on this device, which has no sign-in app yet.
+    """
+    house, session = request.app[HOUSE], request[SESSION]
+    found, now = await house.registry.invitation_of(_browser(session)), house.store.clock()
     if found is None:
         raise no.LinkUnknown
+    if now >= (found.expires_at if found.used_at is None else found.used_at + CEREMONY):
+        raise no.LinkExpired
+    if found.used_at is not None:
+        proofs = (await house.registry.registration(found.person)).proofs
+        here = [proof.method for proof in proofs if session.device and proof.device == session.device.id]
+        if not here:
+            raise no.LinkUnknown
+        if Method.CODE in here:
+            raise web.HTTPSeeOther("/enrol/done")
+    owner = await house.people.person(found.person)
+    if owner is None or not owner.active:
+        raise no.InactivePerson
     return found
 
 
