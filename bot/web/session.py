@@ -52,7 +52,7 @@ async def read(request: web.Request, house: House) -> Session:
     fresh = not _SHAPE.fullmatch(cookie)
     if fresh:
         cookie = new_cookie()
-    device = None if cookie.startswith("-") else await house.registry.device_of(cookie)
+    device = None if cookie.startswith("-.") else await house.registry.device_of(cookie)
     person = await house.people.person(device.person) if device else None
     if person is not None and not person.active:
         device = person = None
