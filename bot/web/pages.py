@@ -73,12 +73,13 @@ async def submit(request: web.Request) -> web.Response:
     try:
         opened = await house.desk.open(playbook.name, person.id, await _person_id(house, whom), typed, origin)
     except no.WrongAnswer as refusal:
-        errors = {refusal.field: refusal.sentence}
-        return await _form(request, playbook, {**typed, SUBJECT: whom}, errors, "")
+        errors = {refusal.field: refusal.sentence} if refusal.field else {}
+        error = "" if refusal.field else refusal.sentence
+        return await _form(request, playbook, {**typed, SUBJECT: whom}, errors, error)
     except no.Refusal as refusal:
         return await _form(request, playbook, {**typed, SUBJECT: whom}, {}, refusal.sentence)
     registered = await house.registry.registration(opened.prover)
-    if opened.prover == person.id and Method.CODE in usable(playbook, registered.methods):
+    if Method.CODE in usable(playbook, registered.methods):
         await house.desk.number(opened.id)
     raise web.HTTPSeeOther(f"/requests/{opened.id}")
 
