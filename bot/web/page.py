@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import jinja2
@@ -22,6 +23,9 @@ HOUSE = web.AppKey("house", House)
 PAGES = web.AppKey("pages", jinja2.Environment)
 
 DEVICE_PAGE = "device page"  # the platform's name in a request's origin
+
+_NAME = re.compile(r"CS-[0-9A-HJKMNP-TV-Z]{5}")
+_MISREAD = str.maketrans("OIL", "011")
 
 
 def render(request: web.Request, template: str, status: int = 200, /, **context: Any) -> web.Response:
@@ -51,6 +55,12 @@ def reader(request: web.Request) -> tuple[Person, Device]:
     if session.person is None or session.device is None:
         raise Unregistered
     return session.person, session.device
+
+
+def request_name(typed: str) -> str | None:
+    """A request's name as people read it out: small letters, O for 0 and I or L for 1. None if it can't be one."""
+    name = typed.upper().translate(_MISREAD)
+    return name if _NAME.fullmatch(name) else None
 
 
 async def json_body(request: web.Request) -> dict[str, Any]:

@@ -12,7 +12,17 @@ from aiohttp import web
 import flows.errors as no
 from bot.cards import Input
 from bot.views import form, mark
-from bot.web.page import DEVICE_PAGE, HOUSE, device_names, drawing, json_body, reader, render, seen_by
+from bot.web.page import (
+    DEVICE_PAGE,
+    HOUSE,
+    device_names,
+    drawing,
+    json_body,
+    reader,
+    render,
+    request_name,
+    seen_by,
+)
 from flows.commands import Cancel, Command, Deny, Disown, GiveUp, Retry
 from flows.events import ChallengeFailed, LockedOut
 from flows.model import LIMITS, Asker, Method, Origin, Party, Person, Playbook, Request, SecretKind, Wrong
@@ -133,7 +143,8 @@ async def _form(
 
 @routes.get("/requests/{id}")
 async def show(request: web.Request) -> web.Response:
-    """One request, for whoever may see it."""
+    """One request, for whoever may see it. Strangers aren't told whether it exists."""
+    reader(request)
     return await _page(request, await request.app[HOUSE].desk.get(_id(request)))
 
 
@@ -293,5 +304,8 @@ async def _page(request: web.Request, found: Request, status: int = 200, **conte
 
 
 def _id(request: web.Request) -> str:
-    """People read names out on the phone: small letters and O for 0 are understood."""
-    return request.match_info["id"].upper()
+    """The request's name. Raises UnknownRequest for what can't be one: nothing of it is looked up or kept."""
+    name = request_name(request.match_info["id"])
+    if name is None:
+        raise no.UnknownRequest
+    return name
