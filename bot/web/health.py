@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import structlog
 from aiohttp import web
 from sqlalchemy import func, select
 
 from bot.web.page import HOUSE
 from storage.sql import TABLES
+
+log = structlog.get_logger()
 
 routes = web.RouteTableDef()
 
@@ -27,7 +30,8 @@ async def readyz(request: web.Request) -> web.Response:
         await house.store.fetch(_events)
         waiting, oldest = await house.worker.outbox.waiting()
     except Exception as failure:  # noqa: BLE001  any driver's error means the same to a load balancer
-        return web.json_response({"status": "unavailable", "error": type(failure).__name__}, status=503)
+        log.error("not ready", error=type(failure).__name__)  # for operators, not for whoever asks
+        return web.json_response({"status": "unavailable"}, status=503)
     late = (house.store.clock() - oldest).total_seconds() if oldest else 0.0
     return web.json_response(
         {"status": "ready", "effects_waiting": waiting, "oldest_seconds": max(0, round(late))}

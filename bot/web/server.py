@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import time
 from collections.abc import Awaitable, Callable
@@ -14,13 +15,14 @@ from aiohttp import web
 
 import flows.errors as no
 from bot.web import devices, enrolment, health, pages, session
-from bot.web.page import HOUSE, PAGES, Unregistered, message, render
+from bot.web.page import HOUSE, PAGES, Unregistered, message, render, request_name
 from bot.web.session import SESSION
 from handlers.house import House
 
 log = structlog.get_logger()
 
 LARGEST_BODY = 64 * 1024
+PATIENCE = 10  # seconds for a body to arrive
 _HERE = Path(__file__).parent
 _OPEN = ("/healthz", "/readyz", "/static/")
 
@@ -36,9 +38,8 @@ _POLICY = (
 
 def make_app(house: House, *, frame_ancestors: str = "'none'") -> web.Application:
     """The application. `frame_ancestors` is relaxed by the demo alone, to its own origin."""
-    app = web.Application(
-        client_max_size=LARGEST_BODY, middlewares=[_logged, _hardened, _plain_words, _known]
-    )
+    app = web.Application(client_max_size=LARGEST_BODY, middlewares=[_logged, _plain_words, _known])
+    app.on_response_prepare.append(_hardened)
     app[HOUSE] = house
     app[PAGES] = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE / "templates"),
@@ -75,7 +76,7 @@ async def _logged(request: web.Request, handler: Handler) -> web.StreamResponse:
             status=status,
             remote=remote(request),
             milliseconds=round((time.monotonic() - began) * 1000, 1),
-            request_id=request.match_info.get("id"),
+            request_id=request_name(request.match_info.get("id", "")),
         )
 
 
@@ -97,13 +98,11 @@ def _within(address: str, networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6
     return any(found in network for network in networks)
 
 
-@web.middleware
-async def _hardened(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Headers that every answer carries. Pages aren't cached anywhere; only the stylesheet and script are."""
-    try:
-        response = await handler(request)
-    except web.HTTPException as answer:
-        response = answer
+async def _hardened(request: web.Request, response: web.StreamResponse) -> None:
+    """Headers that every answer carries, as it leaves. Nothing is cached but the stylesheet, script and icon.
+
+    A signal, since some answers pass no middleware, and a file's status is known only here.
+    """
     headers = response.headers
     headers["Content-Security-Policy"] = request.app[POLICY]
     headers["X-Content-Type-Options"] = "nosniff"
@@ -118,10 +117,9 @@ async def _hardened(request: web.Request, handler: Handler) -> web.StreamRespons
     )
     if request.app[HOUSE].settings.public_url.startswith("https://"):
         headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
-    headers["Cache-Control"] = "public, max-age=300" if request.path.startswith("/static/") else "no-store"
-    if isinstance(response, web.HTTPException):
-        raise response
-    return response
+    found = request.path.startswith("/static/") and response.status in (200, 206, 304)
+    headers["Cache-Control"] = "public, max-age=300" if found else "no-store"
+    headers.pop("Server", None)  # nobody needs the versions this runs on
 
 
 @web.middleware
@@ -137,12 +135,15 @@ async def _plain_words(request: web.Request, handler: Handler) -> web.StreamResp
     except Unregistered:
         if request.method == "GET" and request.path != "/":
             raise web.HTTPSeeOther(f"/sign-in?{urlencode({'onward': request.path})}") from None
-        return render(request, "welcome.html", 200 if request.method == "GET" else 403, onward="/")
+        answer = render(request, "welcome.html", 200 if request.method == "GET" else 403, onward="/")
+        if request.method == "GET":  # never otherwise: a form sent from elsewhere must not sign anybody out
+            session.remember(request, answer)
+        return answer
     except web.HTTPRedirection:
         raise
     except web.HTTPException as answer:
         return message(request, answer.status)
-    except (ValueError, UnicodeError):  # a body that isn't what it says it is
+    except ValueError:  # a body that isn't what it says it is
         return message(request, 400)
     except Exception as defect:
         log.exception("defect", error=type(defect).__name__)
@@ -151,7 +152,7 @@ async def _plain_words(request: web.Request, handler: Handler) -> web.StreamResp
 
 @web.middleware
 async def _known(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Our own host · the browser's session · and for anything that changes something, a genuine page of ours."""
+    """Our own host · the browser's session · for anything that changes something, a genuine page of ours."""
     if request.path.startswith(_OPEN):
         return await handler(request)
     house = request.app[HOUSE]
@@ -159,11 +160,25 @@ async def _known(request: web.Request, handler: Handler) -> web.StreamResponse:
         raise web.HTTPMisdirectedRequest
     found = await session.read(request, house)
     request[SESSION] = found
-    if request.method not in ("GET", "HEAD") and not await session.genuine(
-        request, found, house.settings.public_url
-    ):
-        raise web.HTTPForbidden
+    if request.method not in ("GET", "HEAD"):
+        await _take_in(request)
+        if not await session.genuine(request, found, house.settings.public_url):
+            raise web.HTTPForbidden
     response = await handler(request)
-    if found.fresh and session.COOKIE not in response.cookies:
-        session.keep(response, found.cookie)
+    session.remember(request, response)
     return response
+
+
+async def _take_in(request: web.Request) -> None:
+    """Take in the body: sent as our own pages send it, no larger than allowed, all of it in good time."""
+    if not session.readable(request):
+        raise web.HTTPUnsupportedMediaType
+    if (request.content_length or 0) > LARGEST_BODY:
+        raise web.HTTPRequestEntityTooLarge(LARGEST_BODY)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await request.read()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout from None
+    except (ConnectionError, web.RequestPayloadError):  # it broke off, or isn't put together as it says
+        raise web.HTTPBadRequest from None

@@ -68,15 +68,31 @@ def keep(response: web.StreamResponse, cookie: str) -> None:
     )
 
 
+def remember(request: web.Request, response: web.StreamResponse) -> None:
+    """Give a browser that came without a cookie the one that the token on this page belongs to."""
+    found = request[SESSION]
+    if found.fresh and COOKIE not in response.cookies:
+        keep(response, found.cookie)
+
+
+def readable(request: web.Request) -> bool:
+    """True for a body as our own pages send it: a plain form or JSON, in UTF-8, not packed."""
+    return (
+        request.content_type in ("application/x-www-form-urlencoded", "application/json")
+        and (request.charset or "utf-8").lower() == "utf-8"
+        and "Content-Encoding" not in request.headers
+    )
+
+
 async def genuine(request: web.Request, session: Session, public_url: str) -> bool:
     """True when a state-changing request comes from our own page in this very browser.
 
     1. The browser says it comes from our origin.  2. It carries the token only our page has.
     """
     # 1
-    if request.headers.get("Origin") != public_url:
+    if request.headers.getall("Origin", []) != [public_url]:
         return False
-    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+    if request.headers.getall("Sec-Fetch-Site", ["same-origin"]) != ["same-origin"]:
         return False
     # 2
     token = request.headers.get("X-CSRF-Token", "")
