@@ -373,11 +373,8 @@ class Acme(RuleBasedStateMachine):
             assert said[id].count("ChangeConfirmed") <= 1, "S3: confirmed twice"
             account = ACCOUNTS[ask["subject"]]
             confirmed[account] += said[id].count("ChangeConfirmed")
-            rejected = "ChangeRejected" in said[id] and "AuthorityMissing" not in said[id]
-            if "FulfilmentOrdered" in said[id] and "ChangeConfirmed" not in said[id] and not rejected:
-                # The worker still looks, the desk closed it without an answer, or the authority for looking
-                # again was gone before the answer came.
-                unsettled[account] += 1
+            if "FulfilmentOrdered" in said[id] and not {"ChangeConfirmed", "ChangeRejected"} & set(said[id]):
+                unsettled[account] += 1  # the worker still looks, or the desk closed it without an answer
         for account in ACCOUNTS.values():
             made = await self.acme.directory.changes(account)
             assert confirmed[account] <= made <= confirmed[account] + unsettled[account], (
