@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine
+import re
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
+from sqlalchemy import select
 
 from bot import console
-from flows.errors import Refusal
+from flows.errors import UnknownRequest
 from handlers import doctor
-from handlers.evidence import Auditor
+from handlers.evidence import Auditor, Finding, Level
 from handlers.house import seed_binding
 from handlers.playbooks import PlaybookError, load
-from handlers.settings import Settings, SettingsError, load_reach, load_settings, new_secret
+from handlers.settings import Settings, load_reach, load_settings, new_secret
 from storage import migrate, setup
 from storage.seals import Keys
 from storage.setup import PRODUCTION, Hold, NotReady
-from storage.store import Store, utc_now
+from storage.sql import TABLES
+from storage.store import Place, Store, utc_now
 
 cli = typer.Typer(
     help="Verified desk requests: proof on a registered device, consent by the right people, evidence of it all.",
@@ -37,22 +41,24 @@ cli.add_typer(policy, name="policy")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
-def run(work: Coroutine[Any, Any, int]) -> None:
-    """Run a command; every reason not to is one sentence on standard error and exit code 1."""
+def run(work: Coroutine[Any, Any, int], *, as_json: bool = False) -> None:
+    """Run a command; every reason not to is a sentence on standard error, or JSON, and exit code 1."""
     try:
         code = asyncio.run(work)
-    except (SettingsError, NotReady, PlaybookError, ValueError, OSError, console.Unserved) as problem:
-        raise typer.Exit(console.refuse(str(problem))) from None
-    except Refusal as refusal:
-        raise typer.Exit(console.refuse(refusal.sentence)) from None
     except KeyboardInterrupt:
-        raise typer.Exit(console.DONE) from None
+        code = console.refuse("Stopped before it was done.", as_json=as_json, kind="Stopped")
+    except Exception as problem:
+        said = console.sentence(problem)
+        if not said:
+            raise  # a defect of ours
+        problems = [asdict(each) for each in problem.problems] if isinstance(problem, PlaybookError) else ()
+        code = console.refuse(said, as_json=as_json, kind=type(problem).__name__, problems=problems)
     raise typer.Exit(code)
 
 
 @cli.command()
 def secret() -> None:
-    """Print a new secret key for COUNTERSIGN_SECRET_KEY."""
+    """Print a new secret key for COUNTERSIGN_SECRET_KEY. Example: python app.py secret"""
     typer.echo(new_secret())
 
 
@@ -78,7 +84,7 @@ def request(
         told = await client.ask(playbook, requester or subject, subject, answers)
         return await console.follow(client, told, wait=wait, as_json=as_json)
 
-    run(work())
+    run(work(), as_json=as_json)
 
 
 def _answer(text: str) -> tuple[str, str]:
@@ -96,9 +102,17 @@ def show(
 
     async def work() -> int:
         client = console.ServiceClient(load_reach().socket_path)
-        return await console.follow(client, await client.look(id.upper()), wait=False, as_json=as_json)
+        return await console.follow(client, await client.look(_named(id)), wait=False, as_json=as_json)
 
-    run(work())
+    run(work(), as_json=as_json)
+
+
+def _named(id: str) -> str:
+    """A request's name as people type it: small letters, O for 0, I and L for 1. Raises UnknownRequest."""
+    name = id.strip().upper().translate(str.maketrans("OIL", "011"))
+    if not re.fullmatch(r"CS-[0-9A-HJKMNP-TV-Z]{5}", name):
+        raise UnknownRequest
+    return name
 
 
 # -- looking after it -------------------------------------------------------------------------
@@ -106,31 +120,51 @@ def show(
 
 @contextlib.asynccontextmanager
 async def reading() -> AsyncIterator[tuple[Settings, Store]]:
-    """The database, opened read-only beside whatever runs on it."""
+    """The database, opened read-only beside whatever runs on it. Raises NotReady unless there is something in it."""
     settings = load_settings()
+    path = Place.parse(settings.database_url).path
+    if path is not None and not path.exists():
+        raise NotReady(
+            f"there is no database at {path}. Check COUNTERSIGN_DATABASE_URL; "
+            "`python app.py db upgrade` or the first `serve` makes it"
+        )
     store = await Store.open(settings.database_url, Keys(settings.secret_key), read_only=True)
     try:
+        await _prepared(store)
         yield settings, store
     finally:
         await store.close()
 
 
+async def _prepared(store: Store) -> None:
+    """Raise NotReady unless the database stands at this program's revision and holds its first rows."""
+    stands, needed = await doctor.revision(store), migrate.newest()
+    remedy = "Stop `serve`, then run `python app.py db upgrade`"
+    if stands is None or (stands == needed and not await store.fetch(select(TABLES["tree_head"].c.id))):
+        raise NotReady(f"the database is empty. {remedy}")
+    if stands != needed:
+        raise NotReady(f"the database stands at revision {stands}, this program needs {needed}. {remedy}")
+
+
 @audit.command("log")
 def audit_log(
     id: Annotated[str | None, typer.Argument(help="Only this request.")] = None,
-    last: Annotated[int, typer.Option(help="How many events at most.")] = 50,
+    last: Annotated[int, typer.Option(min=1, help="How many events at most.")] = 50,
     as_json: Json = False,
 ) -> None:
     """The newest audit events. Example: python app.py audit log CS-7F3KQ"""
 
     async def work() -> int:
         async with reading() as (_, store):
-            rows = await Auditor(store, {}).events(id.upper() if id else None, last)
+            name = _named(id) if id else None
+            rows = await Auditor(store, {}).events(name, last)
             columns = ("number", "time", "request", "event", "what")
-            console.listing("Audit events", columns, rows, as_json=as_json, empty="Nothing has happened yet.")
+            empty = f"No event tells of {name}." if name else "Nothing has happened yet."
+            title = "Audit events, times in UTC"
+            console.chronicle(title, columns, rows, as_json=as_json, empty=empty)
         return console.DONE
 
-    run(work())
+    run(work(), as_json=as_json)
 
 
 @audit.command("verify")
@@ -144,24 +178,27 @@ def audit_verify(
 
     async def work() -> int:
         async with reading() as (settings, store):
-            findings = await Auditor.of(settings, store).verify(id.upper() if id else None)
+            findings = await Auditor.of(settings, store).verify(_named(id) if id else None)
         return console.report("Evidence", findings, as_json=as_json)
 
-    run(work())
+    run(work(), as_json=as_json)
 
 
 @cli.command()
-def devices(person: str, as_json: Json = False) -> None:
+def devices(
+    person: Annotated[str, typer.Argument(help="Whose, by person id.")], as_json: Json = False
+) -> None:
     """A person's registered devices. Example: python app.py devices maya"""
 
     async def work() -> int:
         async with reading() as (_, store):
             rows = await Auditor(store, {}).devices(person)
             columns = ("device", "name", "can prove with", "registered", "revoked")
-            console.listing("Devices", columns, rows, as_json=as_json, empty="No device is registered.")
+            empty = f"No device is registered for {person}."
+            console.listing("Devices", columns, rows, as_json=as_json, empty=empty)
         return console.DONE
 
-    run(work())
+    run(work(), as_json=as_json)
 
 
 @db.command("upgrade")
@@ -175,7 +212,7 @@ def db_upgrade() -> None:
             await setup.prepare(settings.database_url, Keys(settings.secret_key), PRODUCTION, utc_now())
         finally:
             await hold.release()
-        console.out.print(f"The database stands at revision {migrate.newest()}.")
+        console.say(f"The database stands at revision {migrate.newest()}.")
         return console.DONE
 
     run(work())
@@ -186,15 +223,18 @@ def db_reseal() -> None:
     """Move every seal and sealed box to the newest secret key. Example: python app.py db reseal"""
 
     async def work() -> int:
-        settings = load_settings()
+        async with reading() as (settings, _):  # opened for writing, a missing database would be made
+            pass
         hold = await Hold.take(settings.database_url)
         try:
             store = await Store.open(settings.database_url, Keys(settings.secret_key))
-            moved = await console.progress("Resealing", setup.reseal(store, seed_binding))
-            await store.close()
+            try:
+                moved = await console.progress("Resealing", setup.reseal(store, seed_binding))
+            finally:
+                await store.close()
         finally:
             await hold.release()
-        console.out.print(f"{moved} rows carry the newest key's seal.")
+        console.say(f"{moved:,} rows were moved to the newest key.")
         return console.DONE
 
     run(work())
@@ -203,21 +243,34 @@ def db_reseal() -> None:
 @policy.command("list")
 def policy_list(as_json: Json = False) -> None:
     """What can be asked for. Example: python app.py policy list"""
-    run(_policy(as_json=as_json))
+
+    async def work() -> int:
+        found = load(load_settings().playbooks).values()
+        columns: Sequence[str] = ("playbook", "title", "tier", "proof", "version", "hash")
+        rows: list[Sequence[object]] = [
+            (p.name, p.title, p.tier, p.assurance, p.version, p.hash[:12]) for p in found
+        ]
+        if not as_json:  # in 80 columns; `policy check` tells the rest
+            columns, rows = columns[:4], [row[:4] for row in rows]
+        console.listing("Playbooks", columns, rows, as_json=as_json, empty="There are no playbooks.")
+        return console.DONE
+
+    run(work(), as_json=as_json)
 
 
 @policy.command("check")
 def policy_check(as_json: Json = False) -> None:
     """Check every playbook; file, line and remedy of whatever is wrong. Example: python app.py policy check"""
-    run(_policy(as_json=as_json))
 
+    async def work() -> int:
+        found = load(load_settings().playbooks).values()
+        findings = [
+            Finding(p.name, Level.PASS, f"version {p.version}, tier {p.tier}, hash {p.hash[:12]}")
+            for p in found
+        ]
+        return console.report("Playbooks", findings, as_json=as_json)
 
-async def _policy(*, as_json: bool) -> int:
-    found = load(load_settings().playbooks)
-    rows = [(p.name, p.version, p.title, p.tier, p.assurance, p.hash[:12]) for p in found.values()]
-    columns = ("playbook", "version", "title", "tier", "proof", "hash")
-    console.listing("Playbooks", columns, rows, as_json=as_json, empty="There are no playbooks.")
-    return console.DONE
+    run(work(), as_json=as_json)
 
 
 @cli.command("doctor")
@@ -227,4 +280,4 @@ def doctor_(as_json: Json = False) -> None:
     async def work() -> int:
         return console.report("Doctor", await doctor.diagnose(), as_json=as_json)
 
-    run(work())
+    run(work(), as_json=as_json)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
+from rich.constrain import Constrain
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from bot.cards import Card, Status, Weight
-from bot.views import OPEN_DEVICE_PAGE
+from bot.cards import Card, Status
 
 _WIDTH = 80
 _STYLES = {
@@ -32,7 +32,9 @@ def draw(card: Card) -> RenderableType:
     exact = f" ({card.until.short})" if card.until else ""
     parts: list[RenderableType] = [top, Text(f"{card.stage} · {card.wait}{exact}")]
     if card.number:
-        parts += [Padding(Text(card.number, style="bold"), (1, 4))]
+        parts += [
+            Padding(Text(card.number, style="bold"), (1, 4, 0, 4))
+        ]  # the facts bring the blank line below
     facts = Table.grid(padding=(0, 3, 0, 0))
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column(ratio=1)
@@ -41,17 +43,11 @@ def draw(card: Card) -> RenderableType:
     parts += [Padding(facts, (1, 0))]
     if card.note:
         parts.append(Text(card.note))
-    labels = [
-        OPEN_DEVICE_PAGE if button.verb.on_device else button.label
-        for button in card.buttons
-        if button.weight is not Weight.DANGER or not button.verb.on_device
-    ]
-    if labels:
-        parts.append(Text("You can: " + " · ".join(dict.fromkeys(labels))))
+    also = [button.label for button in card.buttons if not button.verb.on_device]
+    if also:  # nothing can be pressed here
+        parts.append(Text("On the device page you can also: " + " · ".join(also), style="dim"))
     parts.append(Text(card.small, style="dim"))
-    box = Table.grid(expand=False)
-    box.width = _WIDTH
-    box.add_column(width=_WIDTH)
+    box = Table.grid(expand=True)
     for part in parts:
         box.add_row(part)
-    return Group(box)
+    return Constrain(box, _WIDTH)
