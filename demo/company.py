@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import secrets
+import shlex
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import jinja2
 import pyotp
 from aiohttp import web
 from rich.console import Console
+from rich.text import Text
 
 from bot.web import session as cookies
 from bot.web.page import PAGES, render
@@ -132,9 +135,24 @@ async def _be(request: web.Request) -> web.Response:
 
 def welcome(settings: Settings, out: Console) -> None:
     """What a visitor reads in the terminal."""
-    out.print()
-    out.print("  [bold]Countersign, with a pretend company[/bold]")
-    out.print(f"  Open  [underline]{settings.public_url}/demo[/underline]  and choose who to be.")
-    out.print("  Or ask from here:  [bold].venv/bin/python app.py request password_reset --for maya[/bold]")
-    out.print(f"  with  COUNTERSIGN_SOCKET={settings.socket_path}", soft_wrap=True)
-    out.print("  Ctrl-C stops it; everything it keeps is in this one folder. RESET=1 begins anew.\n")
+    python = _near(Path(sys.executable))
+    program = python.name if python.is_absolute() else python
+    out.print(
+        Text.assemble(
+            ("\n  Countersign, with a pretend company\n\n", "bold"),
+            "  Open  ",
+            (f"{settings.public_url}/demo", "underline"),
+            "  and choose who to be.\n\n  Or ask from a second terminal in this folder:\n\n",
+            f"    export COUNTERSIGN_SOCKET={shlex.quote(str(_near(settings.socket_path)))}\n",
+            f"    {program} app.py request password_reset --for maya\n\n",
+            f"  Everything it keeps is in {_near(settings.socket_path.parent)}/. Ctrl-C stops it; ",
+            "RESET=1 begins anew.\n",
+        ),
+        soft_wrap=True,
+    )
+
+
+def _near(path: Path) -> Path:
+    """A path as it is shortest to type from here."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
