@@ -1,0 +1,231 @@
+"""The device page without a mouse, without script, in the dark and on a very small screen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, Locator, Page, expect
+
+from flows.model import Stage
+from tests.browser import preview
+from tests.browser.site import Site, site
+
+#: What is wrong with a page for people who don't see or point, or who see it small. Empty when nothing is.
+LOOK = """() => {
+    const wrong = [], root = document.documentElement, all = (what) => [...document.querySelectorAll(what)];
+    const words = (each) => (each.getAttribute("aria-label") || each.textContent || "").trim();
+    document.querySelectorAll("details").forEach((each) => { each.open = true; });
+    if (root.lang !== "en") wrong.push("no language");
+    if (!/^\\S.* · Countersign$/.test(document.title)) wrong.push("no title: " + document.title);
+    if (all("h1").length !== 1 || !words(all("h1")[0])) wrong.push("not one heading");
+    if (all("main").length !== 1) wrong.push("not one main part");
+    if (root.scrollWidth > innerWidth) {
+        const wide = all("body *").filter((each) => each.getBoundingClientRect().right > innerWidth + 1);
+        wrong.push("scrolls sideways: " + (wide.at(-1) || root).outerHTML.slice(0, 120));
+    }
+    for (const field of all("input:not([type=hidden]), select, textarea")) {
+        if (![...field.labels].some(words)) wrong.push("no label: " + field.name);
+        if (field.getAttribute("aria-invalid") === "true" && !field.getAttribute("aria-describedby"))
+            wrong.push("an error nobody hears: " + field.name);
+    }
+    for (const kind of ["aria-describedby", "aria-labelledby"])
+        for (const each of all(`[${kind}]`))
+            for (const id of each.getAttribute(kind).trim().split(/ +/))
+                if (!document.getElementById(id)) wrong.push("points at nothing: " + id);
+    for (const each of all("button, a[href], summary, [role=img]"))
+        if (!words(each)) wrong.push("no name: " + each.outerHTML.slice(0, 120));
+    for (const each of all("img:not([alt])")) wrong.push("no alternative: " + each.src);
+    const ids = all("[id]").map((each) => each.id);
+    for (const id of new Set(ids.filter((id, at) => ids.indexOf(id) !== at))) wrong.push("twice: " + id);
+    for (const each of all("[tabindex]"))
+        if (each.tabIndex > 0) wrong.push("an order of its own: " + each.outerHTML.slice(0, 80));
+    return wrong;
+}"""
+
+#: Where the focus is, and whether somebody looking would see it there.
+FOCUS = """() => {
+    const at = document.activeElement, look = getComputedStyle(at), box = at.getBoundingClientRect();
+    const onScreen = box.width > 0 && box.height > 0 && box.bottom > 0 && box.top < innerHeight
+        && box.right > 0 && box.left < innerWidth;
+    const drawn = look.outlineStyle !== "none" && parseFloat(look.outlineWidth) >= 2;
+    return [at === document.body, onScreen && drawn, at.outerHTML.slice(0, 100)];
+}"""
+
+
+@pytest.fixture
+async def desk(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Site]:
+    async with site(sqlite_url, tmp_path) as running:
+        yield running
+
+
+async def tab_to(page: Page, wanted: Locator) -> None:
+    """Press Tab until the focus is there, and see it at each stop on the way."""
+    for _ in range(40):
+        await page.keyboard.press("Tab")
+        nowhere, visible, what = await page.evaluate(FOCUS)
+        assert visible or nowhere, what
+        if await wanted.evaluate("(each) => each === document.activeElement"):
+            return
+    raise AssertionError(f"Tab doesn't lead to {wanted}")
+
+
+async def press(page: Page, role: Any, name: str, key: str = "Enter") -> None:
+    """Go to a button or link with Tab and press it."""
+    wanted = page.get_by_role(role, name=name)
+    await wanted.wait_for()
+    await tab_to(page, wanted)
+    await page.keyboard.press(key)
+
+
+async def fill(page: Page, label: str, text: str) -> None:
+    """Go to a field with Tab and type."""
+    await tab_to(page, page.get_by_label(label))
+    await page.keyboard.type(text)
+
+
+async def sound(page: Page, title: str) -> None:
+    """The page's title names this state, and nothing on it is out of reach."""
+    await expect(page).to_have_title(f"{title} · Countersign")
+    assert await page.evaluate(LOOK) == []
+
+
+async def focused(page: Page, wanted: Locator) -> None:
+    """The focus went there by itself, and one sees it."""
+    await expect(wanted).to_be_focused()
+    _, visible, what = await page.evaluate(FOCUS)
+    assert visible, what
+
+
+async def test_a_password_is_reset_with_the_keyboard_alone(desk: Site, chromium: Browser) -> None:
+    maya = await desk.visitor(chromium)
+    await maya.enrols("maya", "Maya's phone")
+    page = maya.page
+    await page.goto("/")
+    await sound(page, "My requests")
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("main")).to_be_focused()
+    await press(page, "link", "Password reset")
+    await page.get_by_role("button", name="Ask for it").wait_for()
+    await sound(page, "Password reset")
+    await press(page, "button", "Ask for it")
+
+    yes = page.get_by_role("button", name="Yes, I asked for this")
+    await yes.wait_for()
+    await sound(page, "Confirm password reset")
+    await maya.verifies(False)
+    await press(page, "button", "Yes, I asked for this", "Space")
+    await focused(page, page.locator("#told"))  # what went wrong is where the reader is now
+    assert await page.locator("#told").get_attribute("role") == "alert"
+    await expect(page.locator("#told")).to_contain_text("Nothing was changed")
+    await maya.verifies(True)
+    await press(page, "button", "Yes, I asked for this", "Space")
+
+    await press(page, "button", "Show it now")
+    await page.locator("#secret").wait_for()
+    await sound(page, "Temporary password, shown once")
+    await tab_to(page, page.get_by_role("button", name="Copy it"))
+    password = await page.locator("#secret").inner_text()
+    assert await desk.acme.directory.bind("maya.lindqvist", password)
+    await press(page, "link", "I've got it")
+    await expect(page).to_have_title("My requests · Countersign")
+
+
+async def test_the_codes_are_typed_and_a_wrong_one_is_found_at_once(desk: Site, chromium: Browser) -> None:
+    phone = await desk.acme.enrolled("maya", passkey=False)
+    request = await desk.acme.asks("password_reset", "maya")
+    _, number = await desk.acme.desk.number(request.id)
+    maya = await desk.visitor(chromium)
+    await maya.becomes(phone)
+    page = maya.page
+    await page.goto(f"/requests/{request.id}")
+    await fill(page, "Number from where you asked", number)
+    await fill(page, "Code from your sign-in app", "000 000")
+    await page.keyboard.press("Enter")
+
+    code = page.get_by_label("Code from your sign-in app")
+    await focused(page, code)
+    await sound(page, "Something to change: Confirm password reset")
+    assert await code.get_attribute("aria-invalid") == "true"
+    await expect(code).to_have_accessible_description(re.compile("4 tries left"))
+    await expect(page.get_by_label("Number from where you asked")).to_have_value(f"{number[:3]} {number[3:]}")
+    await page.keyboard.type(phone.code(desk.acme.hands()))
+    await page.keyboard.press("Enter")
+    await press(page, "button", "Show it now")
+    assert await desk.acme.directory.bind("maya.lindqvist", await page.locator("#secret").inner_text())
+
+
+async def test_what_nobody_asked_for_is_stopped_with_the_keyboard(desk: Site, chromium: Browser) -> None:
+    maya = await desk.visitor(chromium)
+    await maya.enrols("maya")
+    request = await desk.acme.asks("password_reset", "maya")
+    page = maya.page
+    await page.goto(f"/requests/{request.id}")
+    await press(page, "link", "Someone told me to")
+    stop = page.get_by_role("button", name="Stop it and tell security")
+    await stop.wait_for()
+    await sound(page, "You didn't ask for this?")
+    await press(page, "button", "Stop it and tell security", "Space")
+    await expect(page.get_by_text("security knows")).to_be_visible()
+    assert "stopped" in (await page.title()).lower()
+    assert await page.evaluate(LOOK) == []
+    assert (await desk.acme.desk.get(request.id)).stage is Stage.DISOWNED
+
+
+async def test_the_codes_need_no_script(desk: Site, chromium: Browser) -> None:
+    phone = await desk.acme.enrolled("maya")
+    maya = await desk.visitor(chromium, java_script_enabled=False)
+    await maya.becomes(phone)
+    page = maya.page
+    await page.goto("/")
+    await press(page, "link", "Password reset")
+    await press(page, "button", "Ask for it")
+    await page.get_by_role("heading", name="Password reset for Maya Lindqvist").wait_for()
+    assert "A passkey needs JavaScript" in await page.content()
+    summary = page.get_by_text("Use a number and my sign-in app instead")
+    await tab_to(page, summary)
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_label("Number from where you asked")).not_to_have_value("")  # asked right here
+    await fill(page, "Code from your sign-in app", phone.code(desk.acme.hands()))
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_label("Code from your sign-in app")).to_have_count(0)
+    for _ in range(20):  # a browser without script does this by itself, every ten seconds
+        await page.reload()
+        if await page.get_by_role("button", name="Show it now").count():
+            break
+    await press(page, "button", "Show it now")
+    assert await desk.acme.directory.bind("maya.lindqvist", await page.locator("#secret").inner_text())
+
+
+async def test_every_page_fits_a_small_dark_screen(tmp_path: Path, chromium: Browser) -> None:
+    """Every page in every state, 320 px wide, with everything unfolded and names that don't break by themselves."""
+    look = {"color_scheme": "dark", "viewport": {"width": 320, "height": 640}}
+    page = await (await chromium.new_context(**look)).new_page()  # type: ignore[arg-type]
+    wrong, titles = {}, {}
+    for each in preview.pages():
+        path = preview.render(*each, tmp_path)
+        long = path.read_text().replace("Lindqvist", "Lindqvist-Schwarzenberger-Fürstenau")
+        path.write_text(
+            long.replace("Maya's phone", "M" * 40).replace("Work laptop", "Arbeitsplatzrechner" * 2)
+        )
+        await page.goto(path.as_uri())
+        found = await page.evaluate(LOOK)
+        shade = await page.evaluate("getComputedStyle(document.body).backgroundColor")
+        if shade != "rgb(17, 20, 24)":
+            found.append(f"it isn't dark: {shade}")
+        if found:
+            wrong[each[0]] = found
+        titles[each[0]] = await page.title()
+    assert wrong == {}
+    states = [
+        title
+        for name, title in titles.items()
+        if name in ("request-done", "request-denied", "request-failed")
+    ]
+    assert len(set(states)) == 3
+    assert len(titles) >= 40
