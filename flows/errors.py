@@ -48,7 +48,7 @@ class NotYoursToAsk(Refusal):
 
 
 class WrongAnswer(Refusal):
-    """An answer of the form needs a change."""
+    """An answer of the form needs a change. Correct it and send the form again."""
 
     def __init__(self, detail: str = "", field: str = "") -> None:
         super().__init__(detail)
@@ -79,7 +79,7 @@ class AlreadyOpen(Refusal):
 
 
 class NotYoursToProve(Refusal):
-    """This request is for somebody else to confirm."""
+    """This request is for somebody else to confirm. Leave it to them, or tell the desk if it worries you."""
 
 
 class NoChallenge(Refusal):
@@ -141,7 +141,7 @@ class TooLate(Refusal):
 
 
 class NotYoursToCancel(Refusal):
-    """Only the people this request concerns can cancel it."""
+    """Only the people this request concerns can cancel it. Ask one of them, or the desk."""
 
 
 class NotYoursToSettle(Refusal):
@@ -149,7 +149,7 @@ class NotYoursToSettle(Refusal):
 
 
 class NotYoursToSee(Refusal):
-    """This is shown only to the person who confirmed the request, on the device they used."""
+    """This is shown only to whoever confirmed the request, on the device they used. Open it there."""
 
 
 class NothingToSee(Refusal):

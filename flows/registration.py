@@ -222,7 +222,7 @@ def enrol(
         invitation = _open(registration, invitation, now)
     if invitation.browser_hash != browser_hash:
         raise no.LinkTaken
-    if not device.person == authenticator.person == invitation.person:
+    if not device.person == authenticator.person == invitation.person or authenticator.device != device.id:
         raise no.LinkUnknown
     if known:
         change = add_authenticator(registration, authenticator)

@@ -238,8 +238,7 @@ def _begin(request: Request, begin: BeginProof, facts: Facts) -> list[Event]:
         _entitled(request, begin.actor, facts)
     elif begin.actor != request.prover:
         raise no.NotYoursToProve
-    if any(request.failures.get(f"{begin.actor}:{wrong}", 0) >= most for wrong, most in LIMITS.items()):
-        raise no.TooManyWrongAnswers
+    _still_trusted(request, begin.actor)
     allowed = (Method.PASSKEY,) if request.stage is S.AWAITING_APPROVAL else usable(playbook, facts.methods)
     if begin.method not in allowed or begin.method not in facts.methods:
         raise no.ProofTooWeak
@@ -248,6 +247,11 @@ def _begin(request: Request, begin: BeginProof, facts: Facts) -> list[Event]:
     if begin.method is Method.CODE and request.due_at is not None:
         expires = min(expires, request.due_at)
     return [ChallengeIssued(begin.actor, begin.method, facts.nonce, expires)]
+
+
+def _still_trusted(request: Request, actor: str) -> None:
+    if any(request.failures.get(f"{actor}:{wrong}", 0) >= most for wrong, most in LIMITS.items()):
+        raise no.TooManyWrongAnswers
 
 
 def _prove(request: Request, prove: Prove, facts: Facts) -> list[Event]:
@@ -282,6 +286,7 @@ def _approve(request: Request, approve: Approve, facts: Facts) -> list[Event]:
     rule = _rule(facts)
     actor = approve.actor
     _entitled(request, actor, facts)
+    _still_trusted(request, actor)
     if isinstance(approve.answer, Wrong):
         return _failed(request, actor, approve.answer)
     answer = _met(request, actor, approve.answer, facts.now)

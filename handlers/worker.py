@@ -1,64 +1,38 @@
 """The one hatch out. Every change to the outside world leaves through the worker.
 
-An effect is claimed under a lease, done, and reported back through the one door. A change is attempted until
-it is confirmed by reading back, rejected by the system, or handed to a person; before any repeat the worker
-reads back. What it promises: no change is made twice by us if the connector honours its key.
+An effect is claimed under a lease, done and gone, or put off. How a change is made stands in fulfilment.py; the
+rest is words, which are harmless to say twice.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
-from sqlalchemy import bindparam, select
 
 import flows.errors as no
-from flows.authority import Evidence, authorise
-from flows.commands import ReportConfirmed, ReportRejected, ReportUnconfirmed
 from flows.effects import Announce, AskApprovers, CarryOut, SendChallenge, Tell
-from flows.events import AuthorityMissing
-from flows.model import Method, Playbook, Receipt, Request, SecretKind, Stage
-from handlers.desk import Along, Desk
-from handlers.ports import Connector, Messenger, Rejected, Unreachable, Verifier
-from handlers.records import fold
-from storage import codec, rows
-from storage.book import Book, Need, Outcome, Work
+from flows.model import Method, Request
+from handlers.desk import Desk
+from handlers.fulfilment import DEADLINE, Fulfilment
+from handlers.ports import Connector, Messenger, Verifier
+from storage import codec
 from storage.outbox.rows import RowOutbox
-from storage.sql import TABLES, Row
+from storage.sql import Row
 
 log = structlog.get_logger()
 
 LEASE = timedelta(seconds=90)
-DEADLINE = 20.0  # seconds for one call to a connector; three of them fit into a lease
 AT_ONCE = 16  # effects under way at the same time
-ATTEMPTS = 8  # then a person has to look; with the pauses below that is after about four minutes
 LONGEST_PAUSE = 120.0
 
 
 def backoff(attempt: int) -> float:
     """Seconds to pause after this attempt: doubling, capped, with jitter so that many don't come back at once."""
     return random.uniform(0.5, 1) * min(2.0**attempt, LONGEST_PAUSE)  # noqa: S311  jitter, not a secret
-
-
-_VERIFICATIONS = TABLES["verifications"]
-_evidence = select(_VERIFICATIONS).where(_VERIFICATIONS.c.request == bindparam("request"))
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """One attempt at one change: only the holder of the newest epoch may speak for it."""
-
-    request: Request
-    playbook: Playbook
-    key: str
-    epoch: int
-    repeated: bool
-    secret: str | None
 
 
 class Worker:
@@ -77,10 +51,8 @@ class Worker:
         self.outbox = RowOutbox(desk.store)
         self._desk = desk
         self._store = desk.store
-        self._connectors = connectors
-        self._verifiers = verifiers
         self._messenger = messenger
-        self._deadline = deadline
+        self.fulfilment = Fulfilment(desk, connectors, verifiers, self.outbox, deadline)
         self._pause = pause
         self._due = asyncio.Event()
         self._under_way: set[asyncio.Task[None]] = set()
@@ -131,7 +103,7 @@ class Worker:
                 return
             effect = codec.effect(row["kind"], row["body"])
             if isinstance(effect, CarryOut):
-                await self._carry_out(row)
+                await self.fulfilment.attempt(row)
             else:
                 await self._say(effect, row["request"])
                 await self.outbox.paid(row)
@@ -143,180 +115,6 @@ class Worker:
                 "put_off", request_id=row["request"], effect=row["kind"], error=type(failure).__name__
             )
             await self._put_off(row)
-
-    # -- the change -------------------------------------------------------------------------
-
-    async def _carry_out(self, row: Row) -> None:
-        """Authority from evidence · a turn in the ledger · read back if it was tried before · do · read back.
-
-        Without authority nothing is done any more. But what an earlier turn sent may have arrived, so that turn is
-        read back all the same before anybody is told that nothing was changed.
-        """
-        request = await self._desk.find(row["request"])
-        if request is None or request.stage is not Stage.AWAITING_FULFILMENT:
-            if await self.outbox.paid(row):  # an order goes with the report on it: somebody put this one back
-                await self._store.notice("outbox", row["key"])
-            return
-        playbook = await self._desk.playbook_of(request)
-        missing = await self._missing(request, playbook)
-        turn = await self._turn(request, playbook)
-        if turn is None:
-            await self.outbox.paid(row)
-            return
-        if missing is not None and not turn.repeated:
-            await self._without_authority(row, turn, missing, ReportRejected(missing.sentence), "rejected")
-            return
-        try:
-            receipt = await self._confirmed(turn, act=missing is None)
-        except Rejected as rejection:
-            await self._report(row, turn, ReportRejected(str(rejection)), "rejected")
-            return
-        except Exception as failure:  # noqa: BLE001  whatever it is, the change may have happened
-            await self._failed(row, turn, failure)
-            return
-        if receipt is not None:
-            await self._report(row, turn, ReportConfirmed(receipt), "confirmed", receipt)
-        elif missing is not None:
-            report = ReportUnconfirmed(
-                f"It was tried, isn't there, and may not be tried again. {missing.detail}"
-            )
-            await self._without_authority(row, turn, missing, report, "sent")
-        else:
-            await self._failed(row, turn, None)
-
-    async def _confirmed(self, turn: Turn, *, act: bool) -> Receipt | None:
-        """The connector's evidence that the change is in place; None when nothing is to be seen.
-
-        `act`: make the change if it isn't there yet; otherwise only look.
-        """
-        connector = self._connectors.get(turn.request.connector)
-        if connector is None or turn.request.verb not in connector.verbs:
-            raise Unreachable(f"no connector {turn.request.connector} with the verb {turn.request.verb}")
-        async with asyncio.timeout(self._deadline):
-            if turn.repeated and (receipt := await connector.check(turn.request, turn.key, turn.secret)):
-                return receipt
-        if not act:
-            return None
-        async with asyncio.timeout(self._deadline):
-            await connector.carry_out(turn.request, turn.key, turn.secret)
-        async with asyncio.timeout(self._deadline):
-            return await connector.check(turn.request, turn.key, turn.secret)
-
-    async def _missing(self, request: Request, playbook: Playbook) -> no.NotAuthorised | None:
-        """What the authority for this change lacks now, or None."""
-        try:
-            await self._authorise(request, playbook)
-        except no.NotAuthorised as refusal:
-            return refusal
-        return None
-
-    async def _authorise(self, request: Request, playbook: Playbook) -> None:
-        """Derive the authority again: the row is what its events lead to (an old row put back isn't), the evidence
-        is sealed and passes its verifier once more, and the people are looked up as they are now."""
-        try:
-            history = await fold(self._store, request.id)
-        except (LookupError, ValueError):
-            history = None
-        if history != request:
-            raise no.NotAuthorised("The request isn't what its history leads to.")
-        evidence: list[Evidence] = []
-        kept = await self._store.fetch(_evidence, request=request.id)
-        for row in await self._store.believed("verifications", kept):
-            proof = rows.evidence(row)
-            if await self._verifiers[proof.method].recheck(proof):
-                evidence.append(proof)
-        concerned = await self._desk.people.named(request.subject, request.requester, request.prover)
-        for id in (request.subject, request.requester, request.prover):
-            if id not in concerned or not concerned[id].active:
-                raise no.NotAuthorised("Somebody this request concerns doesn't work here any more.")
-        approvers = await self._desk.approvers(request)
-        authorise(request, playbook, evidence, approvers, self._store.clock())
-
-    async def _turn(self, request: Request, playbook: Playbook) -> Turn | None:
-        """Take the next epoch in the ledger and the secret of this key, made on the first turn only."""
-        key, now = request.key, self._store.clock()
-        made = _new_secret(playbook.secret)
-
-        def run(book: Book) -> Outcome:
-            operation = book.row("operations", key)
-            if operation is None or operation["state"] in ("confirmed", "rejected"):
-                return Outcome()
-            turn = {**operation, "state": "sent", "epoch": operation["epoch"] + 1, "updated_at": book.now}
-            outcome = Outcome(puts=[("operations", turn)])
-            kept = book.row("secrets", key)
-            if made and kept is None:
-                sealed = self._store.keys.close(made.encode(), f"{key}:{request.prover}")
-                kept = {
-                    "key": key,
-                    "request": request.id,
-                    "person": request.prover,
-                    "sealed": sealed,
-                    "made_at": now,
-                }
-                outcome.puts.append(("secrets", kept))
-            outcome.value = (turn["epoch"], operation["state"] == "sent", kept)
-            return outcome
-
-        taken = await self._store.write(
-            Work(run, (Need("operations", "key", key), Need("secrets", "key", key)))
-        )
-        if taken is None:
-            return None
-        epoch, repeated, kept = taken
-        secret = await self._desk.unsealed(kept) if made else None
-        return Turn(request, playbook, key, epoch, repeated, secret)
-
-    async def _report(
-        self,
-        row: Row,
-        turn: Turn,
-        report: ReportConfirmed | ReportRejected | ReportUnconfirmed,
-        state: str,
-        receipt: Receipt | None = None,
-    ) -> None:
-        """Through the one door: the ledger's last word, the report and the paid effect are one commit."""
-
-        def also(book: Book, outcome: Outcome) -> None:
-            operation = book.row("operations", turn.key)
-            if operation is None or operation["epoch"] != turn.epoch:
-                raise no.Conflict  # a later turn speaks for this change
-            said = receipt.reference if receipt else ""
-            outcome.puts.append(
-                ("operations", {**operation, "state": state, "updated_at": book.now, "receipt": said})
-            )
-            outcome.drops.append(("outbox", turn.key))
-
-        try:
-            await self._desk.submit(
-                turn.request.id, report, Along((Need("operations", "key", turn.key),), also=also)
-            )
-        except (no.Conflict, no.AlreadyClosed, no.OutOfTurn):
-            await self.outbox.paid(row)
-
-    async def _failed(self, row: Row, turn: Turn, failure: Exception | None) -> None:
-        kind = type(failure).__name__ if failure else "NotConfirmed"
-        log.warning("attempt_failed", request_id=turn.request.id, attempt=row["attempts"], error=kind)
-        if row["attempts"] < ATTEMPTS:
-            await self._put_off(row)
-            return
-        unreachable = isinstance(failure, Unreachable)
-        reason = "The system could not be reached." if unreachable else "The change could not be confirmed."
-        await self._report(row, turn, ReportUnconfirmed(reason), "sent")
-
-    async def _without_authority(
-        self,
-        row: Row,
-        turn: Turn,
-        missing: no.NotAuthorised,
-        report: ReportRejected | ReportUnconfirmed,
-        state: str,
-    ) -> None:
-        id = turn.request.id
-        log.critical("not_authorised", request_id=id, reason=missing.detail)
-        alarm = Announce("security", "not_authorised", missing.detail)
-        owed = rows.announcement_row(alarm, f"{turn.key}:{turn.epoch}", id, self._store.clock())
-        await self._desk.record([(id, AuthorityMissing(missing.detail))], [owed])
-        await self._report(row, turn, report, state)
 
     # -- words ------------------------------------------------------------------------------
 
@@ -338,26 +136,3 @@ class Worker:
 
     async def _put_off(self, row: Row) -> None:
         await self.outbox.put_off(row, self._store.clock() + timedelta(seconds=self._pause(row["attempts"])))
-
-
-def _new_secret(kind: SecretKind) -> str | None:
-    match kind:
-        case SecretKind.NONE:
-            return None
-        case SecretKind.TEMPORARY_PASSWORD:
-            return temporary_password()
-        case SecretKind.ENROLMENT_LINK:
-            return secrets.token_urlsafe(32)
-
-
-def temporary_password() -> str:
-    """Long and typeable: four groups of four out of letters and digits that can't be mistaken, about 77 bits.
-
-    There is always an upper and a lower case letter, a digit and a hyphen, as directories ask for.
-    """
-    letters, digits = "abcdefghijkmnpqrstuvwxyz", "23456789"
-    while True:
-        groups = ["".join(secrets.choice(letters + digits) for _ in range(4)) for _ in range(4)]
-        groups[0] = secrets.choice("ABCDEFGHJKLMNPQRSTUVWXYZ") + groups[0][1:]
-        if any(c in digits for c in "".join(groups)) and any(c in letters for c in "".join(groups)):
-            return "-".join(groups)

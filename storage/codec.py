@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from types import UnionType
@@ -54,8 +55,17 @@ def plain(value: object) -> dict[str, Any]:
 
 
 def event(kind: str, fields: Mapping[str, Any]) -> Any:
-    """An event from its stored name and fields. Raises KeyError or ValidationError for what never existed."""
-    return _adapter(EVENTS[kind]).validate_python(fields)
+    """An event from its stored name and fields. KeyError or ValueError for what was never written."""
+    return _exact(EVENTS[kind], json.dumps(fields))
+
+
+def _exact(kind: type, body: str) -> Any:
+    """A value from its JSON: no field too many, every type as it was written."""
+    value = _adapter(kind).validate_json(body, strict=True)
+    surplus = json.loads(body).keys() - {field.name for field in dataclasses.fields(kind)}
+    if surplus:
+        raise ValueError(f"{kind.__name__} has no {', '.join(sorted(surplus))}")
+    return value
 
 
 def is_request_event(kind: str) -> bool:
@@ -68,7 +78,7 @@ _REQUEST_EVENTS = {kind.__name__ for kind in get_args(Event)}
 
 def effect(kind: str, body: str) -> Effect:
     """An effect from its stored name and JSON body."""
-    found: Effect = _adapter(EFFECTS[kind]).validate_json(body)
+    found: Effect = _exact(EFFECTS[kind], body)
     return found
 
 

@@ -719,3 +719,16 @@ def test_signing_in_gives_the_passkeys_own_device_a_new_cookie() -> None:
     gone = after(SETTLED, registering.revoke(SETTLED, "phone", "CS-2", MORNING))
     with pytest.raises(no.UnknownDevice):
         registering.sign_in(gone, a_proof(), "new cookie")
+
+
+def test_after_five_wrong_answers_an_approvers_challenge_is_closed() -> None:
+    story = considered("omar")
+    for _ in range(5):
+        story.when(Approve("omar", Wrong.PASSKEY)).then(ChallengeFailed)
+    story.when(approves("omar")).refused(no.TooManyWrongAnswers)
+
+
+def test_a_link_adds_nothing_to_another_device_than_the_one_it_is_shown_with() -> None:
+    both = Registration("maya", (a_device(), a_device("laptop")), SETTLED.authenticators)
+    with pytest.raises(no.Refusal):
+        registering.enrol(both, AGAIN, "browser", a_device("laptop"), replace(a_proof(), id="new"), MORNING)

@@ -14,8 +14,8 @@ from sqlalchemy import select
 import flows.errors as no
 from flows.commands import GiveUp, Retry
 from flows.model import Receipt, Request, Stage
+from handlers.fulfilment import ATTEMPTS
 from handlers.ports import Rejected, Unreachable
-from handlers.worker import ATTEMPTS
 from storage.sql import TABLES
 from tests.company import Company, company
 
@@ -149,7 +149,7 @@ async def test_closing_a_case_deletes_its_secret(acme: Company, moody: Moody) ->
 
 async def test_a_hanging_connector_is_left_at_its_deadline(acme: Company, moody: Moody) -> None:
     request = await ordered(acme)
-    acme.worker._deadline = 0.01
+    acme.worker.fulfilment.deadline = 0.01
     moody.mood = "hangs"
     await worked(acme)
     assert await stage(acme, request) is Stage.AWAITING_FULFILMENT

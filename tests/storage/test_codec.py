@@ -168,3 +168,20 @@ def test_a_value_that_is_of_no_kind_is_refused() -> None:
 def test_an_effect_that_is_not_whole_is_refused(body: str) -> None:
     with pytest.raises(ValidationError):
         codec.effect("CarryOut", body)
+
+
+@pytest.mark.parametrize("extra", [{"x": 1}, {"seq": 3}])
+def test_an_event_with_a_field_too_many_is_refused(extra: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="has no"):
+        codec.event("Cancelled", {"person": "maya", **extra})
+
+
+def test_an_effect_with_a_field_too_many_is_refused() -> None:
+    with pytest.raises(ValueError, match="has no x"):
+        codec.effect("CarryOut", '{"key": "k", "x": 1}')
+
+
+@pytest.mark.parametrize("wrong", [{"count": "3"}, {"count": True}, {"count": 3.5}])
+def test_an_event_with_a_value_of_another_kind_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="count"):
+        codec.event("ChallengeFailed", {"person": "maya", "wrong": "code", "count": 3, **wrong})
