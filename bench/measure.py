@@ -69,7 +69,7 @@ class Plan:
         """What the command line asks for."""
         rounds = given.rounds or (2 if given.quick else 5)
         return cls(
-            rounds, given.seconds or (0.5 if given.quick else 3.0), given.quick, given.check, given.json
+            rounds, given.seconds or (0.3 if given.quick else 3.0), given.quick, given.check, given.json
         )
 
 
@@ -84,7 +84,7 @@ def arguments(about: str, example: str) -> argparse.ArgumentParser:
     parser.add_argument("--check", action="store_true", help="exit 1 when a ratio misses its goal")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     parser.add_argument("--rounds", type=int, help="how many rounds (5; quick: 2)")
-    parser.add_argument("--seconds", type=float, help="how long each side runs in a round (3; quick: 0.5)")
+    parser.add_argument("--seconds", type=float, help="how long each side runs in a round (3; quick: 0.3)")
     return parser
 
 
@@ -228,7 +228,13 @@ def _figures(samples: Sequence[Sample]) -> dict[str, float]:
 
 def _table(plan: Plan, results: Sequence[Mapping[str, Any]]) -> Table:
     judged = f" ÷ {TOLERANCE}" if plan.quick else ""
-    table = Table(title=f"{plan.rounds} rounds of {plan.seconds:g} s a side, medians", title_justify="left")
+    where = machine()
+    table = Table(
+        title=f"{plan.rounds} rounds of {plan.seconds:g} s a side, medians",
+        title_justify="left",
+        caption=f"{where['cores']} cores, Python {where['python']}, load {where['load']:.1f}: our own is about 1",
+        caption_justify="left",
+    )
     table.add_column("contest", no_wrap=True)
     for heading in ("ratio", "rounds", f"goal{judged}", "", "ours /s", "µs CPU", "ceiling /s", "µs CPU"):
         table.add_column(heading, justify="right", no_wrap=True)

@@ -55,7 +55,7 @@ EXAMPLE = "python bench/transition.py --quick --check --json"
 SECRET_KEY = "a-secret-key-for-benchmarks-only-0123456789"  # noqa: S105  of a database that is thrown away
 GOALS = {("SQLite", 1): 0.6, ("SQLite", 32): 3.0, ("PostgreSQL", 1): 0.6, ("PostgreSQL", 32): 2.0}
 #: Requests prepared for every second of a run, by callers. A run that uses them all up ends early.
-WAITING = {1: 3_000, 32: 12_000}
+WAITING = {1: 3_000, 32: 8_000}
 BEFORE = {"report": Stage.AWAITING_FULFILMENT.value, "prove": Stage.AWAITING_PROOF.value}
 #: What a transition writes besides the state and the tree's head.
 WRITTEN = {
