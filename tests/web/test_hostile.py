@@ -75,8 +75,11 @@ def form(headers: Headers = (), body: bytes | None = None, path: str = "/ask/acc
         ours = {"Origin": desk.site.url, "Content-Type": FORM, "Cookie": f"{COOKIE}={desk.phone.cookie}"}
         for name, _ in headers:
             ours.pop(name, None)
+        given = [
+            (name, desk.site.url if value == "{ours}" else value) for name, value in headers if value != b""
+        ]
         sent = f"csrf={desk.maya.token}".encode() if body is None else body
-        return await desk.maya.send("POST", path, [*ours.items(), *[h for h in headers if h[1] != b""]], sent)
+        return await desk.maya.send("POST", path, [*ours.items(), *given], sent)
 
     return send
 
@@ -130,7 +133,7 @@ PROBES: dict[str, tuple[Ask, set[int]]] = {
     "another Origin": (form([("Origin", EVIL)]), {403}),
     "null Origin": (form([("Origin", "null")]), {403}),
     "Origin with a path": (form([("Origin", "http://localhost/")]), {403}),
-    "two Origins": (form([("Origin", EVIL), ("Origin", EVIL)]), {403}),
+    "two Origins": (form([("Origin", "{ours}"), ("Origin", EVIL)]), {403}),
     "cross-site": (form([("Sec-Fetch-Site", "cross-site")]), {403}),
     "same-site": (form([("Sec-Fetch-Site", "same-site")]), {403}),
     "typed by the user": (form([("Sec-Fetch-Site", "none")]), {403}),
@@ -155,6 +158,7 @@ PROBES: dict[str, tuple[Ask, set[int]]] = {
     # bodies
     "too much form": (form(body=b"csrf=" + b"a" * 70_000), {413}),
     "too much JSON": (script(b'{"name":"' + b"a" * 70_000 + b'"}'), {413}),
+    "too much in pieces": (form([("Transfer-Encoding", "chunked")], b"11800\r\n" + b"a" * 0x11800), {413}),
     "far too much, announced": (form([("Content-Length", b"99999999999")], b"csrf=1"), {413}),
     "a gzip bomb": (form([("Content-Encoding", "gzip")], gzip.compress(bytes(8_000_000))), {415}),
     "a deflate bomb": (form([("Content-Encoding", "deflate")], zlib.compress(bytes(8_000_000))), {415}),
