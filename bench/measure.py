@@ -232,7 +232,7 @@ def _table(plan: Plan, results: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(
         title=f"{plan.rounds} rounds of {plan.seconds:g} s a side, medians",
         title_justify="left",
-        caption=f"{where['cores']} cores, Python {where['python']}, load {where['load']:.1f}: our own is about 1",
+        caption=f"{where['cores']} cores, Python {where['python']}, load {where['load']:.1f}",
         caption_justify="left",
     )
     table.add_column("contest", no_wrap=True)
