@@ -52,6 +52,10 @@ class Turn:
     repeated: bool
     secret: str | None
 
+    def without_secret(self, said: str) -> str:
+        """What a system said, as it may be kept and shown: it knows the secret, and may repeat what it was told."""
+        return said.replace(self.secret, "[blanked]") if self.secret else said
+
 
 class Fulfilment:
     """Makes the changes that requests order."""
@@ -96,12 +100,14 @@ class Fulfilment:
         try:
             receipt = await self._confirmed(turn, act=missing is None)
         except Rejected as rejection:
-            await self._report(row, turn, ReportRejected(str(rejection)), "rejected")
+            reason = turn.without_secret(str(rejection))
+            await self._report(row, turn, ReportRejected(reason), "rejected")
             return
         except Exception as failure:  # noqa: BLE001  whatever it is, the change may have happened
             await self._failed(row, turn, failure)
             return
         if receipt is not None:
+            receipt = Receipt(turn.without_secret(receipt.reference), turn.without_secret(receipt.observed))
             await self._report(row, turn, ReportConfirmed(receipt), "confirmed", receipt)
         elif missing is not None:
             report = ReportUnconfirmed(
