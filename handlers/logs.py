@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
+from typing import Any
 
 import structlog
 
@@ -29,6 +31,28 @@ def _blank(logger: object, method: str, event: structlog.typing.EventDict) -> st
     return event
 
 
+def _places(exc_info: structlog.typing.ExcInfo) -> str:
+    """A failure and its causes by type and place. Never a message: it may quote what somebody typed or was given."""
+    lines: list[str] = []
+    failure: BaseException | None = exc_info[1]
+    known: set[int] = set()
+    while failure is not None and id(failure) not in known:
+        known.add(id(failure))
+        frames = traceback.extract_tb(failure.__traceback__)
+        lines.append(type(failure).__qualname__)
+        lines += [f"  {frame.filename}:{frame.lineno} in {frame.name}" for frame in frames]
+        failure = failure.__cause__ or (None if failure.__suppress_context__ else failure.__context__)
+    return "\n".join(lines)
+
+
+class _Libraries(logging.Formatter):
+    """What libraries log, with their failures written as ours are."""
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802  the name it has there
+        """Types and places."""
+        return _places(ei)
+
+
 def configure(form: str) -> None:
     """Set the one log format: `json` for machines, `console` for people. Logs go to standard error."""
     renderer = (
@@ -42,11 +66,13 @@ def configure(form: str) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _blank,
-            structlog.processors.format_exc_info,
+            structlog.processors.ExceptionRenderer(_places),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    libraries = logging.StreamHandler(sys.stderr)
+    libraries.setFormatter(_Libraries(logging.BASIC_FORMAT))
+    logging.basicConfig(level=logging.WARNING, handlers=[libraries])
