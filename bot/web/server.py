@@ -22,11 +22,11 @@ from handlers.house import House
 log = structlog.get_logger()
 
 LARGEST_BODY = 64 * 1024
-PATIENCE = 10  # seconds for a body to arrive
 _HERE = Path(__file__).parent
 _OPEN = ("/healthz", "/readyz", "/static/")
 
 POLICY = web.AppKey("policy", str)
+PATIENCE = web.AppKey("patience", float)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -36,11 +36,15 @@ _POLICY = (
 )
 
 
-def make_app(house: House, *, frame_ancestors: str = "'none'") -> web.Application:
-    """The application. `frame_ancestors` is relaxed by the demo alone, to its own origin."""
+def make_app(house: House, *, frame_ancestors: str = "'none'", patience: float = 10.0) -> web.Application:
+    """The application. `frame_ancestors` is relaxed by the demo alone, to its own origin.
+
+    `patience` is how many seconds a body may take to arrive.
+    """
     app = web.Application(client_max_size=LARGEST_BODY, middlewares=[_logged, _plain_words, _known])
     app.on_response_prepare.append(_hardened)
     app[HOUSE] = house
+    app[PATIENCE] = patience
     app[PAGES] = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE / "templates"),
         autoescape=True,
@@ -176,7 +180,7 @@ async def _take_in(request: web.Request) -> None:
     if (request.content_length or 0) > LARGEST_BODY:
         raise web.HTTPRequestEntityTooLarge(LARGEST_BODY)
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(request.app[PATIENCE]):
             await request.read()
     except TimeoutError:
         raise web.HTTPRequestTimeout from None
