@@ -453,16 +453,6 @@ async def test_malformed_http_is_refused_before_anything_reads_it(desk: Desk) ->
     assert desk.kept() == before
 
 
-async def test_a_body_that_breaks_off_is_a_bad_request(desk: Desk) -> None:
-    wire = desk.stranger
-    head = "\r\n".join(f"{name}: {value!s}" for name, value in wire.script())
-    start = (
-        f"POST /sign-in/finish HTTP/1.1\r\nHost: {desk.site.url[7:]}\r\n{head}\r\nContent-Type: {JSON}\r\n"
-    )
-    answer = await wire.raw(start.encode() + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\nZZ\r\n")
-    assert answer.status == 400
-
-
 async def test_only_files_are_cached_and_they_carry_no_cookie(desk: Desk) -> None:
     for name in ("device.js", "countersign.css", "icon.svg"):
         answer = await Wire(desk.site).get(f"/static/{name}")
@@ -502,19 +492,22 @@ async def test_a_defect_shows_nothing_of_its_inside(tmp_path: Path) -> None:
             sound(replace(answer, status=200))
 
 
-async def test_over_https_browsers_are_told_to_stay_there(tmp_path: Path) -> None:
-    async with company(
-        f"sqlite:///{tmp_path / 'desk.db'}", tmp_path, public_url="https://desk.example.com"
-    ) as acme:
-        runner = web.AppRunner(make_app(acme.house), access_log=None)
+async def test_over_https_browsers_stay_there_and_a_body_that_never_comes_is_not_waited_for(
+    tmp_path: Path,
+) -> None:
+    house = {"public_url": "https://desk.example.com"}
+    async with company(f"sqlite:///{tmp_path / 'desk.db'}", tmp_path, **house) as acme:  # type: ignore[arg-type]
+        runner = web.AppRunner(make_app(acme.house, patience=0.2), access_log=None, shutdown_timeout=0.1)
         await runner.setup()
-        served = web.TCPSite(runner, "127.0.0.1", 0)
-        await served.start()
-        port = runner.addresses[0][1]
-        wire = Wire(Site(acme, f"http://127.0.0.1:{port}", []))
-        answer = await wire.send("GET", "/sign-in", [("Host", "desk.example.com")])
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        wire = Wire(Site(acme, f"http://127.0.0.1:{runner.addresses[0][1]}", []))
+        host = ("Host", "desk.example.com")
+        answer = await wire.send("GET", "/sign-in", [host])
         assert answer.status == 200
         assert answer.header("strict-transport-security").startswith("max-age=63072000")
+        for rest in (("Content-Length", "10"), ("Transfer-Encoding", "chunked")):
+            answer = await wire.send("POST", "/enrol/app", [host, ("Content-Type", FORM), rest], b"5\r\n")
+            assert answer.status == 408
         await runner.cleanup()
 
 
