@@ -247,6 +247,7 @@ async def _answers(path: Path) -> bool:
     except OSError:
         return False
     writer.close()
+    await writer.wait_closed()
     return True
 
 
