@@ -89,7 +89,7 @@ async def prepare(case: Case) -> None:
     keys = Keys([SECRET_KEY])
     await setup.prepare(case.url, keys, setup.PRODUCTION, case.started)
     playbook = playbooks.load(ROOT / "playbooks").by_name["password_reset"]
-    made = (rows.request_row(waiting(case, n, playbook)) for n in range(case.waiting + 1))
+    made = (rows.request_row(waiting(case, n, playbook), f"twin-{n}") for n in range(case.waiting + 1))
     sealed = [{**row, "mac": keys.seal("requests", row)} for row in made]
 
     def steps() -> Steps[None]:

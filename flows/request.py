@@ -10,8 +10,8 @@ Nothing here knows a clock, a network or a database; `facts.now` is the time.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import flows.errors as no
 from flows.commands import (
@@ -397,34 +397,31 @@ def evolve(request: Request | None, event: Event, at: datetime) -> Request:
     if request is None:
         assert isinstance(event, Opened)  # noqa: S101  the only event the law knows at None
         return _opened(event, at)
-    after = replace(request, stage=stage, version=request.version + 1)
+    after: dict[str, Any] = {"stage": stage, "version": request.version + 1}
     if stage.closed:
-        after = replace(after, due_at=None, closed_at=at, challenges=())
+        after |= {"due_at": None, "closed_at": at, "challenges": ()}
     match event:
         case ChallengeIssued(person=person, method=method, nonce=nonce, expires_at=expires):
-            rest = tuple(c for c in after.challenges if (c.person, c.method) != (person, method))
-            return replace(after, challenges=(*rest, Challenge(person, method, nonce, expires)))
+            rest = tuple(c for c in request.challenges if (c.person, c.method) != (person, method))
+            after["challenges"] = (*rest, Challenge(person, method, nonce, expires))
         case ChallengeFailed(person=person, wrong=wrong, count=count):
-            return replace(after, failures={**after.failures, f"{person}:{wrong}": count})
+            after["failures"] = {**request.failures, f"{person}:{wrong}": count}
         case Verified():
-            return replace(after, verification=_remembered(event, at), challenges=())
-        case ApprovalRequested(due_at=due_at):
-            return replace(after, due_at=due_at)
+            after |= {"verification": _remembered(event, at), "challenges": ()}
+        case ApprovalRequested(due_at=due_at) | SecretReady(due_at=due_at):
+            after["due_at"] = due_at
         case Approved(person=person):
-            rest = tuple(c for c in after.challenges if c.person != person)
-            return replace(after, approvals=(*after.approvals, _remembered(event, at)), challenges=rest)
+            after["challenges"] = tuple(c for c in request.challenges if c.person != person)
+            after["approvals"] = (*request.approvals, _remembered(event, at))
         case FulfilmentOrdered() | RetryOrdered():
-            return replace(after, due_at=None, challenges=())
+            after |= {"due_at": None, "challenges": ()}
         case ChangeConfirmed(receipt=receipt):
-            return replace(after, receipt=receipt)
-        case SecretReady(due_at=due_at):
-            return replace(after, due_at=due_at)
+            after["receipt"] = receipt
         case ChangeRejected(reason=reason) | HandedOver(reason=reason):
-            return replace(after, reason=reason)
+            after["reason"] = reason
         case SecretLapsed():
-            return replace(after, reason="not collected in time")
-        case _:
-            return after
+            after["reason"] = "not collected in time"
+    return request.but(after)
 
 
 def _opened(event: Opened, at: datetime) -> Request:

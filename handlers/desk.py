@@ -20,9 +20,13 @@ from flows.commands import (
     Approve,
     BeginProof,
     Command,
+    GiveUp,
     Prove,
+    ReportRejected,
+    Retry,
     ShowSecret,
     Submit,
+    Tick,
 )
 from flows.digest import commitment, request_digest
 from flows.effects import Announce
@@ -58,6 +62,9 @@ _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base32: no I, L, O
 
 _SECRETS = TABLES["secrets"]
 _secret = select(_SECRETS).where(_SECRETS.c.key == bindparam("key"))
+
+
+_ENDS_SECRET = (ShowSecret, Tick, ReportRejected, GiveUp)  # what may delete the secret of a request
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +112,11 @@ class Desk(Records):
         along = along or Along()
         facts = await self._facts(id, command)
         key = f"{id}:carry_out"
-        needs = [
-            Need("requests", "id", id),
-            Need("outbox", "key", key),
-            Need("secrets", "key", key),
-            *along.needs,
-        ]
+        needs = [Need("requests", "id", id), *along.needs]
+        if isinstance(command, Retry):
+            needs.append(Need("outbox", "key", key))
+        if isinstance(command, _ENDS_SECRET):
+            needs.append(Need("secrets", "key", key))
         same = None
         if isinstance(command, Submit):
             same = Need("requests", "twin", rows.twin(command.playbook, command.subject, command.parameters))
@@ -131,7 +137,9 @@ class Desk(Records):
                 request = evolve(request, event, book.now)
                 _consequences(outcome, request, event, book, along)
             if request is not None and events:
-                outcome.puts.append(("requests", rows.request_row(request)))
+                before = book.row("requests", id)
+                twin = before["twin"] if before else same.value if same else ""
+                outcome.puts.append(("requests", rows.request_row(request, twin)))
                 outcome.value = Decision(request, tuple(events))
             along.also(book, outcome)
             return outcome

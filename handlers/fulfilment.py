@@ -219,9 +219,12 @@ class Fulfilment:
             )
             outcome.drops.append(("outbox", turn.key))
 
+        needs = (Need("operations", "key", turn.key), Need("outbox", "key", turn.key))
         try:
             await self._desk.submit(
-                turn.request.id, report, Along((Need("operations", "key", turn.key),), also=also)
+                turn.request.id,
+                report,
+                Along(needs, also=also),
             )
         except (no.Conflict, no.AlreadyClosed, no.OutOfTurn):
             await self._outbox.paid(row)

@@ -7,6 +7,7 @@ import sys
 import traceback
 from typing import Any
 
+import pydantic_core
 import structlog
 
 #: Names under which something secret could arrive. They are blanked whatever happens: the last net, not the first.
@@ -25,9 +26,8 @@ _SECRET = {
 
 
 def _blank(logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    for name in event:
-        if name.lower() in _SECRET:
-            event[name] = "[blanked]"
+    for name in event.keys() & _SECRET:
+        event[name] = "[blanked]"
     return event
 
 
@@ -53,16 +53,19 @@ class _Libraries(logging.Formatter):
         return _places(ei)
 
 
+def _json(event: object, **_: object) -> str:
+    return pydantic_core.to_json(event, fallback=str).decode()
+
+
 def configure(form: str) -> None:
     """Set the one log format: `json` for machines, `console` for people. Logs go to standard error."""
     renderer = (
-        structlog.processors.JSONRenderer(sort_keys=True)
+        structlog.processors.JSONRenderer(serializer=_json)
         if form == "json"
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _blank,
@@ -70,7 +73,7 @@ def configure(form: str) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
     libraries = logging.StreamHandler(sys.stderr)

@@ -23,6 +23,7 @@ from storage.sql import (
     Run,
     Steps,
     Update,
+    changing,
     primary_key,
 )
 from storage.sqlite import LostUpdate
@@ -159,7 +160,9 @@ def _writing(writes: Sequence[Insert | Update | Delete]) -> str:
             if isinstance(write, Insert):
                 text = f"INSERT INTO {table} ({columns}) SELECT * FROM unnest({arrays})"  # noqa: S608
             else:
-                changed = ", ".join(f"{_quoted(name)} = new.{_quoted(name)}" for name in names)
+                changed = ", ".join(
+                    f"{_quoted(name)} = new.{_quoted(name)}" for name in changing(write.table)
+                )
                 text = (
                     f"UPDATE {table} AS old SET {changed} FROM unnest({arrays}) AS new ({columns})"  # noqa: S608
                     f" WHERE old.{key} = new.{key}"

@@ -19,7 +19,7 @@ from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.sql import ClauseElement
 from sqlmodel import SQLModel
 
-from storage.tables import Instant
+from storage.tables import FIXED, Instant
 
 Row = dict[str, Any]
 Convert = Callable[[Any], Any]
@@ -141,7 +141,7 @@ class Compiler:
         def clause() -> ClauseElement:
             found = TABLES[table]
             key = primary_key(found)
-            changed = {c.name: bindparam(c.name, type_=c.type) for c in found.columns if c.name != key.name}
+            changed = {name: bindparam(name, type_=found.c[name].type) for name in changing(table)}
             where = key == bindparam(f"{key.name}_", type_=key.type)
             if "version" in found.columns:
                 where = where & (found.c.version < bindparam("version_", type_=found.c.version.type))
@@ -207,6 +207,13 @@ class Compiler:
     def _reader(self, kind: Any) -> Convert | None:
         found: Convert | None = kind.dialect_impl(self.dialect).result_processor(self.dialect, None)
         return found
+
+
+def changing(table: str) -> list[str]:
+    """The columns that an update writes."""
+    found = TABLES[table]
+    fixed = FIXED.get(table, frozenset({primary_key(found).name}))
+    return [column.name for column in found.columns if column.name not in fixed]
 
 
 def primary_key(found: Table) -> Column[Any]:

@@ -288,6 +288,13 @@ def table(row: type[SQLModel]) -> Table:
     return found
 
 
+#: Columns of a row that never change once it is written: an update leaves them, and their indexes, alone.
+FIXED: dict[str, frozenset[str]] = {
+    "requests": frozenset({"id", "playbook", "requester", "subject", "prover", "opened_at"}),
+    "operations": frozenset({"key", "request", "connector", "verb"}),
+}
+
+
 def _all_but_mac(row: type[SQLModel]) -> tuple[str, ...]:
     return tuple(column.name for column in table(row).columns if column.name != "mac")
 
