@@ -178,7 +178,8 @@ def audit_verify(
 
     async def work() -> int:
         async with reading() as (settings, store):
-            findings = await Auditor.of(settings, store).verify(_named(id) if id else None)
+            with console.busy("Checking the evidence"):
+                findings = await Auditor.of(settings, store).verify(_named(id) if id else None)
         return console.report("Evidence", findings, as_json=as_json)
 
     run(work(), as_json=as_json)
@@ -278,6 +279,8 @@ def doctor_(as_json: Json = False) -> None:
     """Check settings, database, key, clock and playbooks, with a remedy each. Example: python app.py doctor"""
 
     async def work() -> int:
-        return console.report("Doctor", await doctor.diagnose(), as_json=as_json)
+        with console.busy("Looking around"):
+            findings = await doctor.diagnose()
+        return console.report("Doctor", findings, as_json=as_json)
 
     run(work(), as_json=as_json)

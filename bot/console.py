@@ -288,6 +288,11 @@ def report(title: str, findings: Sequence[Finding], *, as_json: bool) -> int:
     return code
 
 
+def busy(title: str) -> contextlib.AbstractContextManager[object]:
+    """On a terminal, show that work goes on whose length nobody knows."""
+    return err.status(title) if err.is_terminal else contextlib.nullcontext()
+
+
 async def progress(title: str, steps: AsyncIterator[tuple[int, int]]) -> int:
     """Show a bar on a terminal while `steps` gives (done, of how many); gives how many were done."""
     done = 0
