@@ -26,6 +26,7 @@ from storage.seals import token_hash
 from tests.authenticator import SoftAuthenticator, b64
 from tests.browser.site import Site
 from tests.company import Company, Phone, company
+from tests.intruder import Intruder
 from tests.web.wire import Answer, Wire
 
 PLAYBOOKS = Path(__file__).parents[2] / "playbooks"
@@ -432,6 +433,7 @@ async def test_a_secret_is_for_the_device_that_proved_and_once(desk: Site) -> No
     found = re.search(r'<output id="secret"[^>]*>([^<]+)</output>', shown.text)
     assert found
     assert await acme.directory.bind("maya.lindqvist", unescape(found[1]))
+    assert await Intruder(acme.house.settings.database_url).run("SELECT key FROM secrets") == []
     for wire in (first, second):
         assert found[1] not in (await wire.get(path)).text
         assert (await wire.post(f"{path}/secret")).status == 409
