@@ -381,7 +381,7 @@ async def on_the_disk(scene: Scene, folder: Path) -> bytes:
     if Place.parse(scene.house.settings.database_url).path is None:
         return b""
     found = b"".join(path.read_bytes() for path in sorted(folder.glob("desk.db*")))  # noqa: ASYNC240
-    assert b"TamperingNoticed" not in found
+    assert b"SecretShown" in found
     return found
 
 
