@@ -687,6 +687,16 @@ def test_what_is_wrong_with_the_database_is_found(patient: Patient) -> None:
         assert path.read_bytes() == content
 
 
+def test_another_key_or_an_empty_database_isnt_called_tampering(patient: Patient) -> None:
+    assert "audit log" not in patient.diagnosed(SECRET_KEY=SECRET_KEY[::-1])[1]
+    intruder = Intruder(patient.env["COUNTERSIGN_DATABASE_URL"])
+    asyncio.run(intruder.drop("installation", 1))
+    asyncio.run(intruder.drop("tree_head", 1))
+    _, findings = patient.diagnosed()
+    assert findings["key, kind and clock"]["remedy"] == "Run `python app.py db upgrade`."
+    assert "audit log" not in findings
+
+
 # -- the words of it --------------------------------------------------------------------------
 
 
