@@ -29,7 +29,10 @@ class Stage(StrEnum):
     @property
     def closed(self) -> bool:
         """True when nobody has a next move: closed stages absorb (S5)."""
-        return not self.value.startswith("awaiting_")
+        return self not in _OPEN
+
+
+_OPEN = frozenset(stage for stage in Stage if stage.startswith("awaiting_"))
 
 
 @total_ordering

@@ -140,6 +140,7 @@ class Desk(Records):
                 before = book.row("requests", id)
                 twin = before["twin"] if before else same.value if same else ""
                 outcome.puts.append(("requests", rows.request_row(request, twin)))
+                outcome.request = request
                 outcome.value = Decision(request, tuple(events))
             along.also(book, outcome)
             return outcome

@@ -7,7 +7,7 @@ import sys
 import traceback
 from typing import Any
 
-import pydantic_core
+import msgspec
 import structlog
 
 #: Names under which something secret could arrive. They are blanked whatever happens: the last net, not the first.
@@ -54,7 +54,7 @@ class _Libraries(logging.Formatter):
 
 
 def _json(event: object, **_: object) -> str:
-    return pydantic_core.to_json(event, fallback=str).decode()
+    return msgspec.json.encode(event, enc_hook=str).decode()
 
 
 def configure(form: str) -> None:

@@ -18,6 +18,7 @@ from flows.events import TamperingNoticed
 from flows.model import Request
 from storage import codec
 from storage.merkle import Frontier, leaf_hash
+from storage.recent import Recent
 from storage.rows import announcement_row
 from storage.seals import Keys
 from storage.sql import TABLES, Delete, Insert, Load, Operation, Row, Run, Steps, Update, primary_key
@@ -40,9 +41,13 @@ class Need:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a decided command writes. `events` are (request or None, event) pairs."""
+    """What a decided command writes. `events` are (request or None, event) pairs.
+
+    Whoever puts a row of `requests` gives the state it holds as `request`.
+    """
 
     value: Any = None
+    request: Request | None = None
     events: list[tuple[str | None, Any]] = field(default_factory=list)
     puts: list[tuple[str, Row]] = field(default_factory=list)
     drops: list[tuple[str, str]] = field(default_factory=list)
@@ -62,9 +67,9 @@ class Work:
 class Book:
     """The rows of one batch, as they are after every command decided so far."""
 
-    def __init__(self, now: datetime, keys: Keys) -> None:
+    def __init__(self, now: datetime, recent: Recent) -> None:
         self.now = now
-        self._keys = keys
+        self._recent = recent
         self._rows: dict[tuple[str, str], Row] = {}
         self._stored: set[tuple[str, str]] = set()
         self._found: dict[Need, list[str]] = {}
@@ -90,7 +95,7 @@ class Book:
         """A request's state, or None."""
         known = self._requests.get(id)
         if known is None and (row := self.row("requests", id)) is not None:
-            known = self._requests[id] = codec.request(row["state"])
+            known = self._requests[id] = self._recent.request(row)
         return known
 
     # -- writing, for the batch -------------------------------------------------------------
@@ -106,7 +111,7 @@ class Book:
                 continue
             self._stored.add(name)
             self._rows[name] = row
-            if need.table in SEALED and not self._keys.holds(need.table, row):
+            if need.table in SEALED and not self._recent.holds(need.table, row):
                 self._broken.add(name)
 
     @property
@@ -121,11 +126,11 @@ class Book:
             self._rows[name] = row
             self._changed[name] = None
             self._dropped.pop(name, None)
-            if table == "requests":
-                self._requests.pop(name[1], None)
             for need, found in self._found.items():
                 if need.table == table and row[need.column] == need.value and name[1] not in found:
                     found.append(name[1])
+        if outcome.request is not None:
+            self._requests[outcome.request.id] = outcome.request
         for name in outcome.drops:
             self._rows.pop(name, None)
             self._changed.pop(name, None)
@@ -138,7 +143,9 @@ class Book:
         for name in self._changed:
             table, row = name[0], self._rows[name]
             if table in SEALED:
-                row = {**row, "mac": self._keys.seal(table, row)}
+                row = {**row, "mac": self._recent.keys.seal(table, row)}
+                if table == "requests" and name[1] in self._requests:
+                    self._recent.keep(row, self._requests[name[1]])
             (updates if name in self._stored else inserts).setdefault(table, []).append(row)
         drops: dict[str, list[str]] = {}
         for table, key in self._dropped:
@@ -154,7 +161,7 @@ class Book:
 Result = Any | Exception
 
 
-def commit(works: Sequence[Work], keys: Keys, now: datetime) -> Steps[list[Result]]:
+def commit(works: Sequence[Work], recent: Recent, now: datetime) -> Steps[list[Result]]:
     """Decide and write one batch; gives each work's value or exception, in order.
 
     Nobody else writes meanwhile: SQLite's transaction and the lock on PostgreSQL's tree head see to that.
@@ -164,6 +171,7 @@ def commit(works: Sequence[Work], keys: Keys, now: datetime) -> Steps[list[Resul
     3. Write rows, audit events and the new head.
     """
     # 1
+    keys = recent.keys
     wanted: dict[tuple[str, str], dict[str, Need]] = {}
     for work in works:
         for need in work.needs:
@@ -173,7 +181,7 @@ def commit(works: Sequence[Work], keys: Keys, now: datetime) -> Steps[list[Resul
     if not keys.holds("tree_head", head):
         raise Tampered("The audit log's head was changed from outside.")
     now = max(now, head["last_at"])
-    book = Book(now, keys)
+    book = Book(now, recent)
     for ((_, column), needs), rows in zip(wanted.items(), found, strict=True):
         by_value: dict[str, list[Row]] = {}
         for row in rows:
@@ -231,9 +239,7 @@ def _record(
     rows: list[Row] = []
     for seq, (request, event) in enumerate(events, start=size):
         kind = type(event).__name__
-        body = codec.canonical(
-            {"seq": seq, "at": at, "request": request, "type": kind, "data": codec.plain(event)}
-        )
+        body = codec.canonical({"seq": seq, "at": at, "request": request, "type": kind, "data": event})
         person = getattr(event, "person", None) if request is None else None
         about = {"seq": seq, "request": request, "person": person, "type": kind, "at": now}
         rows.append({**about, "body": body, "leaf": leaf_hash(body)})

@@ -14,11 +14,11 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
+import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from pydantic_core import to_json
 
 from flows.errors import Tampered
 from storage.tables import SEALED, iso
@@ -105,8 +105,9 @@ def _content(table: str, row: Mapping[str, Any]) -> bytes:
     values = [
         _PLAIN[type(value)](value) if type(value) in _PLAIN else value for value in _COVERED[table](row)
     ]
-    return to_json([table, *values])
+    return _encode([table, *values])
 
 
+_encode = msgspec.json.Encoder().encode
 _PLAIN: Mapping[type, Callable[[Any], Any]] = {datetime: iso, bytes: bytes.hex, memoryview: memoryview.hex}
 _COVERED = {table: itemgetter(*columns) for table, columns in SEALED.items()}

@@ -24,6 +24,7 @@ from sqlalchemy.sql import ClauseElement
 from flows.errors import Conflict
 from storage.book import BATCH, Outcome, Work, commit
 from storage.postgres import PostgresDriver
+from storage.recent import Recent
 from storage.seals import Keys
 from storage.sql import TABLES, Row, Run, primary_key
 from storage.sqlite import SqliteDriver
@@ -66,6 +67,7 @@ class Store(ABC):
     def __init__(self, keys: Keys, clock: Clock) -> None:
         self.keys = keys
         self.clock = clock
+        self._recent = Recent(keys)
         self._loop = asyncio.get_running_loop()
         self._noticed: set[tuple[str, str, bytes]] = set()
 
@@ -165,7 +167,7 @@ class SqliteStore(Store):
 
     def _commit(self, driver: SqliteDriver, works: Sequence[Work]) -> list[Any]:
         try:
-            results: list[Any] = driver.transact(commit(works, self.keys, self.clock()))
+            results: list[Any] = driver.transact(commit(works, self._recent, self.clock()))
             return results
         except _COLLISIONS as collision:
             if len(works) == 1:
@@ -207,7 +209,7 @@ class PostgresStore(Store):
 
     async def _commit(self, works: Sequence[Work]) -> list[Any]:
         try:
-            results: list[Any] = await self._driver.transact(commit(works, self.keys, self.clock()))
+            results: list[Any] = await self._driver.transact(commit(works, self._recent, self.clock()))
             return results
         except _COLLISIONS as collision:
             if len(works) == 1:

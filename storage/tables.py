@@ -17,6 +17,7 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     Index,
+    Integer,
     LargeBinary,
     Table,
     Text,
@@ -70,7 +71,14 @@ def _binary(*, nullable: bool = False, **more: Any) -> Any:
 
 
 def _whole(**more: Any) -> Any:
-    return Field(sa_column=Column(BigInteger(), nullable=False, **more))
+    # On SQLite an INTEGER primary key is the table itself; a BIGINT one is a second index beside it.
+    return Field(sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), nullable=False, **more))
+
+
+def _index_of_some(name: str, column: str) -> Index:
+    """An index over those rows only that have a value there."""
+    some = text(f"{column} IS NOT NULL")
+    return Index(name, column, sqlite_where=some, postgresql_where=some)
 
 
 def _one_of(column: str, values: list[str]) -> CheckConstraint:
@@ -88,12 +96,7 @@ class RequestRow(SQLModel, table=True):
     __table_args__ = (
         _one_of("stage", [stage.value for stage in Stage]),
         CheckConstraint("version >= 1", name="version_counts"),
-        Index(
-            "requests_due",
-            "due_at",
-            sqlite_where=text("due_at IS NOT NULL"),
-            postgresql_where=text("due_at IS NOT NULL"),
-        ),
+        _index_of_some("requests_due", "due_at"),
     )
     id: str = _text(primary_key=True)
     stage: str = _text()
@@ -198,9 +201,10 @@ class AuditRow(SQLModel, table=True):
     """
 
     __tablename__ = "audit_events"
+    __table_args__ = (_index_of_some("audit_events_person", "person"),)
     seq: int = _whole(primary_key=True, autoincrement=False)
     request: str | None = _text(nullable=True, index=True)
-    person: str | None = _text(nullable=True, index=True)
+    person: str | None = _text(nullable=True)
     type: str = _text()
     at: datetime = _instant()
     body: bytes = _binary()

@@ -10,7 +10,6 @@ import pytest
 import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from flows.effects import Effect
 from flows.events import Event
@@ -152,7 +151,7 @@ def test_an_unknown_name_is_refused() -> None:
 def test_an_event_with_a_field_missing_is_refused(kind: type, data: st.DataObject) -> None:
     kept = json.loads(codec.canonical(codec.plain(data.draw(values(kind)))))
     for name in kept:
-        with pytest.raises(ValidationError):
+        with pytest.raises(ValueError, match="this is no"):
             codec.event(kind.__name__, {field: kept[field] for field in kept if field != name})
 
 
@@ -160,13 +159,13 @@ def test_a_value_that_is_of_no_kind_is_refused() -> None:
     good = {"person": "maya", "wrong": "code", "count": 1}
     assert codec.event("ChallengeFailed", good)
     for wrong in ({"wrong": "guess"}, {"person": None}, {"person": 7}, {"count": "many"}, {"count": None}):
-        with pytest.raises(ValidationError):
+        with pytest.raises(ValueError, match="this is no"):
             codec.event("ChallengeFailed", {**good, **wrong})
 
 
 @pytest.mark.parametrize("body", ["", "{", "[]", "null", '{"key": 1}', "{}"])
 def test_an_effect_that_is_not_whole_is_refused(body: str) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValueError, match="this is no"):
         codec.effect("CarryOut", body)
 
 
