@@ -98,8 +98,8 @@ async def prepare(case: Case) -> None:
     place = Place.parse(case.url)
     if place.path is not None:
         driver = SqliteDriver(place.path)
-        driver.transact(steps())
-        driver.close()
+        await driver.transact(steps())
+        await driver.close()
     else:
         server = await PostgresDriver.open(place.url)
         await server.transact(steps())

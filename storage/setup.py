@@ -44,8 +44,8 @@ async def prepare(url: str, keys: Keys, kind: str, now: datetime) -> None:
     steps = _first_rows(keys, kind, now)
     if place.path is not None:
         driver = SqliteDriver(place.path)
-        driver.transact(steps)
-        driver.close()
+        await driver.transact(steps)
+        await driver.close()
         place.path.chmod(0o600)
         return
     server = await PostgresDriver.open(place.url)

@@ -1,9 +1,11 @@
-"""SQLite behind the store: one writer thread, many readers, every commit on the disk before it is answered."""
+"""SQLite behind the store: one writer, many readers, every commit on the disk before it is answered."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,64 +13,82 @@ from storage.sql import Compiler, Delete, Insert, Load, Operation, Row, Run, Ste
 
 
 class SqliteDriver:
-    """One connection. Make it in the thread that uses it."""
+    """Two connections: one reads, one writes, each only from the event loop's thread but for the commit itself.
+
+    Statements only touch memory and the page cache. What waits for the disk is the commit, so that alone goes to a
+    thread, and whatever comes meanwhile makes the next batch.
+    """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self._sql = Compiler.for_sqlite()
-        mode = "ro" if read_only else "rwc"
-        self._db = sqlite3.connect(f"file:{path}?mode={mode}", uri=True, isolation_level=None, timeout=10)
-        self._db.execute("PRAGMA busy_timeout = 10000")
-        self._db.execute("PRAGMA foreign_keys = ON")
-        if read_only:
-            self._db.execute("PRAGMA query_only = ON")
-        else:
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
+        self._writing = None if read_only else _connected(path, "rwc")
+        self._reading = _connected(path, "ro")
+        self._commits = ThreadPoolExecutor(1, "commit")
 
-    def close(self) -> None:
-        """Close the connection."""
-        self._db.close()
+    async def close(self) -> None:
+        """Close both connections, the reading one first: only one that may write folds the WAL into the file."""
+        self._commits.shutdown()
+        self._reading.close()
+        if self._writing is not None:
+            self._writing.close()
 
-    def fetch(self, run: Run) -> list[Row]:
+    async def fetch(self, run: Run) -> list[Row]:
         """Read outside any transaction."""
-        return self._execute(run)
+        return self._execute(self._reading, run)
 
-    def transact(self, steps: Steps[Any]) -> Any:
+    async def transact(self, steps: Steps[Any]) -> Any:
         """Run a batch in one transaction; gives what the generator returns. Anything raised undoes all of it."""
-        self._db.execute("BEGIN IMMEDIATE")
+        db = self._writing
+        if db is None:
+            raise PermissionError("this database was opened to be read only")
+        db.execute("BEGIN IMMEDIATE")
         try:
             answers: Any = None
             while True:
                 try:
                     operations = steps.send(answers)
                 except StopIteration as end:
-                    self._db.execute("COMMIT")
+                    await asyncio.get_running_loop().run_in_executor(self._commits, db.execute, "COMMIT")
                     return end.value
-                answers = [self._execute(operation) for operation in operations]
+                answers = [self._execute(db, operation) for operation in operations]
         except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
+            if db.in_transaction:
+                db.execute("ROLLBACK")
             raise
 
-    def _execute(self, operation: Operation) -> list[Row]:
+    def _execute(self, db: sqlite3.Connection, operation: Operation) -> list[Row]:
         match operation:
             case Load(table, column, values):
                 statement, reader = self._sql.load(table, column)
-                return reader.rows(self._db.execute(statement.text, (json.dumps(list(values)),)))
+                return reader.rows(db.execute(statement.text, (json.dumps(list(values)),)))
             case Insert(table, rows):
                 statement = self._sql.insert(table)
-                self._db.executemany(statement.text, [statement.arguments(row) for row in rows])
+                db.executemany(statement.text, [statement.arguments(row) for row in rows])
             case Update(table, rows):
                 statement = self._sql.update(table)
                 arguments = [statement.arguments(row) for row in rows]
-                if self._db.executemany(statement.text, arguments).rowcount != len(rows):
+                if db.executemany(statement.text, arguments).rowcount != len(rows):
                     raise LostUpdate(table)
             case Delete(table, keys):
-                self._db.executemany(self._sql.delete(table).text, [(key,) for key in keys])
+                db.executemany(self._sql.delete(table).text, [(key,) for key in keys])
             case Run(clause, values):
                 statement, reader = self._sql.clause(clause)
-                return reader.rows(self._db.execute(statement.text, statement.arguments(values)))
+                return reader.rows(db.execute(statement.text, statement.arguments(values)))
         return []
+
+
+def _connected(path: Path, mode: str) -> sqlite3.Connection:
+    # The commit runs in a thread of its own, one at a time, while nothing else is done on that connection.
+    url = f"{path.absolute().as_uri()}?mode={mode}"
+    db = sqlite3.connect(url, uri=True, isolation_level=None, timeout=10, check_same_thread=False)
+    db.execute("PRAGMA busy_timeout = 10000")
+    db.execute("PRAGMA foreign_keys = ON")
+    if mode == "ro":
+        db.execute("PRAGMA query_only = ON")
+    else:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+    return db
 
 
 class LostUpdate(Exception):

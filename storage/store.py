@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import threading
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Any
+from typing import Any, Protocol
 
 import asyncpg
 from sqlalchemy.engine import make_url
@@ -26,7 +23,7 @@ from storage.book import BATCH, Outcome, Work, commit
 from storage.postgres import PostgresDriver
 from storage.recent import Recent
 from storage.seals import Keys
-from storage.sql import TABLES, Row, Run, primary_key
+from storage.sql import TABLES, Row, Run, Steps, primary_key
 from storage.sqlite import SqliteDriver
 
 Clock = Callable[[], datetime]
@@ -61,35 +58,66 @@ class Place:
         raise ValueError(f"{parsed.drivername} isn't a database Countersign runs on; {remedy}")
 
 
-class Store(ABC):
-    """One open database. Open it with `Store.open`, inside the running event loop."""
+class Driver(Protocol):
+    """What the store asks of a database."""
 
-    def __init__(self, keys: Keys, clock: Clock) -> None:
+    async def fetch(self, run: Run) -> list[Row]:
+        """Read outside any transaction."""
+        ...
+
+    async def transact(self, steps: Steps[Any]) -> Any:
+        """Run a batch in one transaction; gives what it returns. Anything raised undoes all of it."""
+        ...
+
+    async def close(self) -> None:
+        """Close every connection."""
+        ...
+
+
+Waiting = tuple[Work, "asyncio.Future[Any]"]
+
+
+class Store:
+    """One open database. Open it with `Store.open`, inside the running event loop.
+
+    A task commits whatever has come while the last commit was under way.
+    """
+
+    def __init__(self, driver: Driver, keys: Keys, clock: Clock) -> None:
         self.keys = keys
         self.clock = clock
+        self._driver = driver
         self._recent = Recent(keys)
         self._loop = asyncio.get_running_loop()
+        self._waiting: list[Waiting] = []
+        self._writer: asyncio.Task[None] | None = None
         self._noticed: set[tuple[str, str, bytes]] = set()
 
-    @staticmethod
-    async def open(url: str, keys: Keys, *, clock: Clock = utc_now, read_only: bool = False) -> Store:
+    @classmethod
+    async def open(cls, url: str, keys: Keys, *, clock: Clock = utc_now, read_only: bool = False) -> Store:
         """Open a migrated database. Raises ValueError for a bad URL, OSError or a driver's error otherwise."""
         place = Place.parse(url)
         if place.path is not None:
-            return SqliteStore(place.path, keys, clock, read_only=read_only)
-        return PostgresStore(await PostgresDriver.open(place.url, read_only=read_only), keys, clock)
+            return cls(SqliteDriver(place.path, read_only=read_only), keys, clock)
+        return cls(await PostgresDriver.open(place.url, read_only=read_only), keys, clock)
 
-    @abstractmethod
     async def write(self, work: Work) -> Any:
         """Have one command decided and committed; gives its value, or raises its refusal once that is on record."""
+        future = self._loop.create_future()
+        self._waiting.append((work, future))
+        if self._writer is None or self._writer.done():
+            self._writer = self._loop.create_task(self._write_all())
+        return await future
 
-    @abstractmethod
     async def fetch(self, clause: ClauseElement, **values: Any) -> list[Row]:
         """The rows of one statement, as they are committed now."""
+        return await self._driver.fetch(Run(clause, values))
 
-    @abstractmethod
     async def close(self) -> None:
         """Finish what waits, then close."""
+        if self._writer is not None:
+            await self._writer
+        await self._driver.close()
 
     async def run(self, clause: ClauseElement, **values: Any) -> list[Row]:
         """Run one statement that writes, in its turn; gives its rows."""
@@ -117,89 +145,6 @@ class Store(ABC):
         except BaseException:
             self._noticed.discard(seen)
             raise
-
-
-Waiting = tuple[Work, "asyncio.Future[Any]"]
-
-
-class SqliteStore(Store):
-    """A thread that owns the writing connection; a reading connection on the event loop's own thread."""
-
-    def __init__(self, path: Path, keys: Keys, clock: Clock, *, read_only: bool) -> None:
-        super().__init__(keys, clock)
-        self._waiting: SimpleQueue[Waiting | None] = SimpleQueue()
-        self._writer: threading.Thread | None = None
-        if not read_only:
-            SqliteDriver(path).close()  # WAL is set before the first reader comes
-            self._writer = threading.Thread(target=self._write_all, args=(path,), name="store", daemon=True)
-            self._writer.start()
-        self._reader = SqliteDriver(path, read_only=True)
-
-    async def write(self, work: Work) -> Any:
-        if self._writer is None:
-            raise PermissionError("this database was opened to be read only")
-        future = self._loop.create_future()
-        self._waiting.put((work, future))
-        return await future
-
-    async def fetch(self, clause: ClauseElement, **values: Any) -> list[Row]:
-        return self._reader.fetch(Run(clause, values))
-
-    async def close(self) -> None:
-        self._reader.close()  # first: only a connection that may write folds the WAL into the file as it goes
-        if self._writer is not None:
-            self._waiting.put(None)
-            await asyncio.to_thread(self._writer.join)
-
-    def _write_all(self, path: Path) -> None:
-        driver = SqliteDriver(path)
-        while (first := self._waiting.get()) is not None:
-            batch = [first]
-            while len(batch) < BATCH and not self._waiting.empty():
-                following = self._waiting.get()
-                if following is None:
-                    self._waiting.put(None)
-                    break
-                batch.append(following)
-            results = self._commit(driver, [work for work, _ in batch])
-            self._loop.call_soon_threadsafe(_answer, [future for _, future in batch], results)
-        driver.close()
-
-    def _commit(self, driver: SqliteDriver, works: Sequence[Work]) -> list[Any]:
-        try:
-            results: list[Any] = driver.transact(commit(works, self._recent, self.clock()))
-            return results
-        except _COLLISIONS as collision:
-            if len(works) == 1:
-                return [Conflict().with_traceback(collision.__traceback__)]
-            return [self._commit(driver, [work])[0] for work in works]
-        except Exception as failure:  # noqa: BLE001  each of those who asked hears of it
-            return [failure] * len(works)
-
-
-class PostgresStore(Store):
-    """A task that commits whatever has come while the last commit was under way."""
-
-    def __init__(self, driver: PostgresDriver, keys: Keys, clock: Clock) -> None:
-        super().__init__(keys, clock)
-        self._driver = driver
-        self._waiting: list[Waiting] = []
-        self._writer: asyncio.Task[None] | None = None
-
-    async def write(self, work: Work) -> Any:
-        future = self._loop.create_future()
-        self._waiting.append((work, future))
-        if self._writer is None or self._writer.done():
-            self._writer = self._loop.create_task(self._write_all())
-        return await future
-
-    async def fetch(self, clause: ClauseElement, **values: Any) -> list[Row]:
-        return await self._driver.fetch(Run(clause, values))
-
-    async def close(self) -> None:
-        if self._writer is not None:
-            await self._writer
-        await self._driver.close()
 
     async def _write_all(self) -> None:
         while self._waiting:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections import Counter
 from collections.abc import Awaitable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -20,7 +19,7 @@ from handlers.evidence import Auditor, Level
 from handlers.ports import Question, Verdict, Verifier
 from storage.book import BATCH, Outcome, Work
 from storage.sql import TABLES
-from storage.store import SqliteStore, Store
+from storage.store import Store
 from tests.company import Company, Hands, company
 
 MANY = 50
@@ -172,24 +171,7 @@ class Ticking(Hands):
 
 async def together(store: Store, works: Sequence[Work]) -> list[Any]:
     """Have them all wait before the first is decided, so that they become one batch."""
-    gate = threading.Event()
-    if isinstance(store, SqliteStore):  # its thread would begin with the first one
-        entered = threading.Event()
-
-        def plug(_: object) -> Outcome:
-            entered.set()
-            gate.wait(10)
-            return Outcome()
-
-        plugged = asyncio.create_task(store.write(Work(plug)))
-        await asyncio.to_thread(entered.wait, 10)
-        waiting = [asyncio.create_task(store.write(work)) for work in works]
-        await asyncio.sleep(0)  # each has taken its place in the queue by now
-        gate.set()
-        await plugged
-    else:
-        waiting = [asyncio.create_task(store.write(work)) for work in works]
-    return await asyncio.gather(*waiting, return_exceptions=True)
+    return await asyncio.gather(*(store.write(work) for work in works), return_exceptions=True)
 
 
 def note(n: int, id: str = "") -> Work:

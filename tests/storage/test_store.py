@@ -27,7 +27,7 @@ from handlers.house import seed_binding
 from storage import migrate, setup
 from storage.seals import Keys
 from storage.setup import DEMO, PRODUCTION, Hold, NotReady
-from storage.sql import TABLES, Run, primary_key
+from storage.sql import TABLES, Run, Steps, primary_key
 from storage.sqlite import SqliteDriver
 from storage.store import Place, Store
 from storage.tables import SEALED
@@ -121,9 +121,14 @@ async def test_sqlite_waits_for_the_disk_at_every_commit(sqlite_url: str) -> Non
     assert path is not None
     driver = SqliteDriver(path)
     for pragma, value in (("synchronous", 2), ("journal_mode", "wal")):  # 2 is FULL
-        (row,) = driver.fetch(Run(select(column(pragma)).select_from(text(f"pragma_{pragma}")), {}))
-        assert row[pragma] == value
-    driver.close()
+        asked = Run(select(column(pragma)).select_from(text(f"pragma_{pragma}")), {})
+
+        def steps(asked: Run = asked) -> Steps[str | int]:
+            ((row,),) = yield [asked]
+            return next(iter(row.values()))
+
+        assert await driver.transact(steps()) == value
+    await driver.close()
 
 
 def open_to_others(folder: Path) -> list[str]:
