@@ -10,9 +10,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flows import digest
 from flows.digest import commitment, passkey_challenge, request_digest, sign_in_digest
 from flows.model import Challenge, Method, Origin, Request, Stage, Verification
 from tests.flows.stories import MORNING, RECEIPT, TERMINAL, collectable
@@ -207,3 +209,18 @@ def test_signing_in_is_bound_to_the_browser_and_to_nothing_that_is_asked() -> No
     expected = b'{"browser":"cookie","format":"countersign/sign-in/v1"}'
     assert sign_in_digest("cookie") == hashlib.sha256(expected).hexdigest()
     assert sign_in_digest("another") != sign_in_digest("cookie")
+
+
+@given(
+    st.dictionaries(
+        st.from_regex(r"[a-z][a-z0-9_]{0,20}", fullmatch=True),
+        st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
+    ),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
+    st.integers(0, 2**53 - 1),
+)
+def test_what_is_hashed_is_what_the_rfc8785_library_writes(
+    parameters: dict[str, str], subject: str, version: int
+) -> None:
+    value = {"subject": subject, "parameters": parameters, "playbook": {"version": version}}
+    assert digest._canonical(value) == rfc8785.dumps(value)
