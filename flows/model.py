@@ -207,8 +207,6 @@ class Playbook:
             raise ValueError(f"tier {self.tier} needs {least} or stronger, not {self.assurance}")
         if not timedelta(0) < self.prove_within <= timedelta(minutes=10):
             raise ValueError("a challenge lives at most 10 minutes (SP 800-63B-4 section 3.1.3.2)")
-        if self.consent is not None and self.proof_lasts <= self.consent.within:
-            raise ValueError("a proof outlasts the time others have to agree")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from sqlalchemy import bindparam, select
 from flows.digest import request_digest
 from flows.errors import NotAuthorised, Tampered
 from flows.model import Method, Request, Stage
+from flows.registration import DeviceRegistered, DeviceRevoked
 from handlers.house import verifiers
 from handlers.playbooks import sha256 as playbook_hash
 from handlers.ports import Verifier
@@ -28,6 +29,11 @@ _EVENTS = TABLES["audit_events"]
 _page = select(_EVENTS).where(_EVENTS.c.seq >= bindparam("first")).order_by(_EVENTS.c.seq).limit(2000)
 _newest = select(_EVENTS).order_by(_EVENTS.c.seq.desc()).limit(bindparam("last"))
 _of_request = select(_EVENTS).where(_EVENTS.c.request == bindparam("request")).order_by(_EVENTS.c.seq)
+_registrations = (
+    select(_EVENTS.c.type, _EVENTS.c.body)
+    .where((_EVENTS.c.type == DeviceRegistered.__name__) | (_EVENTS.c.type == DeviceRevoked.__name__))
+    .order_by(_EVENTS.c.seq)
+)
 _head = select(TABLES["tree_head"])
 _proofs = select(TABLES["verifications"]).where(TABLES["verifications"].c.request == bindparam("request"))
 _ids = select(TABLES["requests"].c.id)
@@ -111,7 +117,7 @@ class Auditor:
             return [await self.proofs(request), await self.history(request)]
         findings = [await self.tree()]
         findings += [await self.seals(table) for table in SEALED]
-        return [*findings, await self.playbooks(), *await self.requests()]
+        return [*findings, await self.registered(), await self.playbooks(), *await self.requests()]
 
     async def tree(self) -> Finding:
         """The stored bytes give the leaves, the leaves give the sealed root, the numbers have no gap."""
@@ -138,6 +144,22 @@ class Auditor:
             check, Level.PASS, f"{frontier.size:,} events under root {frontier.root().hex()[:16]}…"
         )
 
+    async def registered(self) -> Finding:
+        """The devices are those that the log says: none missing, none back after it was revoked."""
+        check = "devices"
+        known: dict[str, bool] = {}
+        for row in await self._store.fetch(_registrations):
+            device = json.loads(bytes(row["body"]))["data"]["device"]
+            known[device] = row["type"] != DeviceRevoked.__name__ and known.get(device, True)
+        kept = {
+            row["id"]: row["revoked_at"] is None for row in await self._store.fetch(select(TABLES["devices"]))
+        }
+        wrong = sorted(id for id in known.keys() | kept.keys() if known.get(id) != kept.get(id))
+        if wrong:
+            seen = f"{count_of(len(wrong), 'device')} not as the log says: {', '.join(wrong[:5])}"
+            return Finding(check, Level.FAIL, seen, "Somebody wrote into the database. Call security.")
+        return Finding(check, Level.PASS, f"{count_of(len(known), 'device')} as the log says")
+
     async def seals(self, table: str) -> Finding:
         """Every row of a table carries the seal its content demands."""
         key = primary_key(TABLES[table]).name
@@ -151,7 +173,7 @@ class Auditor:
             return Finding(
                 f"seals of {table}", Level.FAIL, seen, "Nothing believes these rows. Call security."
             )
-        return Finding(f"seals of {table}", Level.PASS, f"{count:,} rows")
+        return Finding(f"seals of {table}", Level.PASS, count_of(count, "row"))
 
     async def playbooks(self) -> Finding:
         """Every kept playbook has the content that requests are pinned to."""
@@ -235,6 +257,11 @@ class Auditor:
         while page := await self._store.fetch(_page, first=first):
             yield page
             first = page[-1]["seq"] + 1
+
+
+def count_of(number: int, thing: str) -> str:
+    """`1 row`, `2 rows`."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 def _agrees(row: Row, body: dict[str, Any]) -> bool:

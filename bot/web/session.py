@@ -1,7 +1,8 @@
 """Who is at the other end of a browser: one `__Host-` cookie, and a token against forged forms.
 
 Before a browser is registered the cookie holds `-.RANDOM`; afterwards `DEVICE.SECRET`. The database knows
-only the hash of the secret. Holding a cookie shows the page; it proves nothing and changes nothing.
+only the hash of the secret. Holding a cookie shows the page and can stop what is under way; it proves nothing
+and grants nothing.
 """
 
 from __future__ import annotations

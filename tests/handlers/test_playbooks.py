@@ -79,6 +79,7 @@ def test_the_shipped_playbooks_load() -> None:
         "account_unlock",
         "device_enrolment",
         "add_device",
+        "device_recall",
         "device_revocation",
     }
     reset, enrolment = playbooks["password_reset"], playbooks["device_enrolment"]

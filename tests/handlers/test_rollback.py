@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 import flows.errors as no
 from flows.model import Method
+from handlers.evidence import Auditor, Level
 from storage.sql import TABLES
 from tests.company import Company, company
 
@@ -47,6 +48,16 @@ async def test_a_revoked_device_doesnt_come_back(database_url: str, tmp_path: Pa
         assert await events(acme, "TamperingNoticed") == 3  # the device, its passkey and its sign-in app
         await acme.worker.drain()
         assert ("security", "tampering") in {(who, what) for who, what, _ in acme.mailbox.announced}
+        assert (await Auditor(acme.store, {}).registered()).level is Level.FAIL
+
+
+async def test_a_device_that_is_gone_is_missed(database_url: str, tmp_path: Path) -> None:
+    async with company(database_url, tmp_path) as acme:
+        await acme.enrolled("maya")
+        auditor = Auditor(acme.store, {})
+        assert (await auditor.registered()).level is Level.PASS
+        await acme.store.run(TABLES["devices"].delete())
+        assert (await auditor.registered()).level is Level.FAIL
 
 
 async def test_a_used_code_isnt_good_again(database_url: str, tmp_path: Path) -> None:
