@@ -194,11 +194,11 @@ class Lane:
         """When to kill: mostly inside the window, sometimes just before, sometimes a little after its end."""
         if self.chance.random() < 0.1:
             return before[0], self.chance.uniform(0, self.lengths[before[1]])
-        return word, self.chance.uniform(0, self.lengths[window] * 1.1)
+        return word, self.chance.uniform(0, self.lengths[window] * 1.05)
 
     def learn(self, window: str, *, late: bool) -> None:
         """The machine's pace changes: a kill that came too late makes the next ones earlier."""
-        self.lengths[window] *= 0.85 if late else 1.03
+        self.lengths[window] *= 0.8 if late else 1.03
 
 
 def applied(folder: Path, request: Request) -> int:
