@@ -265,7 +265,7 @@ async def worked(lane: Lane, window: str, moments: int) -> Counter[str]:
             "answering to ordered": heard.between("answering", "ordered"),
             "calling to changed": heard.between("calling", "changed"),
             "before the change": heard.between("ordered", "changed"),
-            "before the report": heard.between("changed", "reported"),
+            "before the report": heard.between("changed", "reported") * 0.75,  # the rest is telling people
         }
         assert await recovered(lane, heard) == "after the report"
     word, before = WINDOWS[window]
