@@ -155,8 +155,11 @@ def demo(
 
 
 @cli.command()
-def init(first: str, second: str) -> None:
-    """Enrolment links for the first administrator and a second one, on an empty database.
+def init(
+    first: Annotated[str, typer.Argument(help="The first administrator, by person id.")],
+    second: Annotated[str, typer.Argument(help="Another administrator, by person id.")],
+) -> None:
+    """Enrolment links for the first administrator and a second one, until both have had a device.
 
     Two, because every later link is issued by one person and confirmed by another's passkey.
     Example: python app.py init nina sam

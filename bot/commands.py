@@ -246,7 +246,7 @@ def policy_list(as_json: Json = False) -> None:
     """What can be asked for. Example: python app.py policy list"""
 
     async def work() -> int:
-        found = load(load_settings().playbooks).values()
+        found = load(load_reach().playbooks).values()
         columns: Sequence[str] = ("playbook", "title", "tier", "proof", "version", "hash")
         rows: list[Sequence[object]] = [
             (p.name, p.title, p.tier, p.assurance, p.version, p.hash[:12]) for p in found
@@ -264,7 +264,7 @@ def policy_check(as_json: Json = False) -> None:
     """Check every playbook; file, line and remedy of whatever is wrong. Example: python app.py policy check"""
 
     async def work() -> int:
-        found = load(load_settings().playbooks).values()
+        found = load(load_reach().playbooks).values()
         findings = [
             Finding(p.name, Level.PASS, f"version {p.version}, tier {p.tier}, hash {p.hash[:12]}")
             for p in found

@@ -176,7 +176,8 @@ class Desk(Records):
         try:
             if found is None:
                 raise no.UnknownPlaybook
-            form = read_form(found, answers)
+            devices = {device.id for device in (await self.registry.registration(subject)).live}
+            form = read_form(found, answers, {"device": devices})
         except no.Refusal as refusal:
             await self.record([(None, Refused("Submit", requester, refusal.kind))])
             raise

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from flows.digest import JUSTIFICATION
 from flows.errors import MissingAnswer, UnreadableAnswer
@@ -30,8 +31,15 @@ def fields(playbook: Playbook) -> tuple[Field, ...]:
     return (*playbook.fields, WHY) if playbook.justification else playbook.fields
 
 
-def read_form(playbook: Playbook, answers: Mapping[str, str]) -> Form:
-    """The answers, sorted and cleaned. Raises MissingAnswer or UnreadableAnswer naming the field's label."""
+def read_form(
+    playbook: Playbook,
+    answers: Mapping[str, str],
+    known: Mapping[str, Collection[str]] = MappingProxyType({}),
+) -> Form:
+    """The answers, sorted and cleaned. Raises MissingAnswer or UnreadableAnswer naming the field's label.
+
+    `known`: what may be referred to, by the name of a reference field.
+    """
     form = {field.name: field for field in fields(playbook)}
     for name in answers:
         if name not in form:
@@ -44,17 +52,17 @@ def read_form(playbook: Playbook, answers: Mapping[str, str]) -> Form:
             if field.required:
                 raise MissingAnswer(f"It is: {field.label}", name)
             continue
-        _fits(field, answer)
+        _fits(field, answer, known.get(name))
         (texts if field.committed else parameters)[name] = answer
     return Form(parameters, texts)
 
 
-def _fits(field: Field, answer: str) -> None:
+def _fits(field: Field, answer: str, known: Collection[str] | None) -> None:
     if len(answer) > field.max_length:
         raise UnreadableAnswer(f"“{field.label}” has at most {field.max_length} characters.", field.name)
     if field.choices and answer not in field.choices:
         raise UnreadableAnswer(f"“{field.label}” is one of: {', '.join(field.choices)}.", field.name)
-    if field.reference and not _REFERENCE.fullmatch(answer):
+    if field.reference and (not _REFERENCE.fullmatch(answer) or (known is not None and answer not in known)):
         raise UnreadableAnswer(f"“{field.label}” isn't a known reference.", field.name)
 
 

@@ -29,7 +29,7 @@ class SettingsError(Exception):
 
 
 class Reach(BaseSettings):
-    """Where the service is to be found on this machine: all that the command line needs to ask something of it."""
+    """What needs no secret: where the service is to be found on this machine, and its playbooks."""
 
     model_config = SettingsConfigDict(env_prefix="COUNTERSIGN_", extra="ignore", frozen=True)
 
@@ -37,6 +37,10 @@ class Reach(BaseSettings):
         "sqlite:////var/lib/countersign/desk.db",
         description="Where requests, evidence and devices are kept: sqlite:////absolute/path.db, "
         "or postgresql://user:password@host/name.",
+    )
+    playbooks: Path = Field(
+        Path(__file__).parent.parent / "playbooks",
+        description="The folder of request types, one YAML file each.",
     )
     socket: Path | None = Field(
         None,
@@ -76,10 +80,6 @@ class Settings(Reach):
     secret_key: Annotated[tuple[str, ...], NoDecode] = Field(
         description="The root of every seal and of the encryption of seeds: at least 32 random characters, kept "
         "outside the database and its backups. Several, separated by commas and newest first, while rotating.",
-    )
-    playbooks: Path = Field(
-        Path(__file__).parent.parent / "playbooks",
-        description="The folder of request types, one YAML file each.",
     )
     config: Path | None = Field(
         None, description="The YAML file that names connectors, roles, channels and, for a pilot, people."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -39,8 +40,10 @@ class NotReady(Exception):
 
 async def prepare(url: str, keys: Keys, kind: str, now: datetime) -> None:
     """Migrate, and write the first rows into an empty database. Harmless to repeat."""
-    await migrate.upgrade(url)
     place = Place.parse(url)
+    if place.path is not None:
+        os.close(_private(place.path))
+    await migrate.upgrade(url)
     steps = _first_rows(keys, kind, now)
     if place.path is not None:
         driver = SqliteDriver(place.path)
@@ -157,9 +160,14 @@ class Hold:
             await asyncio.wait_for(self._connection.close(), 5)
 
 
+def _private(path: Path) -> int:
+    """Open a file that nobody else may read, from its first moment on."""
+    return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+
+
 def _lock(database: Path) -> IO[str]:
     path = database.with_name(database.name + ".lock")
-    file = path.open("w")
+    file = os.fdopen(_private(path), "w")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
