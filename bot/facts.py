@@ -18,7 +18,7 @@ _METHODS = {Method.PASSKEY: "passkey", Method.CODE: "number and sign-in app code
 _EXACTLY = {
     Assurance.NONE: "no assurance",
     Assurance.SINGLE_FACTOR: "single-factor",
-    Assurance.MULTI_FACTOR: "multi-factor, with the chat sign-in",
+    Assurance.MULTI_FACTOR: "multi-factor, with access to where it was asked",
     Assurance.PHISHING_RESISTANT: "phishing-resistant, with user verification",
 }
 

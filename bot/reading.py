@@ -116,6 +116,8 @@ class Reading:
         origin = self.request.origin
         place = _PLACES.get(origin.platform) or plain(origin.channel) or "the device page"
         chat = place in ("Slack", "Teams")
+        if origin.platform == "terminal":  # the account is the kernel's word; a name given there is a claim
+            place = f"{place} ({plain(origin.account)} on {plain(origin.workspace)})"
         if self.request.requester == self.viewer:
             return f"Your {place} account" if chat else f"You, on {place}"
         return f"{self.name(self.request.requester)}, {'in' if chat else 'on'} {place}"

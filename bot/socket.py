@@ -21,7 +21,8 @@ import flows.errors as no
 from bot.cards import Card
 from bot.reading import Beside
 from bot.views import request_card
-from flows.model import Method, Origin, Request, Stage
+from flows.events import Refused
+from flows.model import Method, Origin, Party, Request, Stage
 from flows.request import usable
 from handlers.house import House
 
@@ -64,6 +65,7 @@ async def _ask(request: web.Request) -> web.Response:
     house, body = request.app[_HOUSE], await request.json()
     answers = {str(name): str(value) for name, value in dict(body["answers"]).items()}
     origin = Origin("terminal", platform.node(), _operator(request), "command line")
+    await _only_what_they_confirm(house, str(body["playbook"]), str(body["requester"]), str(body["subject"]))
     opened = await house.desk.open(
         str(body["playbook"]), str(body["requester"]), str(body["subject"]), answers, origin
     )
@@ -72,6 +74,14 @@ async def _ask(request: web.Request) -> web.Response:
     if Method.CODE in usable(await house.desk.playbook_of(opened), registered):
         opened, number = await house.desk.number(opened.id)
     return await _told(house, opened, number)
+
+
+async def _only_what_they_confirm(house: House, playbook: str, requester: str, subject: str) -> None:
+    """A name given at a terminal is a claim. It is let through where that very person confirms it next."""
+    found = house.playbooks.get(playbook)
+    if found is not None and found.prover is Party.SUBJECT and requester != subject:
+        await house.desk.record([(None, Refused("Submit", requester, no.AskOnYourDevice.__name__, playbook))])
+        raise no.AskOnYourDevice
 
 
 async def _look(request: web.Request) -> web.Response:

@@ -44,7 +44,11 @@ class InactivePerson(Refusal):
 
 
 class NotYoursToAsk(Refusal):
-    """This can't be asked for that person by you. They can ask for themselves, or their manager can."""
+    """You can't ask this for that person. They themself, their manager, the desk or an administrator may."""
+
+
+class AskOnYourDevice(Refusal):
+    """At a terminal people ask only for what they confirm themselves. Ask for others on your own device page."""
 
 
 class WrongAnswer(Refusal):

@@ -220,11 +220,15 @@ Event = (
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Somebody asked for something and was told no. `reason` is the name of the refusal."""
+    """Somebody asked for something and was told no. `reason` is the name of the refusal.
+
+    `asked` says what, for whom and from where, where no request was opened that could say it.
+    """
 
     command: str
     actor: str
     reason: str
+    asked: str = ""
 
 
 @dataclass(frozen=True, slots=True)

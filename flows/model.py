@@ -239,7 +239,7 @@ class Wrong(StrEnum):
     PASSKEY = "passkey"
 
 
-#: Wrong answers of one person on one request before it closes (security.md: 3 numbers, 5 codes).
+#: Wrong answers of one person on one request before it closes. SP 800-63B-4 section 3.2.2 would allow 100.
 LIMITS: Mapping[Wrong, int] = {Wrong.NUMBER: 3, Wrong.CODE: 5, Wrong.PASSKEY: 5}
 
 

@@ -45,7 +45,7 @@ from flows.events import (
 )
 from flows.model import Checked, Facts, Method, Origin, Party, Request, Stage
 from flows.request import decide, evolve, react
-from handlers.forms import read_form
+from handlers.forms import clean, read_form
 from handlers.people import People
 from handlers.playbooks import Playbooks
 from handlers.ports import Question, Used, Verifier
@@ -147,8 +147,11 @@ class Desk(Records):
 
         def refused(refusal: no.Refusal) -> Outcome:
             actor = getattr(command, "actor", getattr(command, "requester", "countersign"))
-            where = None if isinstance(command, Submit) else id
-            return Outcome(events=[(where, Refused(type(command).__name__, actor, refusal.kind))])
+            name = type(command).__name__
+            if not isinstance(command, Submit):
+                return Outcome(events=[(id, Refused(name, actor, refusal.kind))])
+            asked = _asked(command.playbook, command.subject, command.origin)
+            return Outcome(events=[(None, Refused(name, actor, refusal.kind, asked))])
 
         name = type(command).__name__
         try:
@@ -179,7 +182,8 @@ class Desk(Records):
             devices = {device.id for device in (await self.registry.registration(subject)).live}
             form = read_form(found, answers, {"device": devices})
         except no.Refusal as refusal:
-            await self.record([(None, Refused("Submit", requester, refusal.kind))])
+            asked = _asked(playbook, subject, origin)
+            await self.record([(None, Refused("Submit", requester, refusal.kind, asked))])
             raise
         while True:
             id = "CS-" + "".join(secrets.choice(_ALPHABET) for _ in range(5))
@@ -297,6 +301,12 @@ class Desk(Records):
             raise no.AlreadyClosed if request.stage.closed else no.NoChallenge
         registration = await self.registry.registration(actor)
         return Question(actor, challenge.nonce, request_digest(request), registration.proofs)
+
+
+def _asked(playbook: str, subject: str, origin: Origin) -> str:
+    """What a refused ask was about. Names come from whoever asked, so they are kept short and plain."""
+    where = (origin.platform, origin.workspace, origin.account)
+    return clean(f"{playbook[:60]} for {subject[:80]}, {', '.join(part[:60] for part in where)}")
 
 
 def _consequences(outcome: Outcome, request: Request, event: Event, book: Book, along: Along) -> None:

@@ -12,8 +12,9 @@ from sqlalchemy import bindparam, select
 
 from flows.digest import request_digest
 from flows.errors import NotAuthorised, Tampered
+from flows.events import FulfilmentOrdered
 from flows.model import Method, Request, Stage
-from flows.registration import DeviceRegistered, DeviceRevoked
+from flows.registration import AuthenticatorRegistered, DeviceRegistered, DeviceRevoked
 from handlers.house import verifiers
 from handlers.playbooks import sha256 as playbook_hash
 from handlers.ports import Verifier
@@ -31,9 +32,15 @@ _newest = select(_EVENTS).order_by(_EVENTS.c.seq.desc()).limit(bindparam("last")
 _of_request = select(_EVENTS).where(_EVENTS.c.request == bindparam("request")).order_by(_EVENTS.c.seq)
 _registrations = (
     select(_EVENTS.c.type, _EVENTS.c.body)
-    .where((_EVENTS.c.type == DeviceRegistered.__name__) | (_EVENTS.c.type == DeviceRevoked.__name__))
+    .where(
+        (_EVENTS.c.type == DeviceRegistered.__name__)
+        | (_EVENTS.c.type == AuthenticatorRegistered.__name__)
+        | (_EVENTS.c.type == DeviceRevoked.__name__)
+    )
     .order_by(_EVENTS.c.seq)
 )
+_orders = select(_EVENTS.c.body).where(_EVENTS.c.type == FulfilmentOrdered.__name__)
+_installed = select(TABLES["installation"])
 _head = select(TABLES["tree_head"])
 _proofs = select(TABLES["verifications"]).where(TABLES["verifications"].c.request == bindparam("request"))
 _ids = select(TABLES["requests"].c.id)
@@ -115,9 +122,19 @@ class Auditor:
         """One request's evidence, or the whole log, every seal and every proof."""
         if request is not None:
             return [await self.proofs(request), await self.history(request)]
+        (installed,) = await self._store.fetch(_installed)
+        if not self._store.keys.holds("installation", installed):
+            seen = "COUNTERSIGN_SECRET_KEY doesn't belong to this database, so no seal can be judged"
+            return [Finding("secret key", Level.FAIL, seen, "Set the key that this database was made with.")]
         findings = [await self.tree()]
         findings += [await self.seals(table) for table in SEALED]
-        return [*findings, await self.registered(), await self.playbooks(), *await self.requests()]
+        return [
+            *findings,
+            await self.registered(),
+            await self.ledger(),
+            await self.playbooks(),
+            *await self.requests(),
+        ]
 
     async def tree(self) -> Finding:
         """The stored bytes give the leaves, the leaves give the sealed root, the numbers have no gap."""
@@ -145,20 +162,34 @@ class Auditor:
         )
 
     async def registered(self) -> Finding:
-        """The devices are those that the log says: none missing, none back after it was revoked."""
-        check = "devices"
+        """Devices and authenticators are those that the log says: none missing, none back after it was revoked."""
         known: dict[str, bool] = {}
+        owner: dict[str, str] = {}
         for row in await self._store.fetch(_registrations):
-            device = json.loads(bytes(row["body"]))["data"]["device"]
-            known[device] = row["type"] != DeviceRevoked.__name__ and known.get(device, True)
+            said = json.loads(bytes(row["body"]))["data"]
+            device = said["device"]
+            if row["type"] == DeviceRevoked.__name__:
+                known |= dict.fromkeys([device, *(key for key, of in owner.items() if of == device)], False)
+            elif row["type"] == AuthenticatorRegistered.__name__:
+                known[said["authenticator"]], owner[said["authenticator"]] = True, device
+            else:
+                known[device] = True
         kept = {
-            row["id"]: row["revoked_at"] is None for row in await self._store.fetch(select(TABLES["devices"]))
+            row["id"]: row["revoked_at"] is None
+            for name in ("devices", "authenticators")
+            for row in await self._store.fetch(select(TABLES[name]))
         }
-        wrong = sorted(id for id in known.keys() | kept.keys() if known.get(id) != kept.get(id))
-        if wrong:
-            seen = f"{count_of(len(wrong), 'device')} not as the log says: {', '.join(wrong[:5])}"
-            return Finding(check, Level.FAIL, seen, "Somebody wrote into the database. Call security.")
-        return Finding(check, Level.PASS, f"{count_of(len(known), 'device')} as the log says")
+        return _as_the_log_says(
+            "devices", "device and authenticator", "devices and authenticators", known, kept
+        )
+
+    async def ledger(self) -> Finding:
+        """Every ordered change has its row in the ledger, and no other has one."""
+        ordered = {
+            json.loads(bytes(row["body"]))["data"]["key"]: True for row in await self._store.fetch(_orders)
+        }
+        kept = {row["key"]: True for row in await self._store.fetch(select(TABLES["operations"]))}
+        return _as_the_log_says("ledger", "change", "changes", ordered, kept)
 
     async def seals(self, table: str) -> Finding:
         """Every row of a table carries the seal its content demands."""
@@ -257,6 +288,16 @@ class Auditor:
         while page := await self._store.fetch(_page, first=first):
             yield page
             first = page[-1]["seq"] + 1
+
+
+def _as_the_log_says(
+    check: str, one: str, many: str, known: Mapping[str, bool], kept: Mapping[str, bool]
+) -> Finding:
+    wrong = sorted(id for id in known.keys() | kept.keys() if known.get(id) != kept.get(id))
+    if wrong:
+        seen = f"{len(wrong):,} not as the log says: {', '.join(wrong[:5])}"
+        return Finding(check, Level.FAIL, seen, "Somebody wrote into the database. Call security.")
+    return Finding(check, Level.PASS, f"{len(known):,} {one if len(known) == 1 else many} as the log says")
 
 
 def count_of(number: int, thing: str) -> str:

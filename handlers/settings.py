@@ -1,4 +1,4 @@
-"""Settings: the environment for secrets and endpoints, one YAML file for connectors, roles and channels.
+"""Settings: the environment for secrets and endpoints, one YAML file for connectors, roles and people.
 
 Everything is read and judged once, at start. A secret that is missing or empty stops us there, with the remedy.
 """
@@ -82,7 +82,7 @@ class Settings(Reach):
         "outside the database and its backups. Several, separated by commas and newest first, while rotating.",
     )
     config: Path | None = Field(
-        None, description="The YAML file that names connectors, roles, channels and, for a pilot, people."
+        None, description="The YAML file that names connectors, roles and, for a pilot, people."
     )
     log_format: str = Field("json", pattern="^(json|console)$", description="`json` or `console`.")
 

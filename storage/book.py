@@ -1,7 +1,7 @@
 """One batch: load what the waiting commands need, decide them one by one, write everything in one commit.
 
 The whole of it is one generator that yields operations, several at a time where none needs another's rows, and
-is sent the rows of each, so that SQLite's writer thread and PostgreSQL's connection run the very same code.
+is sent the rows of each, so that SQLite and PostgreSQL run the very same code.
 State, audit events and owed effects are in that one commit, or nothing is (S6).
 """
 

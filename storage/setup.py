@@ -149,7 +149,7 @@ class Hold:
         connection = await asyncpg.connect(place.url, timeout=10)
         if not await connection.fetchval("SELECT pg_try_advisory_lock(hashtext('countersign'))"):
             await connection.close()
-            raise NotReady("another `serve` works on this database already; stop that one first")
+            raise NotReady("another `serve` or command works on this database already; stop that one first")
         return cls(None, connection)
 
     async def release(self) -> None:
@@ -172,5 +172,7 @@ def _lock(database: Path) -> IO[str]:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         file.close()
-        raise NotReady(f"another `serve` works on {database.name} already; stop that one first") from None
+        raise NotReady(
+            f"another `serve` or command works on {database.name} already; stop that one first"
+        ) from None
     return file

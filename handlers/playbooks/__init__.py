@@ -78,7 +78,13 @@ def load(folder: Path, *, connectors: Mapping[str, frozenset[str]] | None = None
         problems += sheet.problems
     if not pages and not problems:
         problems = [
-            Problem(str(folder), 1, ROOT_FIELD, "holds no playbook", "Put *.yaml files into this folder.")
+            Problem(
+                str(folder),
+                1,
+                "the folder",
+                "holds no playbook" if folder.is_dir() else "doesn't exist",
+                "Name a folder of *.yaml files in COUNTERSIGN_PLAYBOOKS.",
+            )
         ]
     if problems:
         raise PlaybookError(problems)

@@ -171,7 +171,11 @@ def test_a_request_from_a_registered_device_names_that_device() -> None:
     )
     assert request_card(asked, RESET, PEOPLE, MAYA, NOW).facts[0].text == "You, on Work laptop, 14:00"
     shell = replace(asked, origin=Origin("terminal", "host", "root", "command line"))
-    assert request_card(shell, RESET, PEOPLE, OMAR, NOW).facts[0].text.endswith("on the command line, 14:00")
+    assert (
+        request_card(shell, RESET, PEOPLE, OMAR, NOW)
+        .facts[0]
+        .text.endswith("on the command line (root on host), 14:00")
+    )
 
 
 def test_two_approvals_count_people_in_words() -> None:

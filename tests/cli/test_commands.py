@@ -251,12 +251,19 @@ REFUSED = {
     "an unknown playbook": (("request", "nope", "--for", "maya"), "There is no such request type."),
     "an unknown person": (("request", "password_reset", "--for", "nobody"), "can't find that person"),
     "an unknown asker": (
-        ("request", "password_reset", "--for", "maya", "--by", "x"),
+        ("request", "device_enrolment", "--for", "maya", "--by", "x"),
         "can't find that person",
     ),
     "an unknown field": (("request", "password_reset", "--for", "nina", "--field", "x=y"), "'x'"),
     "a missing field": (("request", "device_revocation", "--for", "nina"), "Which device?"),
-    "not theirs to ask": (("request", "password_reset", "--for", "nina", "--by", "maya"), "by you"),
+    "not theirs to ask": (
+        ("request", "device_enrolment", "--for", "nina", "--by", "maya"),
+        "You can't ask this",
+    ),
+    "for somebody else": (
+        ("request", "password_reset", "--for", "maya", "--by", "omar"),
+        "your own device page",
+    ),
     "an unknown request": (("show", "CS-00000"), "begins with CS-"),
     "no name at all": (("show", "../healthz"), "begins with CS-"),
 }

@@ -595,7 +595,7 @@ class Core(RuleBasedStateMachine):
 
 def test_no_sequence_breaks_what_must_always_hold() -> None:
     Core.seen.clear()
-    many = max(500, settings.default.max_examples)
+    many = max(2000, settings.default.max_examples)
     run_state_machine_as_test(Core, settings=settings(max_examples=many, stateful_step_count=40))
     never = {kind.__name__ for kind in get_args(Event)} - set(Core.seen)
     assert not never, f"these never happened, so nothing was shown about them: {never}"

@@ -56,8 +56,19 @@ async def test_a_device_that_is_gone_is_missed(database_url: str, tmp_path: Path
         await acme.enrolled("maya")
         auditor = Auditor(acme.store, {})
         assert (await auditor.registered()).level is Level.PASS
-        await acme.store.run(TABLES["devices"].delete())
-        assert (await auditor.registered()).level is Level.FAIL
+        for table in ("authenticators", "devices"):
+            await acme.store.run(TABLES[table].delete())
+            assert (await auditor.registered()).level is Level.FAIL
+
+
+async def test_a_change_that_is_gone_from_the_ledger_is_missed(database_url: str, tmp_path: Path) -> None:
+    async with company(database_url, tmp_path) as acme:
+        maya = await acme.enrolled("maya")
+        await acme.proves(await acme.asks("account_unlock", "maya"), maya)
+        auditor = Auditor(acme.store, {})
+        assert (await auditor.ledger()).level is Level.PASS
+        await acme.store.run(TABLES["operations"].delete())
+        assert (await auditor.ledger()).level is Level.FAIL
 
 
 async def test_a_used_code_isnt_good_again(database_url: str, tmp_path: Path) -> None:

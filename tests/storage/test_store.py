@@ -207,7 +207,7 @@ async def test_an_empty_database_says_what_to_run(database_url: str) -> None:
 
 async def test_one_process_at_a_time_may_write(database_url: str) -> None:
     first = await Hold.take(database_url)
-    with pytest.raises(NotReady, match="another `serve` works"):
+    with pytest.raises(NotReady, match="another `serve` or command works"):
         await Hold.take(database_url)
     await first.release()
     second = await Hold.take(database_url)
