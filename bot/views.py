@@ -11,18 +11,17 @@ from datetime import datetime
 from types import MappingProxyType
 
 from bot.cards import Button, Card, Input, Status, Verb, Weight
-from bot.facts import facts, small, wait
+from bot.facts import NOTHING, facts, small, wait
 from bot.reading import Beside, Reading, grouped
-from bot.words import LAPSED, words
+from bot.words import words
 from flows.digest import JUSTIFICATION
 from flows.model import Field, Method, Person, Playbook, Request, Stage
-from flows.request import usable
+from flows.request import LAPSED, usable
 
 S = Stage
 OPEN_DEVICE_PAGE = (
     "Open my device page"  # the label of verbs that work only there, wherever else they are drawn
 )
-NOTHING = Beside()
 
 _STATUS = {
     S.AWAITING_FULFILMENT: (Status.CHECKING, "being made"),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from bot.reading import Reading
 from flows.model import Request, Stage
+from flows.request import LAPSED
 
 S = Stage
-LAPSED = "not collected in time"  # the reason that evolve gives when nobody looked at the secret
 
 
 def words(seen: Reading) -> tuple[str, str, str]:

@@ -110,6 +110,7 @@ TRANSITIONS: Mapping[tuple[Stage | None, type[Event]], Stage] = {
     (S.AWAITING_COLLECTION, Fulfilled): S.FULFILLED,
 }
 
+LAPSED = "not collected in time"  # the reason a request carries when nobody looked at its secret
 PASSKEY_CHALLENGE = timedelta(minutes=2)  # SP 800-63B-4 section 3.1.6; the code's lives as long as the stage
 
 
@@ -420,7 +421,7 @@ def evolve(request: Request | None, event: Event, at: datetime) -> Request:
         case ChangeRejected(reason=reason) | HandedOver(reason=reason):
             after["reason"] = reason
         case SecretLapsed():
-            after["reason"] = "not collected in time"
+            after["reason"] = LAPSED
     return request.but(after)
 
 
