@@ -88,6 +88,7 @@ async def running(built: House, app: web.Application) -> AsyncIterator[None]:
     host, port = built.settings.host_and_port
     await web.TCPSite(runner, host, port).start()
     local = await socket.listen(built, built.settings.socket_path)
+    await built.worker.catch_up()
     worker = asyncio.create_task(built.worker.run())
     built.clock.start()
     log.info("serving", public_url=built.settings.public_url, bind=built.settings.bind)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from flows.accounts import Account
+
 MOST_FACTS = 6
 
 
@@ -32,6 +34,13 @@ class Status(StrEnum):
 
 class Verb(StrEnum):
     """What a button asks for. Stored names are for ever."""
+
+    ASK = "ask"  # open the request that was proposed
+    ASK_FORM = "ask_form"  # fill in its form first
+    SEND_FORM = "send_form"  # the filled form
+    PICK = "pick"  # which request is meant, out of all there are
+    LIST = "list"  # what can be asked for
+    OPEN = "open"  # a link: the platform tells us that it was followed, and nothing more happens
 
     BEGIN_PASSKEY = "begin_passkey"
     ANSWER_CODE = "answer_code"
@@ -159,15 +168,88 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """One thing to press on a Reply or a Home, with the opaque handle it sends; with `url`, a link."""
+
+    label: str
+    verb: Verb
+    handle: str = ""
+    weight: Weight = Weight.PLAIN
+    confirm: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What is said beside a request's card: a proposal, what there is to ask for, help, a refusal.
+
+    `text` and `lines` are sentences of ours. `quoted` is what the person wrote, and is shown as plain text only.
+    """
+
+    title: str
+    text: str = ""
+    lines: tuple[str, ...] = ()
+    quoted: str = ""
+    choices: tuple[Choice, ...] = ()
+    small: str = ""
+    status: Status = Status.WAITING
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A form in a window of its own. `handle` comes back with what was filled in."""
+
+    title: str
+    handle: str
+    inputs: tuple[Input, ...]
+    verb: Verb = Verb.SEND_FORM
+    intro: str = ""
+    submit: str = "Ask"
+
+
+@dataclass(frozen=True, slots=True)
+class HomeLine:
+    """One request in a list: how it stands and what can be pressed there."""
+
+    card: Card
+    handle: str
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """A person's own page in a chat: what waits for them, what is under way, what they can ask for."""
+
+    greeting: str
+    mine: tuple[HomeLine, ...] = ()
+    waiting: tuple[HomeLine, ...] = ()
+    recent: tuple[HomeLine, ...] = ()
+    offers: tuple[Choice, ...] = ()
+    links: tuple[Choice, ...] = ()
+    small: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What an account wrote to us, and where. `private`: nobody else reads that conversation."""
+
+    text: str
+    who: Account
+    conversation: str
+    private: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Click:
-    """What was pressed, and by which account. `handle` is opaque: it says which card, never which person."""
+    """What an account pressed or filled in. `handle` is opaque: it says which card, never which person.
+
+    `message` is the message it stands on, if it can be updated later.
+    """
 
     verb: Verb
     handle: str
-    platform: str
-    workspace: str
-    account: str
-    channel: str
+    who: Account
+    conversation: str
+    message: str = ""
     values: Mapping[str, str] = field(default_factory=dict)
 
 

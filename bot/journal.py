@@ -26,3 +26,6 @@ class Journal:
             notice=notice,
             detail=detail,
         )
+
+    async def show(self, request: Request) -> None:
+        """Nothing: a log has no cards."""

@@ -104,6 +104,11 @@ def form(
 # -- notices: one function for each name in flows.request.react -----------------------------------
 
 
+def opened(seen: Reading) -> Card:
+    """To whoever asked for somebody else, and for security to read: it is asked."""
+    return _card(seen)
+
+
 def challenge(seen: Reading) -> Card:
     """To the prover: something waits on their device page."""
     return _card(seen)
@@ -148,7 +153,8 @@ def alarm(seen: Reading) -> Card:
 
 
 NOTICES: Mapping[str, Callable[[Reading], Card]] = {
-    notice.__name__: notice for notice in (challenge, ask_approvers, secret_ready, handed_over, closed, alarm)
+    notice.__name__: notice
+    for notice in (opened, challenge, ask_approvers, secret_ready, handed_over, closed, alarm)
 }
 
 

@@ -460,7 +460,8 @@ def react(request: Request, event: Event) -> Sequence[Effect]:
     concerned = tuple(dict.fromkeys((request.requester, request.subject)))
     match event:
         case Opened():
-            return (SendChallenge(request.prover),)
+            asker = () if request.prover == request.requester else (Tell((request.requester,), "opened"),)
+            return (SendChallenge(request.prover), *asker, Announce("security", "opened"))
         case ApprovalRequested(approvers=people):
             return (AskApprovers(people),)
         case FulfilmentOrdered(key=key):

@@ -7,6 +7,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 import flows.errors as no
 from flows.commands import Tick
+from handlers.deliveries import Deliveries
 from handlers.desk import Desk
 from handlers.worker import Worker
 
@@ -20,9 +21,13 @@ class Clock:
         self._desk = desk
         self._worker = worker
         self._tampered: set[str] = set()
+        self._deliveries = Deliveries(desk.store)
         self._scheduler = AsyncIOScheduler(timezone="UTC")
         self._scheduler.add_job(
             self.tick, "interval", seconds=1, coalesce=True, max_instances=1, misfire_grace_time=None
+        )
+        self._scheduler.add_job(
+            self._deliveries.sweep, "interval", hours=1, coalesce=True, misfire_grace_time=None
         )
 
     def start(self) -> None:

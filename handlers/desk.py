@@ -45,6 +45,7 @@ from flows.events import (
 )
 from flows.model import Checked, Facts, Method, Origin, Party, Request, Stage
 from flows.request import decide, evolve, react
+from handlers import deliveries
 from handlers.forms import clean, read_form
 from handlers.people import People
 from handlers.playbooks import Playbooks
@@ -80,12 +81,16 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Along:
-    """What is committed along with a decision, or makes the commit refuse it."""
+    """What is committed along with a decision, or makes the commit refuse it.
+
+    `delivery` is the chat delivery that this command came with: it is done with this commit, refused or not.
+    """
 
     needs: tuple[Need, ...] = ()
     used: Used | None = None
     signed: Mapping[str, str] = field(default_factory=dict)
     also: Callable[[Book, Outcome], None] = lambda book, outcome: None
+    delivery: str = ""
 
 
 class Desk(Records):
@@ -98,7 +103,7 @@ class Desk(Records):
         people: People,
         registry: DeviceRegistry,
         verifiers: Mapping[Method, Verifier],
-        committed: Callable[[], None] = lambda: None,
+        committed: Callable[[str], None] = lambda request: None,
     ) -> None:
         super().__init__(store, playbooks, people)
         self.registry = registry
@@ -113,6 +118,8 @@ class Desk(Records):
         facts = await self._facts(id, command)
         key = f"{id}:carry_out"
         needs = [Need("requests", "id", id), *along.needs]
+        if along.delivery:
+            needs.append(Need("deliveries", "key", along.delivery))
         if isinstance(command, Retry):
             needs.append(Need("outbox", "key", key))
         if isinstance(command, _ENDS_SECRET):
@@ -143,9 +150,15 @@ class Desk(Records):
                 outcome.request = request
                 outcome.value = Decision(request, tuple(events))
             along.also(book, outcome)
+            _delivered(outcome, book, along.delivery)
             return outcome
 
-        def refused(refusal: no.Refusal) -> Outcome:
+        def refused(refusal: no.Refusal, book: Book) -> Outcome:
+            outcome = recorded(refusal)
+            _delivered(outcome, book, along.delivery)
+            return outcome
+
+        def recorded(refusal: no.Refusal) -> Outcome:
             actor = getattr(command, "actor", getattr(command, "requester", "countersign"))
             name = type(command).__name__
             if not isinstance(command, Submit):
@@ -165,16 +178,27 @@ class Desk(Records):
         if decision.events:
             happened = [type(event).__name__ for event in decision.events]
             log.info("decided", request_id=id, command=name, events=happened, stage=decision.request.stage)
-            self.committed()
+            self.committed(id)
         result: Decision = decision
         return result
 
     # -- asking -----------------------------------------------------------------------------
 
     async def open(
-        self, playbook: str, requester: str, subject: str, answers: Mapping[str, str], origin: Origin
+        self,
+        playbook: str,
+        requester: str,
+        subject: str,
+        answers: Mapping[str, str],
+        origin: Origin,
+        *,
+        delivery: str = "",
+        card: Callable[[str], Row] | None = None,
     ) -> Request:
-        """Open a request from a filled form. Raises a Refusal; nothing is kept of a form that doesn't fit."""
+        """Open a request from a filled form. Raises a Refusal; nothing is kept of a form that doesn't fit.
+
+        `card` gives, for the request's name, the row of a chat message that is to become its card.
+        """
         found = self.playbooks.by_name.get(playbook)
         try:
             if found is None:
@@ -191,7 +215,9 @@ class Desk(Records):
             texts = [rows.clear_text_row(id, name, text, salts[name]) for name, text in form.texts.items()]
             committed = {name: commitment(name, text, salts[name]) for name, text in form.texts.items()}
             ask = Submit(id, playbook, requester, subject, origin, form.parameters, committed)
-            along = Along(also=partial(_put, texts))
+            if card is not None:
+                texts.append(("posted", card(id)))
+            along = Along(also=partial(_put, texts), delivery=delivery)
             try:
                 return (await self.submit(id, ask, along)).request
             except no.Conflict:
@@ -264,7 +290,7 @@ class Desk(Records):
         effect = Announce("security", "alarm", f"{person}: {what}")
         owed = rows.announcement_row(effect, f"alarm:{secrets.token_hex(8)}", id, self.store.clock())
         await self.record([(id or None, AlarmRaised(person, what))], [owed])
-        self.committed()
+        self.committed(id)
 
     # -- facts ------------------------------------------------------------------------------
 
@@ -347,3 +373,9 @@ def _evidence(
         until=event.until,
         signed=signed,
     )
+
+
+def _delivered(outcome: Outcome, book: Book, key: str) -> None:
+    """The chat delivery that brought this is done in the same commit."""
+    if key and (row := book.row("deliveries", key)) is not None:
+        outcome.puts.append(("deliveries", deliveries.done(row)))

@@ -88,7 +88,7 @@ def _assemble(
     by_method: dict[Method, Verifier] = {Method.PASSKEY: passkeys, Method.CODE: codes}
     desk = Desk(store, playbooks, people, registry, by_method)
     worker = Worker(desk, connectors, by_method, outside.messenger)
-    desk.committed = worker.wake
+    desk.committed = worker.changed
     return House(
         settings, store, people, playbooks, registry, passkeys, codes, desk, worker, Clock(desk, worker)
     )

@@ -125,6 +125,10 @@ class Messenger(Protocol):
         """Tell a role's room or the security channel; without a request, about the installation itself."""
         ...
 
+    async def show(self, request: Request) -> None:
+        """Bring every card about this request up to date."""
+        ...
+
 
 class Registry(Protocol):
     """What our own connector changes: invitations and devices."""

@@ -142,7 +142,7 @@ class DeviceRegistry:
             )
             return _written(decision(before, book))
 
-        def refused(refusal: no.Refusal) -> Outcome:
+        def refused(refusal: no.Refusal, book: Book) -> Outcome:
             return Outcome(events=[(None, Refused(command, person, refusal.kind))])
 
         change: Change = await self._store.write(Work(run, (devices, keys, *needs), refused))

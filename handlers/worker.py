@@ -19,6 +19,7 @@ from flows.model import Method, Request
 from handlers.desk import Desk
 from handlers.fulfilment import DEADLINE, Fulfilment
 from handlers.ports import Connector, Messenger, Verifier
+from handlers.posted import Posted
 from storage import codec
 from storage.outbox.rows import RowOutbox
 from storage.sql import Row
@@ -54,8 +55,22 @@ class Worker:
         self._messenger = messenger
         self.fulfilment = Fulfilment(desk, connectors, verifiers, self.outbox, deadline)
         self._pause = pause
+        self._posted = Posted(desk.store)
         self._due = asyncio.Event()
         self._under_way: set[asyncio.Task[None]] = set()
+        self._changed: dict[
+            str, int
+        ] = {}  # requests whose cards may be out of date → how often drawing them failed
+
+    def changed(self, id: str) -> None:
+        """This request isn't what its cards say any more: look now. Nothing is owed for it; see `catch_up`."""
+        self._changed.setdefault(id, 0)
+        self._due.set()
+
+    async def catch_up(self) -> None:
+        """Find the cards that were out of date when the process before us ended."""
+        for id in await self._posted.behind():
+            self.changed(id)
 
     def wake(self) -> None:
         """Something may be due: look now."""
@@ -66,9 +81,10 @@ class Worker:
         while True:
             self._due.clear()
             free = AT_ONCE - len(self._under_way)
+            changed, self._changed = self._changed, {}
             claimed = await self._claimed(free) if free else []
-            for row in claimed:
-                task = asyncio.create_task(self.pay(row))
+            for work in (*map(self.pay, claimed), *(self.show(id, failed) for id, failed in changed.items())):
+                task = asyncio.create_task(work)
                 self._under_way.add(task)
                 task.add_done_callback(self._finished)
             if not claimed:
@@ -88,8 +104,12 @@ class Worker:
 
     async def drain(self) -> None:
         """Pay everything that is due now, then return: for tests and for the end of a command."""
-        while rows_due := await self.outbox.claim(AT_ONCE, LEASE):
-            await asyncio.gather(*(self.pay(row) for row in rows_due))
+        while (rows_due := await self.outbox.claim(AT_ONCE, LEASE)) or self._changed:
+            changed, self._changed = self._changed, {}
+            await asyncio.gather(
+                *(self.pay(row) for row in rows_due),
+                *(self.show(id, failed) for id, failed in changed.items()),
+            )
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
@@ -117,6 +137,21 @@ class Worker:
             await self._put_off(row)
 
     # -- words ------------------------------------------------------------------------------
+
+    async def show(self, id: str, failed: int = 0) -> None:
+        """Bring a request's cards up to date, now or after a pause. Never raises."""
+        try:
+            if (request := await self._desk.find(id)) is not None:
+                await self._messenger.show(request)
+        except no.Tampered:
+            log.critical("tampering", request_id=id)
+        except Exception as failure:  # noqa: BLE001  whatever it is, the cards are still out of date
+            log.warning("not_shown", request_id=id, error=type(failure).__name__)
+            asyncio.get_running_loop().call_later(self._pause(failed + 1), self._show_again, id, failed + 1)
+
+    def _show_again(self, id: str, failed: int) -> None:
+        self._changed[id] = failed
+        self._due.set()
 
     async def _say(self, effect: SendChallenge | AskApprovers | Tell | Announce, id: str) -> None:
         request = await self._desk.find(id) if id else None

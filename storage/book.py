@@ -60,7 +60,7 @@ class Work:
 
     run: Callable[[Book], Outcome]
     needs: tuple[Need, ...] = ()
-    refused: Callable[[Refusal], Outcome] = lambda refusal: Outcome()
+    refused: Callable[[Refusal, Book], Outcome] = lambda refusal, book: Outcome()
     runs: tuple[Run, ...] = ()
 
 
@@ -226,7 +226,7 @@ def _decide(work: Work, book: Book) -> tuple[Outcome, Result]:
     try:
         outcome = work.run(book)
     except Refusal as refusal:
-        return work.refused(refusal), refusal
+        return work.refused(refusal, book), refusal
     except Exception as defect:  # noqa: BLE001  a defect in one command must not take the others with it
         return Outcome(), defect
     return outcome, outcome.value

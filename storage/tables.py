@@ -275,6 +275,56 @@ class PlaybookRow(SQLModel, table=True):
     content: str = _text()
 
 
+class BindingRow(SQLModel, table=True):
+    """One chat account that belongs to one person, because that person proved it on a registered device."""
+
+    __tablename__ = "bindings"
+    id: str = _text(primary_key=True)  # platform ‖ "/" ‖ workspace ‖ "/" ‖ account
+    person: str = _text(index=True)
+    platform: str = _text()
+    workspace: str = _text()
+    account: str = _text()
+    request: str = _text()
+    bound_at: datetime = _instant()
+    unbound_at: datetime | None = _instant(nullable=True)
+    mac: bytes = _binary()
+
+
+class DeliveryRow(SQLModel, table=True):
+    """What a chat platform delivered: on the disk before it is acknowledged, done in the commit that decides it.
+
+    `key` is the platform's own event id, or the hash of the bytes: the same thing twice is one row. `body` is
+    sealed (AES-GCM) and emptied when it is done; the row stays for as long as the platform may repeat itself.
+    """
+
+    __tablename__ = "deliveries"
+    __table_args__ = (_index_of_some("deliveries_open", "open_since"),)
+    key: str = _text(primary_key=True)
+    received_at: datetime = _instant(index=True)
+    open_since: datetime | None = _instant(nullable=True)  # None once it is done
+    body: bytes = _binary()
+
+
+class PostedRow(SQLModel, table=True):
+    """Where a request's card stands in a chat, so that the same message is updated as the request goes on.
+
+    `person` is empty for a room. `drawn` is the version of the request that the message shows. It carries no
+    authority: whoever changes it only moves a card.
+    """
+
+    __tablename__ = "posted"
+    __table_args__ = (_index_of_some("posted_open", "open_request"),)
+    id: str = _text(primary_key=True)  # request ‖ "/" ‖ platform ‖ "/" ‖ workspace ‖ "/" ‖ conversation
+    request: str = _text(index=True)
+    open_request: str | None = _text(nullable=True)  # the request's name until its closed state is shown
+    person: str = _text()
+    platform: str = _text()
+    workspace: str = _text()
+    conversation: str = _text()
+    message: str = _text()
+    drawn: int = _whole()
+
+
 class InstallationRow(SQLModel, table=True):
     """Whose database this is: production or demo. Its seal tells whether the key in use belongs to it."""
 
@@ -314,6 +364,7 @@ SEALED: dict[str, tuple[str, ...]] = {
         InvitationRow,
         TreeHeadRow,
         OperationRow,
+        BindingRow,
         InstallationRow,
     )
 } | {"outbox": ("key", "request", "kind", "body")}

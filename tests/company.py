@@ -59,12 +59,16 @@ class Mailbox:
     def __init__(self) -> None:
         self.told: list[tuple[str, str, str]] = []
         self.announced: list[tuple[str, str, str]] = []
+        self.shown: list[tuple[str, int]] = []
 
     async def tell(self, person: str, notice: str, request: Request) -> None:
         self.told.append((person, notice, request.id))
 
     async def announce(self, audience: str, notice: str, request: Request | None, detail: str) -> None:
         self.announced.append((audience, notice, detail))
+
+    async def show(self, request: Request) -> None:
+        self.shown.append((request.id, request.version))
 
 
 @dataclass(frozen=True)

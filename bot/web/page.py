@@ -9,13 +9,13 @@ import jinja2
 from aiohttp import web
 from markupsafe import Markup
 
-import flows.errors as no
 from bot.cards import Card, Fact
 from bot.facts import question
 from bot.reading import Beside
+from bot.seen import read
 from bot.views import request_card
 from bot.web.session import SESSION, Session
-from flows.model import Method, Person, Playbook, Request, Stage
+from flows.model import Person, Playbook, Request
 from flows.registration import Device
 from handlers.house import House
 
@@ -81,42 +81,14 @@ class Unregistered(Exception):
 async def seen_by(
     house: House, request: Request, person: Person, device: Device
 ) -> tuple[Card, tuple[Fact, ...], Playbook, Beside]:
-    """One request as this person sees it. Raises UnknownRequest for those it is none of the business of."""
-    playbook = await house.desk.playbook_of(request)
-    approvers = (
-        await house.desk.approvers(request) if request.stage is Stage.AWAITING_APPROVAL else frozenset()
-    )
-    concerned = {request.requester, request.subject, request.prover, *approvers}
-    concerned |= {approval.person for approval in request.approvals}
-    settles = request.stage is Stage.AWAITING_OPERATOR and playbook.handed_to in person.roles
-    if person.id not in concerned and not settles:
-        raise no.UnknownRequest
-    people = await house.people.named(person.id, *sorted(concerned))
-    beside = Beside(
-        labels=await device_names(house, request.subject),
-        texts=await house.desk.texts(request.id),
-        methods=(await house.registry.registration(person.id)).methods,
-        device=device.id,
-        approvers=approvers,
-        number=_number(house, request, device),
-    )
-    now = house.store.clock()
-    card = request_card(request, playbook, people, person.id, now, beside)
-    return card, question(request, playbook, people, person.id, now, beside), playbook, beside
+    """One request as this person sees it. Raises UnknownRequest for those it is none of the business of.
 
-
-async def device_names(house: House, person: str) -> dict[str, str]:
-    """What a person calls their devices, by id: nobody reads ids."""
-    registration = await house.registry.registration(person)
-    return {device.id: device.name for device in registration.live}
-
-
-def _number(house: House, request: Request, device: Device) -> str:
-    """The six digits stand where the request was asked: on this page only if it was asked on this very device."""
-    challenge = request.challenge(request.prover, Method.CODE)
-    if challenge is None or (request.origin.platform, request.origin.account) != (DEVICE_PAGE, device.id):
-        return ""
-    return house.store.keys.number(challenge.nonce)
+    The six digits stand where the request was asked: on this page only if it was asked on this very device.
+    """
+    here = (request.origin.platform, request.origin.account) == (DEVICE_PAGE, device.id)
+    seen = await read(house, request, person.id, device=device.id, asked_here=here)
+    around = (request, seen.playbook, seen.people, person.id, seen.now, seen.beside)
+    return request_card(*around), question(*around), seen.playbook, seen.beside
 
 
 def drawing(svg: str) -> Markup:

@@ -11,11 +11,11 @@ from aiohttp import web
 
 import flows.errors as no
 from bot.cards import Input
+from bot.seen import device_names
 from bot.views import form, mark
 from bot.web.page import (
     DEVICE_PAGE,
     HOUSE,
-    device_names,
     drawing,
     json_body,
     reader,

@@ -1,7 +1,7 @@
 """Requests told as stories over the pure core: what was known, what somebody did, what came of it.
 
     (a_request(UNLOCK)
-     .when(asks("maya")).then(Opened, does=[SendChallenge])
+     .when(asks("maya")).then(Opened, does=[SendChallenge, Announce])
      .when(begins("maya")).then(ChallengeIssued)
      .at(minutes=1)
      .when(proves("maya")).then(Verified, FulfilmentOrdered, does=[CarryOut]))
@@ -334,7 +334,10 @@ def mistypes(actor: str, wrong: Wrong) -> Prove:
 
 def opened(playbook: Playbook = RESET, requester: str = "maya", subject: str = "") -> Story:
     """Somebody has asked, and it waits for proof."""
-    story = a_request(playbook).when(asks(requester, subject)).then(Opened, does=[SendChallenge])
+    prover = requester if playbook.prover is Party.REQUESTER else subject or requester
+    told = [] if prover == requester else [Tell]
+    owed = [SendChallenge, *told, Announce]
+    story = a_request(playbook).when(asks(requester, subject)).then(Opened, does=owed)
     return story.stands(Stage.AWAITING_PROOF)
 
 

@@ -97,7 +97,7 @@ def test_a_password_is_reset_once_proved_and_shown_once() -> None:
     (
         a_request(RESET)
         .when(asks("maya"))
-        .then(Opened, does=[SendChallenge("maya")])
+        .then(Opened, does=[SendChallenge("maya"), Announce("security", "opened")])
         .when(begins("maya"))
         .then(ChallengeIssued)
         .at(minutes=1)
@@ -198,10 +198,18 @@ def test_a_command_for_no_request_finds_none() -> None:
 
 def test_answers_are_kept_in_one_order_however_they_were_given() -> None:
     """The audit log sorts them, and folding it has to give the row byte for byte."""
-    story = a_request().when(asks("maya", how_long="a day", group="board")).then(Opened, does=[SendChallenge])
+    story = (
+        a_request()
+        .when(asks("maya", how_long="a day", group="board"))
+        .then(Opened, does=[SendChallenge, Announce])
+    )
     assert list(story.it.parameters) == ["group", "how_long"]
     turned = Submit("CS-00001", RESET.name, "maya", "maya", TERMINAL, {}, {"why": "1" * 64, "note": "2" * 64})
-    assert list(a_request().when(turned).then(Opened, does=[SendChallenge]).it.commitments) == ["note", "why"]
+    story = a_request().when(turned).then(Opened, does=[SendChallenge, Announce])
+    assert list(story.it.commitments) == [
+        "note",
+        "why",
+    ]
 
 
 # -- proving --------------------------------------------------------------------------------

@@ -1,0 +1,49 @@
+"""A request with everything that stands beside it, read for one reader: a person, or a room."""
+
+from __future__ import annotations
+
+import flows.errors as no
+from bot.reading import Beside, Reading
+from flows.model import Method, Request, Stage
+from handlers.house import House
+
+
+async def read(
+    house: House, request: Request, viewer: str, *, device: str | None = None, asked_here: bool = False
+) -> Reading:
+    """The request as `viewer` sees it, a person's id or empty for a room, on `device` or in a chat.
+
+    `asked_here`: this is where it was asked, so the six-digit number stands here if there is one.
+    Raises UnknownRequest for a person whom it doesn't concern.
+    """
+    playbook = await house.desk.playbook_of(request)
+    approvers = (
+        await house.desk.approvers(request) if request.stage is Stage.AWAITING_APPROVAL else frozenset()
+    )
+    concerned = {request.requester, request.subject, request.prover, *approvers}
+    concerned |= {approval.person for approval in request.approvals}
+    people = await house.people.named(*sorted(concerned | ({viewer} if viewer else set())))
+    if viewer and viewer not in concerned:
+        settles = request.stage is Stage.AWAITING_OPERATOR and viewer in people
+        if not settles or playbook.handed_to not in people[viewer].roles:
+            raise no.UnknownRequest
+    beside = Beside(
+        labels=await device_names(house, request.subject),
+        texts=await house.desk.texts(request.id),
+        methods=(await house.registry.registration(viewer)).methods if viewer else None,
+        device=device,
+        approvers=approvers,
+        number=_number(house, request) if asked_here else "",
+    )
+    return Reading(request, playbook, people, viewer, house.store.clock(), beside)
+
+
+async def device_names(house: House, person: str) -> dict[str, str]:
+    """What a person calls their devices, by id: nobody reads ids."""
+    registration = await house.registry.registration(person)
+    return {device.id: device.name for device in registration.live}
+
+
+def _number(house: House, request: Request) -> str:
+    challenge = request.challenge(request.prover, Method.CODE)
+    return house.store.keys.number(challenge.nonce) if challenge else ""
