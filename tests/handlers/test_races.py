@@ -202,7 +202,9 @@ async def test_a_refused_command_among_sixty_three_good_ones_fails_alone(
         def say_no(_: object) -> Outcome:
             raise no.OutOfTurn
 
-        refusing = Work(say_no, refused=lambda r, book: Outcome(events=[(None, Refused("No", "eve", r.kind))]))
+        refusing = Work(
+            say_no, refused=lambda r, book: Outcome(events=[(None, Refused("No", "eve", r.kind))])
+        )
         works = [note(n) for n in range(BATCH - 1)]
         results = await together(acme.store, [*works[:20], refusing, *works[20:]])
         assert isinstance(results.pop(20), no.OutOfTurn)
