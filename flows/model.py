@@ -198,6 +198,7 @@ class Playbook:
     secret: SecretKind = SecretKind.NONE
     collect_within: timedelta = timedelta(minutes=15)
     guidance: Mapping[str, str] = field(default_factory=dict)
+    examples: tuple[str, ...] = ()  # what people might write when they want this
 
     def __post_init__(self) -> None:
         if self.tier not in (0, 1, 2, 3):

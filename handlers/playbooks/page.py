@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Mapping
 from datetime import timedelta
 from types import MappingProxyType
@@ -55,6 +56,12 @@ def _phrase(text: str) -> str:
     return text
 
 
+def _different(phrases: tuple[str, ...]) -> tuple[str, ...]:
+    """Compared as they are read later: capitals and forms of one letter make no other phrase."""
+    _distinct(tuple(unicodedata.normalize("NFKC", phrase).casefold() for phrase in phrases))
+    return phrases
+
+
 def _distinct(items: tuple[Any, ...]) -> tuple[Any, ...]:
     if len(set(items)) < len(items):
         raise PydanticCustomError("twice", "names something twice")
@@ -68,6 +75,7 @@ def sha256(content: str) -> str:
 
 Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Line = Annotated[str, Field(max_length=120), AfterValidator(_tidy)]
+Example = Annotated[str, AfterValidator(_tidy), Field(max_length=80)]
 Text = Annotated[str, Field(max_length=600), AfterValidator(_tidy)]
 Approver = Annotated[str, Field(pattern=r"^(manager|role:[a-z][a-z0-9_]{0,39}|person:\S{1,64})$")]
 Duration = Annotated[timedelta, PlainValidator(duration), PlainSerializer(spelled)]
@@ -157,6 +165,10 @@ class Page(Block):
     phrase: Annotated[Line, AfterValidator(_phrase)] = Field(
         description="Write the ask in one line, such as `Reset the password of {subject}`."
     )
+    examples: Annotated[tuple[Example, ...], Field(max_length=40), AfterValidator(_different)] = Field(
+        default=(),
+        description="List at most 40 phrases people might write, up to 80 characters each and each once.",
+    )
     tier: Annotated[int, Field(ge=0, le=3)] = Field(
         description="Write 0 (changes no access), 1 (one's own account), 2 (gives access) or 3 (privileged)."
     )
@@ -174,7 +186,9 @@ class Page(Block):
     )
 
     def content(self) -> str:
-        return rfc8785.dumps(self.model_dump(mode="json", by_alias=True)).decode()
+        """Canonical JSON. `examples` came later: without any, a page keeps the hash it had before."""
+        left_out = set() if self.examples else {"examples"}
+        return rfc8785.dumps(self.model_dump(mode="json", by_alias=True, exclude=left_out)).decode()
 
     def playbook(self, content: str) -> Playbook:
         rule = self.consent
@@ -184,6 +198,7 @@ class Page(Block):
             hash=sha256(content),
             title=self.title,
             phrase=self.phrase,
+            examples=self.examples,
             connector=self.change.connector,
             verb=self.change.verb,
             tier=self.tier,
