@@ -1,4 +1,27 @@
 // What the workspace knows, as each person sees it, and how the page asks it for something.
+//
+//   GET  /page/people        [{person, user, name, about}]: short names and user ids, in the order they are offered
+//   GET  /page/settings      {device_page: an origin, app: {user, name}}
+//   WS   /page/live?as=USER  {type: "state", conversations, home, modal, busy, notice, commands, shortcuts} at once and
+//                            after every change:
+//          conversations     [{id, kind: "im" | "channel", name, unread, messages}], the im named as its app is;
+//                            a message: {ts, user, name, app, edited, ephemeral, text, blocks}
+//          home, modal       {blocks} and {id, view, errors: {block_id: sentence}}, or null
+//          busy              how many answers of the app this person waits for
+//          notice            what went wrong last, as a sentence, or empty
+//          commands          [{command, hint, description}]          shortcuts  [{callback_id, name, type}]
+//   POST /page/act           {as, kind, …} → {ok: true} | {ok: false, error: a sentence}; the kinds and what they bring:
+//          message, command  conversation, text               home      nothing: the Home tab is looked at
+//          press             block_id, action_id, value?, selected?, and conversation + ts or view (an id, or "home")
+//          submit            modal, values: {block_id: {action_id: value}}       close  modal
+//          shortcut          callback_id                      message_shortcut  callback_id, conversation, ts
+//          read              conversation
+//   POST /page/forge         {as, conversation, ts, block_id, action_id, value}: a press that nobody was offered, signed
+//                            as if it came from the chat → the same answers; ok once the app has acknowledged it
+//
+// And from the device page, for this page's origin alone:
+//   GET  /demo/code/PERSON   {code, seconds}: what their sign-in app shows, and how long still
+//   POST /demo/be/PERSON     ?next=PATH: the browser becomes theirs and goes there (a form, in the phone's frame)
 
 const LOST = "The workspace can't be reached just now, so nothing was sent. Try again in a moment.";
 
