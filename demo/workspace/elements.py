@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from demo.workspace.blocks import elements
@@ -49,7 +49,7 @@ HOLDS = {
     "multi_channels_select": Holds("selected_channels", "initial_channels", many=True),
     "multi_conversations_select": Holds("selected_conversations", "initial_conversations", many=True),
 }
-_NO_STATE = ("button", "workflow_button", "overflow", "image", "plain_text", "mrkdwn")
+NO_STATE = ("button", "workflow_button", "overflow", "image", "plain_text", "mrkdwn")
 PLEASE = "Please complete this required field."
 
 Values = dict[str, dict[str, Json]]
@@ -62,9 +62,9 @@ def standing(blocks: Sequence[Json]) -> Iterator[tuple[Json, Json]]:
 
 
 def find(blocks: Sequence[Json], block_id: str, action_id: str) -> tuple[Json, Json]:
-    """The element that stands there, with its block. Raises Cannot."""
+    """The element that stands there, with its block; the first of that action id for no block id. Raises Cannot."""
     for block, element in standing(blocks):
-        if block["block_id"] == block_id and element["action_id"] == action_id:
+        if block_id in ("", block["block_id"]) and element["action_id"] == action_id:
             return block, element
     raise Cannot("That isn't there any more.")
 
@@ -74,7 +74,7 @@ def first_state(blocks: Sequence[Json]) -> Values:
     values: Values = {}
     for block, element in standing(blocks):
         kind = element["type"]
-        if kind in _NO_STATE or kind not in HOLDS:
+        if kind in NO_STATE or kind not in HOLDS:
             continue
         holds = HOLDS[kind]
         begins = element.get(holds.first, [] if holds.many else None)
@@ -116,22 +116,15 @@ def action(block: Json, element: Json, held_now: Json | None, at: str) -> Json:
     return done | {key: element[key] for key in keep if key in element} | (held_now or {})
 
 
-def filled(
-    blocks: Sequence[Json], given: Mapping[str, Mapping[str, object]]
-) -> tuple[Values, dict[str, str]]:
-    """A form's state as submitted, and what Slack's window itself would complain about, by block id."""
-    values, errors = first_state(blocks), {}
+def complaints(blocks: Sequence[Json], values: Values) -> dict[str, str]:
+    """What Slack's own window would complain about before it sends a form, by block id."""
+    found = {}
     for block, element in standing(blocks):
-        block_id, action_id = block["block_id"], element["action_id"]
-        if element["type"] in _NO_STATE or element["type"] not in HOLDS:
-            continue
-        if action_id in given.get(block_id, {}):
-            values[block_id][action_id] = held(element, given[block_id][action_id])
-        if block["type"] == "input":
-            complaint = _complaint(block, element, values[block_id][action_id])
+        if block["type"] == "input" and element["type"] in HOLDS:
+            complaint = _complaint(block, element, values[block["block_id"]][element["action_id"]])
             if complaint:
-                errors[block_id] = complaint
-    return values, errors
+                found[block["block_id"]] = complaint
+    return found
 
 
 def _complaint(block: Json, element: Json, state: Json) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import deque
 from collections.abc import Callable
@@ -34,6 +35,11 @@ class Fault:
             raise ValueError(f"a fault has a method, and a status of {', '.join(map(str, _NAMES))} or none")
         if not (self.status or self.delay or self.drop) or self.times < 1 or self.delay < 0:
             raise ValueError("a fault has a status, a delay or a drop, and happens at least once")
+
+    @property
+    def outcome(self) -> str:
+        """How a call that met this is noted, if nothing was done."""
+        return {429: "ratelimited"}.get(self.status or 0, f"http {self.status}")
 
     def answer(self) -> web.Response:
         """What is answered in the place of doing it."""
@@ -69,15 +75,17 @@ class Calls:
         """The workspace's time."""
         return self._clock()
 
-    def next_fault(self, method: str) -> Fault | None:
-        """What goes wrong with this call, if anything; used up one time further."""
-        for fault in self.faults:
-            if fault.method in (method, "*"):
-                fault.times -= 1
-                if not fault.times:
-                    self.faults.remove(fault)
-                return fault
-        return None
+    async def fault(self, method: str) -> Fault | None:
+        """What goes wrong with this call, if anything; used up one time further, its delay waited for."""
+        found = next((fault for fault in self.faults if fault.method in (method, "*")), None)
+        if found is None:
+            return None
+        found.times -= 1
+        if not found.times:
+            self.faults.remove(found)
+        if found.delay:
+            await asyncio.sleep(found.delay)
+        return found
 
     def routes(self) -> list[web.RouteDef]:
         """The endpoints of this page."""

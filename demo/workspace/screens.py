@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from demo.workspace.blocks import Refused, checked_view, too_large
@@ -13,6 +15,8 @@ from demo.workspace.tickets import ApiError
 from demo.workspace.world import World
 
 DEEPEST = 3
+#: What an app may answer to a form. Nothing closes it.
+OUTCOMES = ("", "errors", "update", "push", "clear")
 
 
 @dataclass(slots=True)
@@ -131,6 +135,40 @@ class Screens:
         self.world.announce()
         return went
 
+    def outcome(self, user: str, id: str, action: str, answer: Json) -> None:
+        """What the app answered to the view `id` this user sent: one of OUTCOMES. Raises ApiError."""
+        screen = self.of(user)
+        if action == "errors":
+            screen.errors = _errors(answer.get("errors"), next(v for v in screen.modals if v["id"] == id))
+        elif action == "update":
+            _ = self.update(answer.get("view"), id=id)
+        elif action == "push":
+            _ = self.push(user, answer.get("view"))
+        elif action == "clear":
+            _ = self.close(user, all=True)
+        else:
+            screen.modals = [view for view in screen.modals if view["id"] != id]
+            screen.errors = {}
+            screen.typed.pop(id, None)
+        self.world.announce()
+
+    def notify(self, user: str, sentence: str) -> None:
+        """Tell this user something in passing; empty takes it away."""
+        if self.of(user).notice != sentence:
+            self.of(user).notice = sentence
+            self.world.announce()
+
+    @contextmanager
+    def waiting(self, user: str) -> Iterator[None]:
+        """While this user waits for the app."""
+        self.of(user).busy += 1
+        self.world.announce()
+        try:
+            yield
+        finally:
+            self.of(user).busy -= 1
+            self.world.announce()
+
     # -- inside
 
     def _made(self, view: Json, replaces: str = "") -> Json:
@@ -154,6 +192,16 @@ class Screens:
         if view["type"] == "modal":
             first |= {"submit": None, "close": None, "submit_disabled": False}
         return first | view | added
+
+
+def _errors(given: object, view: Json) -> dict[str, str]:
+    """What the app finds wrong, by block id: sentences at input blocks of this view, and at least one."""
+    fields = {block["block_id"] for block in view["blocks"] if block["type"] == "input"}
+    if not isinstance(given, dict) or not given or not fields.issuperset(given):
+        raise ApiError("invalid_arguments")
+    if not all(isinstance(sentence, str) and sentence for sentence in given.values()):
+        raise ApiError("invalid_arguments")
+    return dict(given)
 
 
 def _checked(view: object, surfaces: tuple[str, ...]) -> Json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import uuid
 
@@ -31,13 +30,10 @@ class WebApi:
     async def call(self, request: web.Request) -> web.StreamResponse:
         """One call, from the bytes to the answer; what goes wrong on purpose comes first."""
         calls, name = self.workspace.calls, request.match_info["method"]
-        at, fault = calls.now(), calls.next_fault(name)
-        if fault and fault.delay:
-            await asyncio.sleep(fault.delay)
+        at, fault = calls.now(), await calls.fault(name)
         arguments: Json = {}
         if fault and fault.status:
-            outcome = {429: "ratelimited"}.get(fault.status, f"http {fault.status}")
-            calls.note(at, name, arguments, outcome)
+            calls.note(at, name, arguments, fault.outcome)
             return fault.answer()
         headers = {"X-Slack-Req-Id": uuid.uuid4().hex}
         try:
