@@ -180,6 +180,11 @@ class Acts:
         """Look at the app's Home tab, or at its "messages"."""
         self.workspace.home_opened(self._member(who), tab)
 
+    def read(self, who: str, channel: str | None = None) -> None:
+        """Read everything in a conversation."""
+        member, place = self._in(who, channel)
+        self.workspace.world.read(member.id, place.id)
+
     # -- what no window offers
 
     async def forge(self, who: str, payload: Json) -> Answer:

@@ -109,6 +109,25 @@ def in_message(ts: str, channel: Channel, *, ephemeral: bool) -> Json:
     return {"type": "message", "message_ts": ts, "channel_id": channel.id, "is_ephemeral": ephemeral}
 
 
+def made_up_click(
+    channel: Channel | None, ts: str, message: Json | None, where: tuple[str, str, str]
+) -> Json:
+    """A press that nobody was offered, for acts.Acts.forge. `where`: block id, action id and the button's value.
+
+    Without a channel it claims to be on a Home tab.
+    """
+    block_id, action_id, value = where
+    button: Json = {"type": "button", "block_id": block_id, "action_id": action_id, "value": value}
+    button |= {"action_ts": ts, "text": {"type": "plain_text", "text": "Button", "emoji": True}}
+    if channel is None:
+        view = {"type": "home", "id": "V0NONE", "blocks": [], "private_metadata": "", "callback_id": ""}
+        place: Json = {"container": {"type": "view", "view_id": "V0NONE"}, "view": view}
+    else:
+        place = {"container": in_message(ts, channel, ephemeral=False), "channel": in_channel(channel)}
+        place["message"] = message or {"type": "message", "user": APP.id, "ts": ts, "text": ""}
+    return {"type": "block_actions", "actions": [button], **place}
+
+
 def username(member: Member) -> str:
     """The account's name, which is neither the display name nor the real one."""
     return member.email.partition("@")[0] or member.person

@@ -8,17 +8,31 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from demo.workspace.answers import LARGEST, ResponseUrls
+from demo.workspace.guard import headers, own_page_only
+from demo.workspace.page import Page
 from demo.workspace.web_api import WebApi
 from demo.workspace.workspace import Workspace
 
 
 def application(workspace: Workspace) -> web.Application:
     """Everything in one application."""
-    app = web.Application(client_max_size=LARGEST)
+    app = web.Application(client_max_size=LARGEST, middlewares=[own_page_only])
+    page, told = Page(workspace), headers(workspace.device_page)
+    app.add_routes(page.routes())
     app.add_routes(WebApi(workspace).routes())
     app.add_routes(ResponseUrls(workspace).routes())
     app.add_routes(workspace.calls.routes())
     app.router.add_get("/link/", workspace.post.sockets.serve)
+
+    async def dress(request: web.Request, response: web.StreamResponse) -> None:
+        if request.path == "/" or request.path.startswith("/static/"):
+            response.headers.update(told)
+
+    async def let_go(_: web.Application) -> None:
+        await page.close()
+
+    app.on_response_prepare.append(dress)
+    app.on_shutdown.append(let_go)
     return app
 
 

@@ -20,7 +20,7 @@ _HEARD = {True: ("message.im", "im:history"), False: ("message.channels", "chann
 
 
 class Workspace:
-    """Everything in one place. What people do is in acts.py, what the app asks for in methods.py and views.py."""
+    """Everything in one place. What people do is in acts.py, what the app asks for in methods.py."""
 
     def __init__(self, world: World, installed: Installed, device_page: str) -> None:
         self.world = world
