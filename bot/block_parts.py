@@ -1,0 +1,207 @@
+"""Block Kit's smallest parts: texts cut to what Slack takes, buttons, fields of a form.
+
+People's words stand in plain_text objects and in the runs of rich text only: there they are never markup. The
+control characters `&`, `<` and `>` are escaped wherever Slack would read them.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from slack_sdk.models.blocks import (
+    ButtonElement,
+    ConfirmObject,
+    InputBlock,
+    Option,
+    OptionGroup,
+    PlainTextInputElement,
+    PlainTextObject,
+    RichTextElementParts,
+    RichTextSectionElement,
+    StaticSelectElement,
+)
+
+from bot.cards import Choice, Input, Weight
+
+VALUE = "value"  # the action id of every input: its block id says which one it is
+MOST_BUTTONS = 25  # in one actions block
+NOTHING = "—"  # stands where a text is empty, which Slack would refuse
+
+_INVISIBLE = ("Cf", "Cc", "Co", "Cs")
+_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_LONGEST_RUN = 3000
+_BUTTON, _CONFIRM, _CONFIRM_BUTTON, _OPTION, _LABEL = 75, 300, 30, 75, 2000
+_LONGEST_ANSWER, _MOST_OPTIONS = 3000, 100
+
+
+# -- texts ------------------------------------------------------------------------------------
+
+
+def clean(text: str) -> str:
+    """A text as it may be shown: nothing invisible or reordering, single spaces, its lines kept."""
+    kept = "".join(
+        " " if unicodedata.category(c) in _INVISIBLE and c != "\n" else c for c in text.replace("\r\n", "\n")
+    )
+    lines = (" ".join(line.split()) for line in kept.split("\n"))
+    return "\n".join(line for line in lines if line)
+
+
+def cut(pieces: Iterable[str], most: int) -> str:
+    """The pieces as one text of at most `most` UTF-16 units, ended by an ellipsis where something is left out.
+
+    No piece is broken, so an escaped character stays whole.
+    """
+    whole = list(pieces)
+    return (
+        "".join(whole) if _within(whole, most) == whole else f"{''.join(_within(whole, most - 1)).rstrip()}…"
+    )
+
+
+def _within(pieces: Iterable[str], most: int) -> list[str]:
+    taken = []
+    for piece in pieces:
+        most -= _units(piece)
+        if most < 0:
+            break
+        taken.append(piece)
+    return taken
+
+
+def _units(text: str) -> int:
+    return sum(2 if c > "\uffff" else 1 for c in text)
+
+
+def paired(text: str) -> str:
+    """A text without the halves of characters that JSON can carry and UTF-8 can't."""
+    return text.encode("utf-8", "ignore").decode("utf-8")
+
+
+def escaped(text: str, most: int) -> str:
+    """A text for where Slack reads control characters: cleaned, escaped, cut, never empty."""
+    return cut((_ESCAPES.get(c, c) for c in clean(text)), most) or NOTHING
+
+
+def plain(text: str, most: int = 3000) -> PlainTextObject:
+    """A plain_text object. `:words:` stay words in it."""
+    return PlainTextObject(text=escaped(text, most), emoji=False)
+
+
+def run(text: str, *, bold: bool = False, code: bool = False) -> RichTextElementParts.Text:
+    """A run of rich text, in which nothing is read as markup."""
+    style = {name: True for name, on in (("bold", bold), ("code", code)) if on}
+    shown = cut(_ends(text), _LONGEST_RUN) or NOTHING
+    return RichTextElementParts.Text(text=shown, style=style or None)
+
+
+def _ends(text: str) -> str:
+    """Cleaned, but with the blank at either end that holds it apart from the run beside it."""
+    inner = clean(text)
+    return f"{' ' * text.startswith(' ')}{inner}{' ' * text.endswith(' ')}" if inner else ""
+
+
+def line(*runs: RichTextElementParts.Text) -> RichTextSectionElement:
+    """One line of rich text."""
+    return RichTextSectionElement(elements=list(runs))
+
+
+# -- buttons ----------------------------------------------------------------------------------
+
+
+def buttons(*rows: Sequence[Choice]) -> Iterator[list[ButtonElement]]:
+    """Each row's buttons. Action ids are the verbs, counted (`ask:1`, `ask:2`) where one stands there again.
+
+    Slack wants one red button in a row at most: the last of the dangerous ones is.
+    """
+    uses = Counter(choice.verb for row in rows for choice in row)
+    used: Counter[str] = Counter()
+    for row in rows:
+        dangers = [choice for choice in row if choice.weight is Weight.DANGER]
+        drawn = []
+        for choice in row:
+            used[choice.verb] += 1
+            id = choice.verb.value if uses[choice.verb] == 1 else f"{choice.verb.value}:{used[choice.verb]}"
+            drawn.append(_button(choice, id, red=bool(dangers) and choice is dangers[-1]))
+        yield drawn
+
+
+def _button(choice: Choice, id: str, *, red: bool) -> ButtonElement:
+    style = "danger" if red else "primary" if choice.weight is Weight.PRIMARY else None
+    return ButtonElement(
+        text=plain(choice.label, _BUTTON),
+        action_id=id,
+        value=choice.handle or None,
+        url=choice.url or None,
+        style=style,
+        confirm=_confirm(choice) if choice.confirm else None,
+    )
+
+
+def _confirm(choice: Choice) -> ConfirmObject:
+    return ConfirmObject(
+        title=plain("Are you sure?"),
+        text=plain(choice.confirm, _CONFIRM),
+        confirm=plain(choice.label, _CONFIRM_BUTTON),
+        deny=plain("Leave it as it is", _CONFIRM_BUTTON),
+        style="danger" if choice.weight is Weight.DANGER else None,
+    )
+
+
+# -- fields of a form -------------------------------------------------------------------------
+
+
+def field(input: Input) -> InputBlock:
+    """One field. What is wrong with it isn't drawn: Slack shows that itself when the form is sent."""
+    return InputBlock(
+        block_id=input.name,
+        label=plain(input.label, _LABEL),
+        hint=plain(input.help, _LABEL) if input.help else None,
+        optional=not input.required,
+        element=_select(input) if input.choices else _text(input),
+    )
+
+
+def _text(input: Input) -> PlainTextInputElement:
+    longest = min(input.max_length, _LONGEST_ANSWER)
+    typed = "".join(_within(paired(input.value), longest))
+    return PlainTextInputElement(
+        action_id=VALUE,
+        multiline=input.long,
+        max_length=longest,
+        initial_value=typed or None,
+    )
+
+
+def _select(input: Input) -> StaticSelectElement:
+    options = [_option(value, label) for value, label in input.choices]
+    chosen = next((option for option in options if option.value == input.value), None)
+    groups = None
+    if len(options) > _MOST_OPTIONS:  # as many again in every group, so that none has to be left out
+        starts = range(0, len(options), _MOST_OPTIONS)
+        groups = [_group(options, start) for start in starts]
+    return StaticSelectElement(
+        action_id=VALUE,
+        placeholder=plain("Choose one"),
+        options=None if groups else options,
+        option_groups=groups,
+        initial_option=chosen,
+    )
+
+
+def _option(value: str, label: str) -> Option:
+    """What doesn't fit into the label goes on below it."""
+    shown = clean(label)
+    rest = ""
+    if _units(escaped(shown, _LABEL)) > _OPTION:
+        words = shown.rsplit(" ")
+        while len(words) > 1 and _units(escaped(" ".join(words), _LABEL)) > _OPTION:
+            rest = f"{words.pop()} {rest}"
+        shown = " ".join(words)
+    description = plain(rest, _OPTION) if rest else None
+    return Option(value=value, text=plain(shown, _OPTION), description=description)
+
+
+def _group(options: Sequence[Option], start: int) -> OptionGroup:
+    part = options[start : start + _MOST_OPTIONS]
+    return OptionGroup(label=plain(f"{start + 1} to {start + len(part)}"), options=list(part))
