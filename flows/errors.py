@@ -187,6 +187,26 @@ class NotAnAdministrator(Refusal):
     """That person isn't an administrator. Name them under `roles: administrator:` in COUNTERSIGN_CONFIG first."""
 
 
+class AccountTaken(Refusal):
+    """That chat account belongs to somebody else here. If it is yours, tell an administrator at once."""
+
+
+class UnknownAccount(Refusal):
+    """There is no such chat account among yours. It may have been disconnected already."""
+
+
+class NotConnected(Refusal):
+    """This chat account isn't connected to anybody yet. Write to me directly, and I'll give you a link for that."""
+
+
+class Outsider(Refusal):
+    """Only full members of this workspace can ask here: no guests, no apps, nobody from another company."""
+
+
+class StrangeCard(Refusal):
+    """That button wasn't put here for you, so nothing was done. Write to me directly, and ask again."""
+
+
 class BadName(Refusal):
     """A device's name has between 1 and 40 characters. Choose another."""
 

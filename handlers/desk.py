@@ -7,9 +7,10 @@ audit events, evidence and owed effects together · answer. Nothing outside has 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from types import MappingProxyType
 
 import structlog
 from sqlalchemy import bindparam, select
@@ -46,6 +47,7 @@ from flows.events import (
 from flows.model import Checked, Facts, Method, Origin, Party, Request, Stage
 from flows.request import decide, evolve, react
 from handlers import deliveries
+from handlers.accounts import Accounts
 from handlers.forms import clean, read_form
 from handlers.people import People
 from handlers.playbooks import Playbooks
@@ -102,11 +104,13 @@ class Desk(Records):
         playbooks: Playbooks,
         people: People,
         registry: DeviceRegistry,
+        accounts: Accounts,
         verifiers: Mapping[Method, Verifier],
         committed: Callable[[str], None] = lambda request: None,
     ) -> None:
         super().__init__(store, playbooks, people)
         self.registry = registry
+        self.accounts = accounts
         self.verifiers = verifiers
         self.committed = committed
 
@@ -192,19 +196,20 @@ class Desk(Records):
         answers: Mapping[str, str],
         origin: Origin,
         *,
+        known: Mapping[str, Collection[str]] = MappingProxyType({}),
         delivery: str = "",
         card: Callable[[str], Row] | None = None,
     ) -> Request:
         """Open a request from a filled form. Raises a Refusal; nothing is kept of a form that doesn't fit.
 
-        `card` gives, for the request's name, the row of a chat message that is to become its card.
+        `known`: what may be referred to besides the subject's own devices and accounts, by the field's name. `card`
+        gives, for the request's name, the row of a chat message that is to become its card.
         """
         found = self.playbooks.by_name.get(playbook)
         try:
             if found is None:
                 raise no.UnknownPlaybook
-            devices = {device.id for device in (await self.registry.registration(subject)).live}
-            form = read_form(found, answers, {"device": devices})
+            form = read_form(found, answers, {**await self._references(subject), **known})
         except no.Refusal as refusal:
             asked = _asked(playbook, subject, origin)
             await self.record([(None, Refused("Submit", requester, refusal.kind, asked))])
@@ -223,6 +228,16 @@ class Desk(Records):
             except no.Conflict:
                 if await self.find(id) is None:
                     raise  # it wasn't the name that was taken
+
+    async def _references(self, subject: str) -> Mapping[str, Collection[str]]:
+        """What a form about this person may refer to. A field of any other name refers to nothing by itself."""
+        devices = (await self.registry.registration(subject)).live
+        accounts = await self.accounts.of(subject)
+        return {
+            "device": {device.id for device in devices},
+            "account": {account.name for account in accounts},
+            "new_account": (),
+        }
 
     async def begin(self, id: str, actor: str, method: Method) -> tuple[Request, Mapping[str, object]]:
         """Start an answer: a fresh challenge, and what the device page needs to put the question."""

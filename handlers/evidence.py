@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, select
 
+from flows.accounts import AccountConnected, AccountDisconnected
 from flows.digest import request_digest
 from flows.errors import NotAuthorised, Tampered
 from flows.events import FulfilmentOrdered
@@ -37,6 +38,11 @@ _registrations = (
         | (_EVENTS.c.type == AuthenticatorRegistered.__name__)
         | (_EVENTS.c.type == DeviceRevoked.__name__)
     )
+    .order_by(_EVENTS.c.seq)
+)
+_accounts = (
+    select(_EVENTS.c.type, _EVENTS.c.body)
+    .where((_EVENTS.c.type == AccountConnected.__name__) | (_EVENTS.c.type == AccountDisconnected.__name__))
     .order_by(_EVENTS.c.seq)
 )
 _orders = select(_EVENTS.c.body).where(_EVENTS.c.type == FulfilmentOrdered.__name__)
@@ -131,6 +137,7 @@ class Auditor:
         return [
             *findings,
             await self.registered(),
+            await self.bindings(),
             await self.ledger(),
             await self.playbooks(),
             *await self.requests(),
@@ -182,6 +189,20 @@ class Auditor:
         return _as_the_log_says(
             "devices", "device and authenticator", "devices and authenticators", known, kept
         )
+
+    async def bindings(self) -> Finding:
+        """Chat accounts belong to whom the log says."""
+        known: dict[str, bool] = {}
+        for row in await self._store.fetch(_accounts):
+            said = json.loads(bytes(row["body"]))["data"]
+            if row["type"] == AccountConnected.__name__:
+                known = {name: on for name, on in known.items() if not name.startswith(f"{said['account']} ")}
+            known[f"{said['account']} of {said['person']}"] = row["type"] == AccountConnected.__name__
+        kept = {
+            f"{row['id']} of {row['person']}": row["unbound_at"] is None
+            for row in await self._store.fetch(select(TABLES["bindings"]))
+        }
+        return _as_the_log_says("chat accounts", "account", "accounts", known, kept)
 
     async def ledger(self) -> Finding:
         """Every ordered change has its row in the ledger, and no other has one."""

@@ -15,7 +15,7 @@ from flows.model import Field, Playbook
 #: The field that a playbook with `justification: true` adds to its form.
 WHY = Field(JUSTIFICATION, "Why is this needed?", "One sentence that an approver can judge.", personal=True)
 
-_REFERENCE = re.compile(r"[A-Za-z0-9_.:@-]{1,100}")
+_REFERENCE = re.compile(r"[A-Za-z0-9_.:@/-]{1,100}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import flows.errors as no
 from flows.model import Method, Person
 from flows.registration import Authenticator
+from handlers.accounts import Accounts
 from handlers.clock import Clock
 from handlers.desk import Desk
 from handlers.people import People
@@ -33,6 +34,7 @@ class House:
     people: People
     playbooks: Playbooks
     registry: DeviceRegistry
+    accounts: Accounts
     passkeys: PasskeyVerifier
     codes: CodeVerifier
     desk: Desk
@@ -46,7 +48,7 @@ class House:
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """What the house needs from the outside, each behind its port. `own` makes our own connector on a registry."""
+    """What the house needs from the outside, each behind its port."""
 
     directory: Directory
     connectors: Mapping[str, Connector]
@@ -56,19 +58,22 @@ class Outside:
 async def build(
     settings: Settings, config: Config, outside: Outside, own: type, kind: str, time: Time = utc_now
 ) -> House:
-    """Prepare the database and put everything together. Raises NotReady, PlaybookError or a driver's error."""
+    """Prepare the database and put everything together. Raises NotReady, PlaybookError or a driver's error.
+
+    `own` makes our own connector, from a registry of devices and from whose chat account is whose.
+    """
     keys = Keys(settings.secret_key)
     await setup.prepare(settings.database_url, keys, kind, time())
     store = await Store.open(settings.database_url, keys, clock=time)
     try:
         await setup.examine(store, kind)
-        registry = DeviceRegistry(store)
-        connectors: dict[str, Connector] = {**outside.connectors, "countersign": own(registry)}
+        registry, accounts = DeviceRegistry(store), Accounts(store)
+        connectors: dict[str, Connector] = {**outside.connectors, "countersign": own(registry, accounts)}
         playbooks = load(
             settings.playbooks, connectors={name: connector.verbs for name, connector in connectors.items()}
         )
         await setup.keep_playbooks(store, [_kept(playbooks, hash) for hash in playbooks.contents])
-        return _assemble(settings, config, outside, store, registry, connectors, playbooks)
+        return _assemble(settings, config, outside, registry, accounts, connectors, playbooks, store)
     except BaseException:
         await store.close()
         raise
@@ -78,19 +83,30 @@ def _assemble(
     settings: Settings,
     config: Config,
     outside: Outside,
-    store: Store,
     registry: DeviceRegistry,
+    accounts: Accounts,
     connectors: Mapping[str, Connector],
     playbooks: Playbooks,
+    store: Store,
 ) -> House:
     people = People(outside.directory, config.roles)
     passkeys, codes = verifiers(settings, store.keys)
     by_method: dict[Method, Verifier] = {Method.PASSKEY: passkeys, Method.CODE: codes}
-    desk = Desk(store, playbooks, people, registry, by_method)
+    desk = Desk(store, playbooks, people, registry, accounts, by_method)
     worker = Worker(desk, connectors, by_method, outside.messenger)
     desk.committed = worker.changed
     return House(
-        settings, store, people, playbooks, registry, passkeys, codes, desk, worker, Clock(desk, worker)
+        settings,
+        store,
+        people,
+        playbooks,
+        registry,
+        accounts,
+        passkeys,
+        codes,
+        desk,
+        worker,
+        Clock(desk, worker),
     )
 
 

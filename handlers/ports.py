@@ -130,6 +130,22 @@ class Messenger(Protocol):
         ...
 
 
+class Bindings(Protocol):
+    """What our own connector changes: whose chat account is whose. An account is named `platform/workspace/id`."""
+
+    async def connect(self, person: str, account: str, request: str) -> bool:
+        """Give an account to a person. False if it is theirs already; Rejected if it is somebody else's."""
+        ...
+
+    async def disconnect(self, person: str, account: str, request: str) -> bool:
+        """Take an account from a person. False if that was done already; Rejected if it never was theirs."""
+        ...
+
+    async def connected(self, person: str, account: str) -> bool:
+        """Whether this account belongs to this person now."""
+        ...
+
+
 class Registry(Protocol):
     """What our own connector changes: invitations and devices."""
 

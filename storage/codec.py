@@ -14,7 +14,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from flows import effects, events, registration
+from flows import accounts, effects, events, registration
 from flows.effects import Effect
 from flows.events import Event
 from flows.model import Request
@@ -24,7 +24,7 @@ def _named(*unions: UnionType) -> dict[str, type]:
     return {kind.__name__: kind for union in unions for kind in get_args(union)}
 
 
-EVENTS = _named(events.Event, events.Notice, registration.RegistrationEvent)
+EVENTS = _named(events.Event, events.Notice, registration.RegistrationEvent, accounts.AccountEvent)
 EFFECTS = _named(effects.Effect)
 
 _REQUEST_EVENTS = {kind.__name__ for kind in get_args(Event)}

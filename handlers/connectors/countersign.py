@@ -1,27 +1,26 @@
-"""Our own connector: enrolment links and devices change on a request's authority, like everything else."""
+"""Our own connector: devices, their links and chat accounts change on a request's authority, like everything."""
 
 from __future__ import annotations
 
 from flows.model import Receipt, Request
-from handlers.ports import Registry, Rejected
-
-INVITE, ADD_DEVICE, REVOKE_DEVICE = "invite", "add_device", "revoke_device"
+from handlers.ports import Bindings, Registry, Rejected
 
 
 class Countersign:
-    """Invites, adds and revokes over a Registry.
+    """Invites, adds and revokes over a Registry; connects and disconnects over Bindings.
 
-    A link is known by its token, which is made once for the effect key, and a revocation by its device. So
-    the registry itself tells whether a change was made, and repeating one changes nothing.
+    A link is known by its token, which is made once for the effect key, a revocation by its device, a connection by
+    its account. So what was changed itself tells whether a change was made, and repeating one changes nothing.
     """
 
-    verbs = frozenset({INVITE, ADD_DEVICE, REVOKE_DEVICE})
+    verbs = frozenset({"invite", "add_device", "revoke_device", "connect_account", "disconnect_account"})
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, bindings: Bindings) -> None:
         self._registry = registry
+        self._bindings = bindings
 
     async def carry_out(self, request: Request, key: str, secret: str | None) -> Receipt:
-        """Make the link or revoke the device, unless that was done, and read it back. Raises Rejected."""
+        """Make the change, unless that was done, and read it back. Raises Rejected."""
         if done := await self.check(request, key, secret):
             return done
         refused: Rejected | None = None
@@ -34,33 +33,56 @@ class Countersign:
         raise refused or RuntimeError(f"the registry does not show the change of {key}")
 
     async def _change(self, request: Request, secret: str | None) -> None:
-        if request.verb == REVOKE_DEVICE:
-            await self._registry.revoke(request.subject, _device(request), request.id)
-        else:
-            first = request.verb == INVITE
-            await self._registry.invite(request.subject, _token(secret), request.id, first=first)
+        person, id = request.subject, request.id
+        match request.verb:
+            case "revoke_device":
+                await self._registry.revoke(person, _device(request), id)
+            case "connect_account":
+                await self._bindings.connect(person, _account(request), id)
+            case "disconnect_account":
+                await self._bindings.disconnect(person, _account(request), id)
+            case _:
+                await self._registry.invite(person, _token(secret), id, first=request.verb == "invite")
 
     async def check(self, request: Request, key: str, secret: str | None) -> Receipt | None:
-        """Whether the link of this token exists, or the device counts no more. Raises Rejected."""
+        """Whether the link of this token exists, the device counts no more, the account is whose it shall be.
+
+        Raises Rejected.
+        """
         self._known(request)
         person = request.subject
-        if request.verb == REVOKE_DEVICE:
-            device = _device(request)
-            done = await self._registry.revoked(person, device)
-            return Receipt(key, f"Device {device} of {person} counts no more.") if done else None
-        done = await self._registry.invited(person, _token(secret))
-        kind = "a first" if request.verb == INVITE else "another"
-        return Receipt(key, f"There is an enrolment link to {kind} device of {person}.") if done else None
+        match request.verb:
+            case "revoke_device":
+                device = _device(request)
+                done = await self._registry.revoked(person, device)
+                seen = f"Device {device} of {person} counts no more."
+            case "connect_account":
+                account = _account(request)
+                done = await self._bindings.connected(person, account)
+                seen = f"Account {account} belongs to {person}."
+            case "disconnect_account":
+                account = _account(request)
+                done = not await self._bindings.connected(person, account)
+                seen = f"Account {account} doesn't belong to {person} any more."
+            case _:
+                done = await self._registry.invited(person, _token(secret))
+                kind = "a first" if request.verb == "invite" else "another"
+                seen = f"There is an enrolment link to {kind} device of {person}."
+        return Receipt(key, seen) if done else None
 
     async def undo(self, request: Request, key: str) -> Receipt:
         """Never possible: raises Rejected, which says what to do instead."""
         self._known(request)
-        if request.verb == REVOKE_DEVICE:
-            raise Rejected("A removed device can't be brought back. Add it again as a new device.")
-        raise Rejected(
-            "An enrolment link can't be taken back: it ends by itself within the hour. "
-            "If it was used, remove the device."
-        )
+        match request.verb:
+            case "revoke_device":
+                raise Rejected("A removed device can't be brought back. Add it again as a new device.")
+            case "connect_account" | "disconnect_account":
+                raise Rejected("That can't be undone here: its owner connects or disconnects a chat account.")
+            case _:
+                raise Rejected(
+                    "An enrolment link can't be taken back: it ends by itself within the hour. "
+                    "If it was used, remove the device."
+                )
 
     def _known(self, request: Request) -> None:
         if request.verb not in self.verbs:
@@ -78,3 +100,12 @@ def _device(request: Request) -> str:
     if not device:
         raise Rejected("The request doesn't say which device. Ask again and choose one.")
     return device
+
+
+def _account(request: Request) -> str:
+    account = request.parameters.get("new_account") or request.parameters.get("account")
+    if not account or account.count("/") != 2:
+        raise Rejected(
+            "The request doesn't say which chat account. Ask again from the link that you were sent."
+        )
+    return account

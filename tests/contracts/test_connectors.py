@@ -19,8 +19,9 @@ from sqlalchemy import select
 from demo.directory import FIRST_PASSWORD, TRIES, DemoDirectory, create
 from flows.model import Method, Origin, Receipt, Request, Stage
 from flows.registration import Authenticator, Device
+from handlers.accounts import Accounts
 from handlers.connectors.countersign import Countersign
-from handlers.ports import Connector, Directory, Registry, Rejected, Unreachable
+from handlers.ports import Bindings, Connector, Directory, Registry, Rejected, Unreachable
 from handlers.registry import DeviceRegistry
 from storage import setup
 from storage.seals import Keys, token_hash
@@ -30,6 +31,7 @@ from storage.store import Store
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "marked-secret-4f1a9c"
+EVES, SAMS = "slack/T0ACME/U0EVE", "slack/T0ACME/U0SAM"
 
 
 def a_request(verb: str, subject: str = "maya", id: str = "CS-7F3KQ", **parameters: str) -> Request:
@@ -64,6 +66,8 @@ class MemoryRegistry:
     devices: dict[str, set[str]] = field(default_factory=dict)
     gone: set[tuple[str, str]] = field(default_factory=set)
     tokens: dict[str, str] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)
+    moves: int = 0
 
     async def invite(self, person: str, token: str, request: str, *, first: bool) -> bool:
         if token in self.tokens:
@@ -86,8 +90,29 @@ class MemoryRegistry:
     async def revoked(self, person: str, device: str) -> bool:
         return (person, device) in self.gone
 
+    async def connect(self, person: str, account: str, request: str) -> bool:
+        if self.owners.get(account, "") not in ("", person):
+            raise Rejected("That chat account belongs to somebody else here.")
+        if self.owners.get(account):
+            return False
+        self.owners[account] = person
+        self.moves += 1
+        return True
+
+    async def disconnect(self, person: str, account: str, request: str) -> bool:
+        if self.owners.get(account) == "":
+            return False
+        if self.owners.get(account) != person:
+            raise Rejected("There is no such chat account among theirs.")
+        self.owners[account] = ""
+        self.moves += 1
+        return True
+
+    async def connected(self, person: str, account: str) -> bool:
+        return self.owners.get(account) == person
+
     async def changes(self) -> int:
-        return len(self.tokens) + len(self.gone)
+        return len(self.tokens) + len(self.gone) + self.moves
 
 
 @dataclass(slots=True)
@@ -95,6 +120,7 @@ class BadLine:
     """Any registry at the end of a bad line: changes are made and their answers lost, or never made at all."""
 
     inner: Registry
+    bindings: Bindings
     arrives: bool
 
     async def invite(self, person: str, token: str, request: str, *, first: bool) -> bool:
@@ -114,6 +140,21 @@ class BadLine:
 
     async def revoked(self, person: str, device: str) -> bool:
         return await self.inner.revoked(person, device)
+
+    async def connect(self, person: str, account: str, request: str) -> bool:
+        if not self.arrives:
+            return True
+        await self.bindings.connect(person, account, request)
+        raise TimeoutError("no answer")
+
+    async def disconnect(self, person: str, account: str, request: str) -> bool:
+        if not self.arrives:
+            return True
+        await self.bindings.disconnect(person, account, request)
+        raise TimeoutError("no answer")
+
+    async def connected(self, person: str, account: str) -> bool:
+        return await self.bindings.connected(person, account)
 
 
 async def with_a_device(registry: DeviceRegistry, person: str, device: str) -> None:
@@ -160,6 +201,15 @@ PARAMETERS: Mapping[str, Mapping[str, str]] = {
     "add_to_group": {"group": "finance-share"},
     "remove_from_group": {"group": "everyone"},
     "revoke_device": {"device": "a-phone"},
+    "connect_account": {"new_account": "slack/T0ACME/U0MAYA"},
+    "disconnect_account": {"account": EVES},
+}
+#: Verbs whose change is about something that eve has, and a change of the same kind that must be refused.
+EVE = frozenset({"revoke_device", "disconnect_account"})
+REFUSED: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "connect_account": ("connect_account", {"new_account": SAMS}),
+    "disconnect_account": ("connect_account", {"new_account": SAMS}),
+    "add_device": ("revoke_device", {"device": "nobody's"}),
 }
 DIRECTORY = [("directory", verb) for verb in sorted(DemoDirectory.verbs)]
 MEMORY = [("memory", verb) for verb in sorted(Countersign.verbs)]
@@ -180,34 +230,39 @@ def directory(filled_directory: Path, tmp_path: Path) -> DemoDirectory:
     return DemoDirectory(tmp_path / "directory.db")
 
 
-Registries = Callable[[str], Awaitable[tuple[Registry, Changes]]]
+Registries = Callable[[str], Awaitable[tuple[Registry, Bindings, Changes]]]
 
 
 @pytest.fixture
 async def registries(sqlite_url: str) -> AsyncIterator[Registries]:
-    """By its kind, a registry in which eve alone has a phone, and how many changes were made to it since."""
+    """By its kind, a registry where eve alone has a phone and a chat account, and how many changes came since."""
     stores: list[Store] = []
 
-    async def made(kind: str) -> tuple[Registry, Changes]:
+    async def made(kind: str) -> tuple[Registry, Bindings, Changes]:
         if kind == "memory":
-            memory = MemoryRegistry({"eve": {"a-phone"}})
-            return memory, memory.changes
+            memory = MemoryRegistry({"eve": {"a-phone"}}, owners={EVES: "eve", SAMS: "sam"})
+            return memory, memory, memory.changes
         keys = Keys(["k" * 43])
         await setup.prepare(sqlite_url, keys, setup.DEMO, NOW)
         store = await Store.open(sqlite_url, keys, clock=lambda: NOW)
         stores.append(store)
-        registry = DeviceRegistry(store)
+        registry, accounts = DeviceRegistry(store), Accounts(store)
         await with_a_device(registry, "eve", "a-phone")
+        await accounts.connect("eve", EVES, "CS-00000")
+        await accounts.connect("sam", SAMS, "CS-00000")
         events = TABLES["audit_events"].c
         counted = select(events.seq).where(
-            (events.type == "InvitationIssued") | (events.type == "DeviceRevoked")
+            (events.type == "InvitationIssued")
+            | (events.type == "DeviceRevoked")
+            | (events.type == "AccountConnected")
+            | (events.type == "AccountDisconnected")
         )
         before = len(await store.fetch(counted))
 
         async def changes() -> int:
             return len(await store.fetch(counted)) - before
 
-        return registry, changes
+        return registry, accounts, changes
 
     yield made
     for store in stores:
@@ -232,13 +287,13 @@ async def trial(
             verb in ("add_to_group", "remove_from_group"),
             (tmp_path / "directory.db",),
         )
-    registry, changes = await registries(system)
-
+    registry, bindings, changes = await registries(system)
+    refused, about = REFUSED.get(verb, (verb, {"device": "nobody's"}))
     return Trial(
-        Countersign(registry),
-        a_request(verb, subject="eve" if verb == "revoke_device" else "maya", **parameters),
+        Countersign(registry, bindings),
+        a_request(verb, subject="eve" if verb in EVE else "maya", **parameters),
         # A link is for anybody the desk let ask; the registry refuses a first one to someone with a device.
-        a_request(verb if verb != "add_device" else "revoke_device", subject="eve", device="nobody's"),
+        a_request(refused, subject="omar" if refused == "connect_account" else "eve", **about),
         changes,
         undoable=False,
         files=(tmp_path / "desk.db",) if system == "store" else (),
@@ -355,9 +410,10 @@ async def test_the_secret_is_in_no_receipt_no_repr_no_error_and_no_file(trial: T
 
 @pytest.mark.parametrize(("system", "verb"), MEMORY + STORE)
 async def test_a_lost_answer_is_found_by_reading_back(system: str, verb: str, registries: Registries) -> None:
-    registry, changes = await registries(system)
-    connector = Countersign(BadLine(registry, arrives=True))
-    asked = a_request(verb, "eve" if verb == "revoke_device" else "maya", **PARAMETERS.get(verb, {}))
+    registry, bindings, changes = await registries(system)
+    line = BadLine(registry, bindings, arrives=True)
+    connector = Countersign(line, line)
+    asked = a_request(verb, "eve" if verb in EVE else "maya", **PARAMETERS.get(verb, {}))
     with pytest.raises(TimeoutError):
         await connector.carry_out(asked, asked.key, SECRET)
     assert await connector.check(asked, asked.key, SECRET) is not None
@@ -367,8 +423,10 @@ async def test_a_lost_answer_is_found_by_reading_back(system: str, verb: str, re
 
 @pytest.mark.parametrize("verb", sorted(Countersign.verbs))
 async def test_a_registry_that_only_says_yes_gets_no_receipt(verb: str) -> None:
-    connector = Countersign(BadLine(MemoryRegistry({"eve": {"a-phone"}}), arrives=False))
-    asked = a_request(verb, "eve" if verb == "revoke_device" else "maya", **PARAMETERS.get(verb, {}))
+    memory = MemoryRegistry({"eve": {"a-phone"}}, owners={EVES: "eve", SAMS: "sam"})
+    line = BadLine(memory, memory, arrives=False)
+    connector = Countersign(line, line)
+    asked = a_request(verb, "eve" if verb in EVE else "maya", **PARAMETERS.get(verb, {}))
     with pytest.raises(RuntimeError, match="does not show"):
         await connector.carry_out(asked, asked.key, SECRET)
 
@@ -377,8 +435,8 @@ async def test_a_registry_that_only_says_yes_gets_no_receipt(verb: str) -> None:
 async def test_only_an_invitation_is_for_those_who_never_had_a_device(
     system: str, registries: Registries
 ) -> None:
-    registry, _ = await registries(system)
-    connector = Countersign(registry)
+    registry, bindings, _ = await registries(system)
+    connector = Countersign(registry, bindings)
     invitation, another = a_request("invite", "eve"), a_request("add_device", "eve")
     with pytest.raises(Rejected, match="never had a device"):
         await connector.carry_out(invitation, invitation.key, SECRET)

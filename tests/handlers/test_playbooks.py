@@ -14,12 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.model import Assurance, Party, SecretKind
+from handlers.connectors.countersign import Countersign
 from handlers.playbooks import CAP, PlaybookError, Problem, duration, from_content, load, sha256, spelled
 
 SHIPPED = Path(__file__).resolve().parents[2] / "playbooks"
 CONNECTORS = {
     "directory": frozenset({"reset_password", "unlock"}),
-    "countersign": frozenset({"invite", "add_device", "revoke_device"}),
+    "countersign": Countersign.verbs,
 }
 A_PAGE = """\
 name: finance_share
@@ -81,6 +82,8 @@ def test_the_shipped_playbooks_load() -> None:
         "add_device",
         "device_recall",
         "device_revocation",
+        "connect_account",
+        "disconnect_account",
     }
     reset, enrolment = playbooks["password_reset"], playbooks["device_enrolment"]
     assert (reset.tier, reset.prover, reset.assurance) == (1, Party.SUBJECT, Assurance.MULTI_FACTOR)
