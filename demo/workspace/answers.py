@@ -74,7 +74,7 @@ class ResponseUrls:
             _write(ws, ws.tickets.redeem(request.match_info["key"]), given)
         except ApiError as error:
             calls.note(at, "response_url", given, error.code)
-            status = 404 if error.code in ("used_url", "expired_url", "invalid_url") else 400
+            status = 404 if error.code in ("used_url", "Expired url", "invalid_url") else 400
             return web.json_response({"ok": False, "error": error.code, **error.more}, status=status)
         calls.note(at, "response_url", given, "dropped" if fault and fault.drop else "ok")
         if fault and fault.drop and request.transport is not None:

@@ -48,12 +48,15 @@ class Delivery:
 class Post:
     """The way to the app. `secret` signs what goes over HTTP and may be changed while running, to rotate it."""
 
-    def __init__(self, installed: Installed, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, installed: Installed, clock: Callable[[], float], announce: Callable[[], None]
+    ) -> None:
         self.installed = installed
         self.secret = installed.signing_secret
         self.sockets = Sockets()
         self.deliveries: deque[Delivery] = deque(maxlen=1000)
         self._clock = clock
+        self._announce = announce
         self._session: aiohttp.ClientSession | None = None
         self._under_way: set[asyncio.Task[None]] = set()
 
@@ -158,6 +161,7 @@ class Post:
 
     def _note(self, kind: str, payload: Json, attempt: int, outcome: str) -> None:
         self.deliveries.append(Delivery(self._clock(), kind, payload, attempt, outcome))
+        self._announce()
 
 
 def encoded(kind: str, payload: Json) -> tuple[bytes, str]:

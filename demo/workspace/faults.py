@@ -61,15 +61,17 @@ class Call:
 class Calls:
     """The calls so far and the faults to come."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], announce: Callable[[], None]) -> None:
         self.made: deque[Call] = deque(maxlen=10_000)
         self.faults: list[Fault] = []
         self._clock = clock
+        self._announce = announce
 
     def note(self, at: float, method: str, arguments: Json, outcome: str) -> None:
         """Remember a call."""
         known = {key: value for key, value in arguments.items() if key != "token"}
         self.made.append(Call(at, method, known, outcome))
+        self._announce()
 
     def now(self) -> float:
         """The workspace's time."""

@@ -78,7 +78,7 @@ class Tickets:
         if found is None:
             raise ApiError("invalid_url")
         if self._clock() > found.until:
-            raise ApiError("expired_url")
+            raise ApiError("Expired url")
         if found.uses <= 0:
             raise ApiError("used_url")
         found.uses -= 1

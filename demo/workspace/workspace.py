@@ -28,8 +28,8 @@ class Workspace:
         self.device_page = device_page
         self.screens = Screens(world)
         self.tickets = Tickets(installed.pace, world.clock)
-        self.post = Post(installed, world.clock)
-        self.calls = Calls(world.clock)
+        self.post = Post(installed, world.clock, world.announce)
+        self.calls = Calls(world.clock, world.announce)
 
     @property
     def url(self) -> str:

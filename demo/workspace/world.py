@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 import time
@@ -9,8 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from demo.workspace.people import APP, CAST, CHANNELS, MEMBERS, Channel, Json, Member
+
+T = TypeVar("T")
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS messages (
@@ -161,9 +165,22 @@ class World:
         return row["ts"] if row else "0"
 
     def announce(self) -> None:
-        """Tell every listener that something changed, here or in what people have open."""
+        """Tell every listener that something changed, here, in what people have open, or in the post."""
         for listener in list(self.listeners):
             listener()
+
+    async def until(self, true: Callable[[], T], patience: float = 10.0) -> T:
+        """Wait for `true()` to give something true, looking again after every change. Raises TimeoutError."""
+        changed = asyncio.Event()
+        self.listeners.append(changed.set)
+        try:
+            async with asyncio.timeout(patience):
+                while not (found := true()):
+                    await changed.wait()
+                    changed.clear()
+                return found
+        finally:
+            self.listeners.remove(changed.set)
 
     # -- inside
 
