@@ -99,28 +99,3 @@ function plainly(run, names) {
     default: return "";
   }
 }
-
-/** Everything a message says, as plain text: its blocks if it has any, its text otherwise. */
-export function plain(message) {
-  const found = [];
-  const collect = (value) => {
-    if (Array.isArray(value)) value.forEach(collect);
-    else if (value && typeof value === "object") {
-      if (typeof value.text === "string") found.push(words(value.text));
-      Object.values(value).forEach((inner) => typeof inner === "object" && collect(inner));
-    }
-  };
-  collect(message.blocks ?? []);
-  return found.join("\n") || words(message.text ?? "");
-}
-
-/** Every element that can be pressed, with its block. */
-export function pressable(message) {
-  return (message.blocks ?? []).flatMap((block) => {
-    const elements = block.type === "actions" ? block.elements : block.accessory ? [block.accessory] : [];
-    return elements.filter((each) => each.action_id).map((each) => ({ block, element: each }));
-  });
-}
-
-/** A card's own headline, or nothing. */
-export const heading = (message) => words((message.blocks ?? []).find((block) => block.type === "header")?.text ?? "");

@@ -5,6 +5,8 @@ import { h, hush, keyed, put } from "./dom.js";
 import { home } from "./home.js";
 import { face, news, show } from "./messages.js";
 
+export const UNREACHED = "The workspace isn't reachable. This page tries again by itself.";
+
 const $ = (id) => document.getElementById(id);
 
 export function chat(desk) {
@@ -32,7 +34,7 @@ export function chat(desk) {
     if (atHome) tab.render();
     else show(desk, $("messages"), conversation);
     $("nothing").hidden = atHome || Boolean(conversation?.messages.length);
-    $("nothing").textContent = emptiness(desk, conversation, state);
+    emptiness(desk, conversation, state, write);
     write.render(conversation, atHome);
     const told = atHome ? "" : news(heard, conversation, desk.me.user);
     if (told && !arrived) desk.announce(told);
@@ -48,10 +50,20 @@ export function chat(desk) {
   return { render, write };
 }
 
-function emptiness(desk, conversation, state) {
-  if (!state) return desk.live(desk.me).lost ? "The workspace isn't reachable. This page tries again by itself." : "Opening the workspace…";
-  if (conversation?.kind === "im") return `Nothing said yet. Write to ${desk.settings.app.name} in your own words, for example: I forgot my password.`;
-  return "Nothing said here yet. What people and apps write appears here.";
+const STARTS = ["I forgot my password", "My account is locked", "What can I ask for?"];
+
+/** What stands where nothing was said yet: how to begin. */
+function emptiness(desk, conversation, state, write) {
+  const kind = state ? conversation?.kind ?? "" : desk.live(desk.me).lost ? "lost" : "opening";
+  const place = $("nothing");
+  if (place.dataset.kind === kind) return;
+  place.dataset.kind = kind;
+  const { name, user } = desk.settings.app;
+  const words = { lost: UNREACHED, opening: "Opening the workspace…" }[kind] ?? "Nothing said here yet. What people and apps write appears here.";
+  if (kind !== "im") return void put(place, h("p", { class: "empty" }, words));
+  put(place, h("div", { class: "begin" }, face(desk, user, name, true), h("strong", null, `This is where you talk with ${name}`),
+    h("p", null, "Say in your own words what you need. It proposes, you confirm, and nothing changes before you have proved that it's you."),
+    h("div", { class: "row" }, STARTS.map((each) => h("button", { type: "button", class: "press", on: { click: () => write.fill(each) } }, each)))));
 }
 
 function title(desk, conversation, atHome) {

@@ -42,7 +42,7 @@ export function composer(desk, form) {
 
   function grow() {
     area.style.setProperty("height", "auto");
-    area.style.setProperty("height", `${Math.min(area.scrollHeight + 2, 160)}px`);
+    area.style.setProperty("height", `${Math.min(area.scrollHeight, 160)}px`);
     sends.disabled = !area.value.trim();
   }
 

@@ -10,10 +10,12 @@ export class Desk {
   settings = null;
   names = { users: {}, channels: {} };
   me = null; // whose chat session this is
+  really = null; // who sits there
   holder = null; // whose phone this is
-  app = true; // whether that person's sign-in app is at hand
+  app = true; // whether that person's sign-in app can be opened
   open = "home"; // the conversation that is read, or "home"
   pane = "chat"; // what a narrow screen shows
+  wanted = null; // the pane in which the next step of a tour is
   notice = "";
   #followers = new Set();
 
@@ -48,13 +50,12 @@ export class Desk {
   first = (person) => person.name.split(" ")[0];
 
   /** Be somebody: their chat, and their phone unless another one is named. */
-  play(short, { phone = short, app = true, next = "/" } = {}) {
-    const me = this.person(short);
-    const holder = this.person(phone);
-    if (!me || !holder) return;
+  play(short, { phone = short, app = true, really = phone, next = "/" } = {}) {
+    const [me, holder, sits] = [short, phone, really].map(this.person);
+    if (!me || !holder || !sits) return;
     const moved = this.me !== me;
     const taken = this.holder !== holder;
-    Object.assign(this, { me, holder, app, notice: "" });
+    Object.assign(this, { me, holder, app, really: sits, notice: "" });
     if (moved) this.open = this.direct()?.id ?? "direct";
     if (taken || next !== "/") this.phone?.take(holder, next);
     this.#keep();
@@ -71,8 +72,8 @@ export class Desk {
   }
 
   #keep() {
-    const { me, holder, app } = this;
-    sessionStorage.setItem(KEPT, JSON.stringify({ me: me.person, holder: holder.person, app }));
+    const { me, holder, app, really } = this;
+    sessionStorage.setItem(KEPT, JSON.stringify({ me: me.person, phone: holder.person, app, really: really.person }));
   }
 
   // -- what is open

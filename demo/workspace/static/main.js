@@ -1,6 +1,6 @@
 // The pretend workspace's page: puts the parts together.
 
-import { chat } from "./chat.js";
+import { chat, UNREACHED } from "./chat.js";
 import { Desk } from "./desk.js";
 import { h, hush, keyed } from "./dom.js";
 import { modal } from "./modal.js";
@@ -30,7 +30,7 @@ async function begin() {
     await desk.arrive();
   } catch {
     document.getElementById("nothing").hidden = false;
-    document.getElementById("nothing").textContent = "The workspace isn't reachable. This page tries again by itself.";
+    document.getElementById("nothing").textContent = UNREACHED;
     setTimeout(begin, 2000);
     return;
   }
@@ -41,8 +41,8 @@ async function begin() {
   desk.follow(() => {
     for (const part of parts) part.render();
   });
-  const { me, holder, app } = desk.kept();
-  desk.play(desk.person(me) ? me : desk.people[0].person, desk.person(holder) ? { phone: holder, app } : {});
+  const { me, ...others } = desk.kept();
+  desk.play(desk.person(me) ? me : desk.people[0].person, desk.person(me) ? others : {});
 }
 
 void begin();

@@ -1,9 +1,10 @@
 // A conversation's messages, in the chat and in the channel that is watched.
 
-import { draw, heading, plain } from "./blocks.js";
+import { draw } from "./blocks.js";
 import { h, icon, keyed } from "./dom.js";
 import { popup } from "./menu.js";
 import { mrkdwn } from "./mrkdwn.js";
+import { lines } from "./reading.js";
 import { day, full, hour, moment } from "./time.js";
 
 /** The square beside a name: an initial, or the app's own sign. */
@@ -49,7 +50,7 @@ function one(desk, conversation, message, first, reads) {
 function actions(desk, conversation, message) {
   const found = () => (desk.state?.shortcuts ?? []).filter((each) => each.type === "message");
   if (!found().length || message.ephemeral) return null;
-  const about = heading(message) || plain(message).slice(0, 40);
+  const about = lines(message)[0]?.slice(0, 80) ?? "";
   const button = h("button", { type: "button", class: "round more", "aria-label": `More about: ${about}`, data: { name: "more" } }, icon("more"));
   popup(button, () => found().map(({ callback_id, name }) => ({
     label: name,
@@ -64,8 +65,8 @@ export function news(before, conversation, me) {
   const told = [];
   for (const message of conversation?.messages ?? []) {
     if (message.user === me) continue;
-    const said = plain(message);
-    if (before.get(message.ts) !== said) told.push(`${message.name}: ${said.split("\n").slice(0, 2).join(". ")}`);
+    const said = lines(message).slice(0, 2).join(". ");
+    if (before.get(message.ts) !== said) told.push(`${message.name}: ${said}`);
     before.set(message.ts, said);
   }
   return told.slice(-2).join(". ");

@@ -17,10 +17,11 @@ export const decode = (text) => text.replaceAll("&lt;", "<").replaceAll("&gt;", 
 /** :name: where it is one we know, text otherwise. */
 export const emoji = (text) => text.replace(/:([a-z0-9_+-]+):/g, (whole, name) => (Object.hasOwn(EMOJI, name) ? EMOJI[name] : whole));
 
-/** A text object or a bare string, as plain words. */
+/** A text object or a bare string, as plain words. `emoji: false` leaves :names: as they are. */
 export function words(text) {
   const raw = typeof text === "string" ? text : text?.text;
-  return typeof raw === "string" ? emoji(decode(raw)) : "";
+  if (typeof raw !== "string") return "";
+  return text.emoji === false ? decode(raw) : emoji(decode(raw));
 }
 
 /** A text object as nodes: plain_text stays as it is, mrkdwn is read. */

@@ -23,13 +23,13 @@ export function people(desk) {
           face(desk, user, name, false), h("span", { class: "person-name" }, desk.first({ name })), dot);
       });
       if (!desk.me) return;
-      const [me, holder] = [desk.me, desk.holder];
-      const now = `${me.user} ${holder.user}`;
+      const { me, holder, really } = desk;
+      const now = `${me.user} ${holder.user} ${really.user}`;
       if (now === said) return;
       said = now;
-      acting.classList.toggle("danger", me !== holder);
-      if (me === holder) put(acting, "You are ", h("strong", null, me.name), `, ${me.about}`);
-      else put(acting, h("span", { class: "shape", "aria-hidden": "true" }, "▲ "), "You are ", h("strong", null, holder.name), ` in ${desk.first(me)}'s chat session. The phone is ${desk.first(holder)}'s own.`);
+      acting.classList.toggle("danger", me !== really);
+      if (me === really) put(acting, "You are ", h("strong", null, me.name), `, ${me.about}`);
+      else put(acting, h("span", { "aria-hidden": "true" }, "▲ "), "You are ", h("strong", null, really.name), ` in ${desk.first(me)}'s chat session, ${holder === really ? "with your own phone" : `with ${desk.first(holder)}'s phone in your hand`}`);
     },
   };
 }

@@ -86,8 +86,8 @@ export class Phone {
   render() {
     const { holder, app, settings, first } = this.#desk;
     if (!holder) return;
-    const whose = first(holder);
-    const title = this.#desk.me === holder ? `${whose}'s phone` : `${whose}'s ${app ? "own phone" : "registered laptop"}`;
+    const { me, really } = this.#desk;
+    const title = `${first(holder)}'s ${me !== really && holder === really ? "own " : ""}phone`;
     if ($("phone-title").textContent !== title) {
       $("phone-title").textContent = title;
       $("screen").title = `${title}: the device page`;
@@ -105,7 +105,7 @@ export class Phone {
 
   #app(holder, app, code) {
     const whose = this.#desk.first(holder);
-    if (!app) return [h("p", { class: "app-name" }, `${whose}'s sign-in app is on another device, which nobody here has.`)];
+    if (!app) return [h("p", { class: "app-name" }, `${whose}'s sign-in app is locked. It opens with a fingerprint that isn't here.`)];
     const shown = code ? `${code.slice(0, 3)} ${code.slice(3)}` : "··· ···";
     const ring = svg("svg", { class: "ring", viewBox: "0 0 24 24", "aria-hidden": "true" },
       svg("circle", { cx: 12, cy: 12, r: 9, class: "ring-whole" }),

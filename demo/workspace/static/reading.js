@@ -1,0 +1,67 @@
+// What a message says, as words: for screen readers, and for the tours, which watch how a request stands.
+
+import { words } from "./mrkdwn.js";
+
+/** A message line by line, without what its buttons say. */
+export function lines(message) {
+  const found = (message.blocks ?? []).flatMap(spoken).filter(Boolean);
+  return found.length ? found : words(message.text ?? "").split("\n");
+}
+
+function spoken(block) {
+  switch (block.type) {
+    case "rich_text": return block.elements.flatMap(rich);
+    case "header": return [words(block.text)];
+    case "section": return [words(block.text), ...(block.fields ?? []).map((field) => words(field).replace("\n", ": "))];
+    case "context": return [block.elements.map((each) => words(each) || each.alt_text).join(" ")];
+    case "image": return [block.alt_text];
+    case "input": return [words(block.label)];
+    default: return [];
+  }
+}
+
+function rich(part) {
+  const parts = part.elements ?? [];
+  if (parts.some((each) => each.elements)) return parts.flatMap(rich);
+  return [parts.map((run) => run.text ?? run.url ?? run.name ?? "").join("").trim()];
+}
+
+/** Every element that can be pressed, with its block. */
+export function pressable(message) {
+  return (message.blocks ?? []).flatMap((block) => {
+    const elements = block.type === "actions" ? block.elements : block.accessory ? [block.accessory] : [];
+    return elements.filter((each) => each.action_id).map((each) => ({ block, element: each }));
+  });
+}
+
+const NAME = /\bCS-[0-9A-HJKMNP-TV-Z]{5}\b/;
+const NUMBER = /^\d{3} \d{3}$/;
+/** How a request stands, by the line its card has for that; the first that fits. */
+const STANDS = [
+  ["proof", /: confirm on \S+ registered device/],
+  ["approval", /: approve or deny/],
+  ["secret", /: look at the /],
+  ["making", /is making the change/],
+  ["done", /^Done/],
+  ["locked", /too many wrong answers/],
+  ["disowned", /didn't ask for it/],
+  ["over", /^Over/],
+];
+const OPEN = new Set(["proof", "approval", "secret", "making", "other"]);
+
+/** The cards in a conversation: {ts, name, title, stage, stands, open, number, message}, oldest first. */
+export function cards(conversation) {
+  return (conversation?.messages ?? []).filter((message) => message.app && !message.ephemeral).flatMap((message) => {
+    const said = lines(message);
+    const at = said.findIndex((line) => NAME.test(line));
+    if (at < 0) return [];
+    const stage = said[at + 1] ?? "";
+    const stands = STANDS.find(([, pattern]) => pattern.test(stage))?.[0] ?? "other";
+    const title = said[at].replace(NAME, "").trim();
+    const number = said.find((line) => NUMBER.test(line)) ?.replace(" ", "\u00a0") ?? "";
+    return [{ ts: message.ts, name: NAME.exec(said[at])[0], title, stage, stands, open: OPEN.has(stands), number, message }];
+  });
+}
+
+/** The button of a message whose action id is this verb, with its block; nothing if it has none. */
+export const button = (message, verb) => pressable(message).find(({ element }) => element.action_id.split(":")[0] === verb) ?? null;
