@@ -14,7 +14,7 @@ from demo.workspace.workspace import Workspace
 
 TROUBLE = "We had some trouble connecting. Try again?"
 SILENT = f"{APP.name} isn't answering just now, so nothing happened. Try again in a moment."
-LARGEST = 256 * 1024
+LARGEST = 1024 * 1024
 
 
 def pressed(ws: Workspace, member: Member, answer: Answer) -> None:

@@ -26,8 +26,7 @@ class Method:
 def post_message(ws: Workspace, given: Json) -> Json:
     """chat.postMessage"""
     channel = _reach(ws, given)
-    content = _something(ws.content(given))
-    kept = ws.say(channel, APP, content)
+    kept = ws.say(channel, APP, _something(ws.content(given)))
     return {"channel": channel.id, "ts": kept.ts, "message": kept.body}
 
 
@@ -62,10 +61,10 @@ def conversations_open(ws: Workspace, given: Json) -> Json:
     """conversations.open"""
     if channel_id := _text(given, "channel"):
         channel = ws.world.channel(channel_id)
-        if channel is None or not channel.is_im:
-            raise ApiError(
-                "channel_not_found" if channel is None else "method_not_supported_for_channel_type"
-            )
+        if channel is None:
+            raise ApiError("channel_not_found")
+        if not channel.is_im:
+            raise ApiError("method_not_supported_for_channel_type")
         return {"channel": {"id": channel.id}, "no_op": True, "already_open": True}
     users = [user.strip() for user in _text(given, "users").split(",") if user.strip()]
     if not users:
@@ -127,9 +126,8 @@ def conversations_join(ws: Workspace, given: Json) -> Json:
     if channel.is_im:
         raise ApiError("method_not_supported_for_channel_type")
     new = ws.world.join(channel, APP.id)
-    members = ws.world.members(channel)
     warned: Json = {} if new else {"warning": "already_in_channel"}
-    return {"channel": as_channel(channel, is_member=True, members=len(members)), **warned}
+    return {"channel": as_channel(channel, is_member=True, members=len(ws.world.members(channel))), **warned}
 
 
 def users_info(ws: Workspace, given: Json) -> Json:
@@ -149,7 +147,7 @@ def users_list(ws: Workspace, given: Json) -> Json:
 
 def team_info(ws: Workspace, given: Json) -> Json:
     """team.info"""
-    team: Json = {"id": HOME.id, "name": HOME.name, "domain": HOME.domain, "email_domain": "example.com"}
+    team = {"id": HOME.id, "name": HOME.name, "domain": HOME.domain, "email_domain": "example.com"}
     return {"team": {**team, "url": f"{ws.url}/", "icon": {"image_default": True}}}
 
 
@@ -264,6 +262,8 @@ def _reach(ws: Workspace, given: Json) -> Channel:
 
 def _own(ws: Workspace, given: Json, not_ours: str) -> Message:
     channel = _channel(ws, given)
+    if channel.id != _text(given, "channel"):
+        raise ApiError("channel_not_found")  # a name won't do here
     message = ws.world.message(channel.id, _text(given, "ts"))
     if message is None or message.only_for:
         raise ApiError("message_not_found")
@@ -280,8 +280,8 @@ def _something(content: Json) -> Json:
 
 def _stranger(ws: Workspace, member: Member) -> bool:
     """Somebody of another workspace with whom the app shares no channel."""
-    together = (c for c in ws.world.channels.values() if ws.world.is_member(c, APP.id))
-    return member.team is not HOME and not any(ws.world.is_member(c, member.id) for c in together)
+    shared = [c for c in ws.world.channels.values() if ws.world.is_member(c, APP.id)]
+    return member.team is not HOME and not any(ws.world.is_member(c, member.id) for c in shared)
 
 
 def _user(ws: Workspace, member: Member) -> Json:

@@ -68,16 +68,19 @@ class Workspace:
         return kept
 
     def change(self, message: Message, content: Json) -> Message:
-        """Edit the app's message; blocks stay where none are given, an empty list takes them away."""
-        body = dict(message.body)
+        """Edit the app's message. Blocks stay where neither blocks nor a text are given.
+
+        A message that is drawn from blocks isn't marked as edited; one that is read as text is.
+        """
+        body = {key: value for key, value in message.body.items() if key != "edited"}
         if content.get("text") is not None:
             body["text"] = content["text"]
-        if content.get("blocks") is not None:
-            body["blocks"] = content["blocks"]
-            if not content["blocks"]:
-                del body["blocks"]
+        if content.get("text") is not None or content.get("blocks") is not None:
+            body |= {"blocks": content.get("blocks") or []}
         at = self.world.next_ts()
-        body["edited"] = {"user": body["user"], "ts": at}
+        if not body.get("blocks"):
+            body.pop("blocks", None)
+            body["edited"] = {"user": body["user"], "ts": at}
         changed = self.world.change(message, body)
         channel = self.world.channel(message.channel)
         if channel is not None and not message.only_for:
