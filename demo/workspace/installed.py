@@ -43,6 +43,9 @@ class Pace:
     retries: tuple[float, ...] = (0.0, 60.0, 300.0)  # waits before an event is sent again
     url_life: float = 1800.0  # a response_url is good for this long
     url_uses: int = 5
+    messages: float = (
+        0.0  # a message sooner than this after another in its channel is refused; Slack's is about 1
+    )
 
 
 @dataclass(frozen=True, slots=True)

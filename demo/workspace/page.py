@@ -14,7 +14,7 @@ from demo.workspace.acts import Acts
 from demo.workspace.answers import SILENT
 from demo.workspace.deliver import Answer
 from demo.workspace.elements import Cannot
-from demo.workspace.people import Json, Member
+from demo.workspace.people import APP, Json, Member
 from demo.workspace.seen import people, seen, settings
 from demo.workspace.workspace import Workspace
 
@@ -131,7 +131,8 @@ class Page:
         if isinstance(done, Answer) and not done.good:
             member = self.workspace.world.find(who)
             notice = self.workspace.screens.of(member.id).notice if member else ""
-            return web.json_response({"ok": False, "error": notice or SILENT})
+            refused = f"{APP.name} refused that (HTTP {done.status})." if done.status else SILENT
+            return web.json_response({"ok": False, "error": notice or refused})
         return web.json_response({"ok": True})
 
     async def _done(self, who: str, on: Json) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import uuid
 
 from aiohttp import web
@@ -17,11 +18,20 @@ from demo.workspace.workspace import Workspace
 _JSON = ("blocks", "view", "metadata", "attachments")  # sent as text inside a form
 
 
+class _TooSoon(Exception):
+    """Somebody posts faster than Slack takes it. `wait` is in whole seconds."""
+
+    def __init__(self, wait: int) -> None:
+        super().__init__(wait)
+        self.wait = wait
+
+
 class WebApi:
     """The Web API over one workspace."""
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
+        self._last: dict[str, float] = {}  # when something was last posted, by channel
 
     def routes(self) -> list[web.RouteDef]:
         """Its two endpoints; aiohttp answers HEAD with the second."""
@@ -39,6 +49,9 @@ class WebApi:
         try:
             arguments = await _arguments(request)
             answer = self._done(request, name, arguments, headers)
+        except _TooSoon as soon:
+            calls.note(at, name, arguments, "ratelimited")
+            return Fault(name, 429, retry_after=soon.wait).answer()
         except ApiError as error:
             answer = {"ok": False, "error": error.code, **error.more}
         calls.note(at, name, arguments, answer.get("error", "dropped" if _drops(fault) else "ok"))
@@ -63,7 +76,17 @@ class WebApi:
         _allowed(method, is_app, scopes)
         if is_app and name == "auth.test":
             return {"ok": True, "app_name": "Countersign", "app_id": APP_ID}
+        if name == "chat.postMessage":
+            self._pace(str(arguments.get("channel")))
         return {"ok": True, **method.do(self.workspace, arguments)}
+
+    def _pace(self, channel: str) -> None:
+        """One message in a channel every so often, where the installation's pace says so. Raises _TooSoon."""
+        every, now = self.workspace.installed.pace.messages, self.workspace.world.clock()
+        wait = self._last.get(channel, 0.0) + every - now
+        if every and wait > 0:
+            raise _TooSoon(math.ceil(wait))
+        self._last[channel] = now
 
     def _token(self, request: web.Request, arguments: Json) -> str:
         kind, _, bearer = request.headers.get("Authorization", "").partition(" ")

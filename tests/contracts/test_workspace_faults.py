@@ -11,7 +11,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.http_retry.builtin_async_handlers import AsyncRateLimitErrorRetryHandler
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
-from demo.workspace.installed import SCOPES
+from demo.workspace.installed import SCOPES, Pace
 from demo.workspace.people import Json
 from tests.contracts.slack_office import Office, actions, button, field, home, modal, office, plain
 
@@ -69,6 +69,19 @@ async def test_a_dropped_answer_leaves_what_was_done(acme: Office) -> None:
         await acme.client.chat_postMessage(channel="U0MAYA", text="hello")
     assert [each.body["text"] for each in acme.reads("maya")] == ["hello"]
     assert calls(acme)[-1] == ("chat.postMessage", "dropped")
+
+
+async def test_a_channel_takes_one_message_a_second_where_that_is_asked_for() -> None:
+    async with office(pace=Pace(messages=1.0)) as acme:
+        await acme.client.chat_postMessage(channel="U0MAYA", text="one")
+        await acme.client.chat_postMessage(channel="U0OMAR", text="elsewhere")
+        with pytest.raises(SlackApiError) as caught:
+            await acme.client.chat_postMessage(channel="U0MAYA", text="two")
+        assert caught.value.response.status_code == 429
+        assert caught.value.response.headers["Retry-After"] == "1"
+        acme.client.retry_handlers.append(AsyncRateLimitErrorRetryHandler(max_retry_count=2))
+        await acme.client.chat_postMessage(channel="U0MAYA", text="two")
+        assert [each.body["text"] for each in acme.reads("maya")] == ["one", "two"]
 
 
 async def test_a_response_url_can_fail_too(acme: Office) -> None:

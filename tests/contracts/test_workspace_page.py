@@ -223,6 +223,20 @@ async def test_a_forged_press_is_sent_as_the_page_made_it(tab: Browser) -> None:
     assert body["actions"][0]["value"] == "handle-1"
 
 
+async def test_a_forged_press_that_is_refused_says_so() -> None:
+    async with office("http") as acme, ClientSession(acme.workspace.url) as session:
+        acme.workspace.post.secret = "not the app's"
+        forged = {
+            "as": "U0EVE",
+            "conversation": "D0OMAR",
+            "ts": "1.000001",
+            "block_id": "b",
+            "action_id": "a",
+        }
+        _, answer = await Browser(acme, session).post("/page/forge", forged)
+        assert answer == {"ok": False, "error": "Countersign refused that (HTTP 401)."}
+
+
 # -- other websites
 
 
