@@ -93,7 +93,9 @@ def _event(payload: Json) -> None:
     if event["type"] == "message":
         _need(event, "channel", _CHANNEL, "channel")
         _need(event, "ts", _STAMP, "message")
-        if event.get("subtype") is None and event.get("bot_id") is None:
+        _may(event, "team", _TEAM, "team")
+        _may(event, "user_team", _TEAM, "team")
+        if event.get("subtype") in (None, "file_share") and event.get("bot_id") is None:
             _need(event, "user", _USER, "user")
     elif event["type"] == "app_home_opened":
         _need(event, "user", _USER, "user")
@@ -185,6 +187,7 @@ def _by_somebody(payload: Json) -> None:
     """Who, and of which workspace. `team` is null where the app is installed for a whole organisation."""
     user = _object(payload.get("user"), "user")
     _need(user, "id", _USER, "user")
+    _may(user, "team_id", _TEAM, "team")
     if payload.get("team") is not None:
         _need(_object(payload["team"], "team"), "id", _TEAM, "team")
     else:
