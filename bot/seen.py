@@ -28,7 +28,8 @@ async def read(
         if not settles or playbook.handed_to not in people[viewer].roles:
             raise no.UnknownRequest
     beside = Beside(
-        labels=await device_names(house, request.subject),
+        labels={**await device_names(house, request.subject), **await account_names(house, request.subject)},
+        audit=await house.desk.audited(request.id),
         texts=await house.desk.texts(request.id),
         methods=(await house.registry.registration(viewer)).methods if viewer else None,
         device=device,
@@ -42,6 +43,16 @@ async def device_names(house: House, person: str) -> dict[str, str]:
     """What a person calls their devices, by id: nobody reads ids."""
     registration = await house.registry.registration(person)
     return {device.id: device.name for device in registration.live}
+
+
+async def account_names(house: House, person: str) -> dict[str, str]:
+    """How a person's chat accounts are shown, by their name as one word."""
+    names = {}
+    for binding in await house.accounts.bindings(person):
+        account = binding.account
+        shown = (await house.desk.texts(binding.request)).get("shown_as") or account.id
+        names[account.name] = f"{shown} in {account.platform.capitalize()}"
+    return names
 
 
 def _number(house: House, request: Request) -> str:

@@ -6,7 +6,8 @@ from aiohttp import web
 
 import flows.errors as no
 from bot.facts import device_lines
-from bot.web.page import DEVICE_PAGE, HOUSE, reader, render
+from bot.seen import account_names
+from bot.web.page import DEVICE_PAGE, HOUSE, begun, reader, render
 from flows.model import Origin
 
 routes = web.RouteTableDef()
@@ -70,7 +71,7 @@ async def remove(request: web.Request) -> web.Response:
     origin = Origin(DEVICE_PAGE, house.settings.rp_id, here.id, here.name)
     answers = {"device": request.match_info["device"]}
     opened = await house.desk.open("device_revocation", person.id, person.id, answers, origin)
-    raise web.HTTPSeeOther(f"/requests/{opened.id}")
+    raise web.HTTPSeeOther(await begun(house, opened))
 
 
 async def _page(request: web.Request, status: int = 200, **context: object) -> web.Response:
@@ -79,6 +80,7 @@ async def _page(request: web.Request, status: int = 200, **context: object) -> w
     lines = device_lines(registration, person, here.id, house.store.clock())
     shown = {
         "devices": lines,
+        "accounts": await account_names(house, person.id),
         "add": "/ask/add_device",
         "error": "",
         "errors": {},

@@ -15,8 +15,9 @@ from bot.reading import Beside
 from bot.seen import read
 from bot.views import request_card
 from bot.web.session import SESSION, Session
-from flows.model import Person, Playbook, Request
+from flows.model import Method, Person, Playbook, Request
 from flows.registration import Device
+from flows.request import usable
 from handlers.house import House
 
 HOUSE = web.AppKey("house", House)
@@ -89,6 +90,15 @@ async def seen_by(
     seen = await read(house, request, person.id, device=device.id, asked_here=here)
     around = (request, seen.playbook, seen.people, person.id, seen.now, seen.beside)
     return request_card(*around), question(*around), seen.playbook, seen.beside
+
+
+async def begun(house: House, request: Request) -> str:
+    """The page of a request that was just asked here, with its number made where a sign-in app may answer."""
+    playbook = await house.desk.playbook_of(request)
+    registered = await house.registry.registration(request.prover)
+    if Method.CODE in usable(playbook, registered.methods):
+        await house.desk.number(request.id)
+    return f"/requests/{request.id}"
 
 
 def drawing(svg: str) -> Markup:

@@ -10,12 +10,12 @@ import segno
 from aiohttp import web
 
 import flows.errors as no
-from bot.cards import Input
-from bot.seen import device_names
-from bot.views import form, mark
+from bot.asking import SUBJECT, inputs, meant, offers, takes
+from bot.views import mark
 from bot.web.page import (
     DEVICE_PAGE,
     HOUSE,
+    begun,
     drawing,
     json_body,
     reader,
@@ -25,15 +25,10 @@ from bot.web.page import (
 )
 from flows.commands import Cancel, Command, Deny, Disown, GiveUp, Retry
 from flows.events import ChallengeFailed, LockedOut
-from flows.model import LIMITS, Asker, Method, Origin, Party, Person, Playbook, Request, SecretKind, Wrong
-from flows.request import may_ask, usable
+from flows.model import LIMITS, Method, Origin, Playbook, Request, SecretKind, Wrong
 from handlers.desk import Decision
-from handlers.house import House
 
 routes = web.RouteTableDef()
-
-SUBJECT = "for-whom"  # can't collide with a playbook's field, whose names have no hyphen
-
 
 # -- the start ----------------------------------------------------------------------------------
 
@@ -53,11 +48,7 @@ async def home(request: web.Request) -> web.Response:
         mine=[card for card in cards if card.moves],
         waiting=[card for card in cards if not card.moves and not card.over],
         recent=[card for card in cards if card.over][:10],
-        offers=[
-            p
-            for p in house.playbooks.values()
-            if may_ask(p, person, person) or await _for_others(house, p, person)
-        ],
+        offers=await offers(house, person),
     )
 
 
@@ -81,17 +72,14 @@ async def submit(request: web.Request) -> web.Response:
     whom = typed.pop(SUBJECT, "").strip() or person.id
     origin = Origin(DEVICE_PAGE, house.settings.rp_id, device.id, device.name)
     try:
-        opened = await house.desk.open(playbook.name, person.id, await _person_id(house, whom), typed, origin)
+        opened = await house.desk.open(playbook.name, person.id, await meant(house, whom), typed, origin)
     except no.WrongAnswer as refusal:
         errors = {refusal.field: refusal.sentence} if refusal.field else {}
         error = "" if refusal.field else refusal.sentence
         return await _form(request, playbook, {**typed, SUBJECT: whom}, errors, error)
     except no.Refusal as refusal:
         return await _form(request, playbook, {**typed, SUBJECT: whom}, {}, refusal.sentence)
-    registered = await house.registry.registration(opened.prover)
-    if Method.CODE in usable(playbook, registered.methods):
-        await house.desk.number(opened.id)
-    raise web.HTTPSeeOther(f"/requests/{opened.id}")
+    raise web.HTTPSeeOther(await begun(house, opened))
 
 
 def _playbook(request: web.Request) -> Playbook:
@@ -101,41 +89,15 @@ def _playbook(request: web.Request) -> Playbook:
     return found
 
 
-async def _person_id(house: House, typed: str) -> str:
-    """Who is meant: by id or account, else by a name that only one person has."""
-    people = await house.people.people()
-    exact = [p.id for p in people if typed in (p.id, p.account)]
-    named = [p.id for p in people if p.name.casefold() == typed.casefold()]
-    return (exact or named)[0] if len(exact) == 1 or len(named) == 1 else typed
-
-
-async def _for_others(house: House, playbook: Playbook, person: Person) -> bool:
-    """Whether this person may ask it for somebody else: by a role, or for those they lead."""
-    if playbook.askers & person.roles:
-        return True
-    return Asker.MANAGER in playbook.askers and any(
-        p.manager == person.id for p in await house.people.people()
-    )
-
-
 async def _form(
     request: web.Request, playbook: Playbook, typed: Mapping[str, str], errors: Mapping[str, str], error: str
 ) -> web.Response:
     house, (person, _) = request.app[HOUSE], reader(request)
-    meant = typed.get(SUBJECT, person.id if Asker.SELF in playbook.askers else "")
-    references = {"device": await device_names(house, person.id)} if meant == person.id else {}
-    inputs = form(playbook, typed, errors, references)
-    if await _for_others(house, playbook, person):
-        whom = Input(SUBJECT, "Whom is it for?", "Their account or whole name.", True, 100, (), meant)
-        inputs = (whom, *inputs)
-    before = (
-        "your passkey" if playbook.prover is Party.REQUESTER else "a confirmation on the registered device"
-    )
-    if playbook.consent is not None:
-        quorum = playbook.consent.quorum
-        before += f", then {quorum} more {'person who agrees' if quorum == 1 else 'people who agree'}"
+    fields = await inputs(house, playbook, person, typed, errors)
     status = 422 if errors or error else 200
-    return render(request, "ask.html", status, playbook=playbook, inputs=inputs, error=error, before=before)
+    return render(
+        request, "ask.html", status, playbook=playbook, inputs=fields, error=error, before=takes(playbook)
+    )
 
 
 # -- one request --------------------------------------------------------------------------------

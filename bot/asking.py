@@ -1,0 +1,87 @@
+"""What a person can ask for, for whom, and with which form: the same on the device page and in every chat."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bot.cards import Input
+from bot.seen import account_names, device_names
+from bot.views import form
+from flows.model import Asker, Field, Party, Person, Playbook
+from flows.request import may_ask
+from handlers.house import House
+
+SUBJECT = "for-whom"  # can't collide with a playbook's field, whose names have no hyphen
+LINKED = "new_account"  # the one reference that nothing lists: it comes with a link
+
+
+async def offers(house: House, person: Person) -> list[Playbook]:
+    """The playbooks this person may ask for, for themself or for others."""
+    return [
+        playbook
+        for playbook in house.playbooks.values()
+        if all(field.name != LINKED for field in playbook.fields)
+        and (may_ask(playbook, person, person) or await for_others(house, playbook, person))
+    ]
+
+
+async def for_others(house: House, playbook: Playbook, person: Person) -> bool:
+    """Whether this person may ask it for somebody else: by a role, or for those they lead."""
+    if playbook.askers & person.roles:
+        return True
+    return Asker.MANAGER in playbook.askers and any(
+        p.manager == person.id for p in await house.people.people()
+    )
+
+
+async def meant(house: House, typed: str) -> str:
+    """Who is meant: by id or account, else by a name that only one person has; what was typed if nobody is."""
+    people = await house.people.people()
+    exact = [p.id for p in people if typed in (p.id, p.account)]
+    named = [p.id for p in people if p.name.casefold() == typed.casefold()]
+    return (exact or named)[0] if len(exact) == 1 or len(named) == 1 else typed
+
+
+async def inputs(
+    house: House,
+    playbook: Playbook,
+    person: Person,
+    typed: Mapping[str, str],
+    errors: Mapping[str, str],
+) -> tuple[Input, ...]:
+    """The form's fields, with whom it is for in the first place where they may ask for others."""
+    subject = typed.get(SUBJECT, person.id if Asker.SELF in playbook.askers else "")
+    fields = form(playbook, typed, errors, await references(house, person.id) if subject == person.id else {})
+    if not await for_others(house, playbook, person):
+        return fields
+    whom = Input(
+        SUBJECT,
+        "Whom is it for?",
+        "Their account or whole name.",
+        True,
+        100,
+        (),
+        subject,
+        errors.get(SUBJECT, ""),
+    )
+    return (whom, *fields)
+
+
+async def references(house: House, person: str) -> dict[str, dict[str, str]]:
+    """What a form about this person may refer to, by the field's name: id → what people call it."""
+    return {"device": await device_names(house, person), "account": await account_names(house, person)}
+
+
+def demanded(playbook: Playbook) -> tuple[Field, ...]:
+    """The fields that have to be filled in."""
+    return tuple(field for field in playbook.fields if field.required)
+
+
+def takes(playbook: Playbook) -> str:
+    """What it takes, after “It takes”: `your passkey, then 1 more person who agrees`."""
+    by_asker = playbook.prover is Party.REQUESTER
+    proof = "your passkey" if by_asker else "a confirmation on the registered device"
+    if playbook.consent is None:
+        return proof
+    quorum = playbook.consent.quorum
+    return f"{proof}, then {quorum} more {'person who agrees' if quorum == 1 else 'people who agree'}"
