@@ -195,6 +195,10 @@ class UnknownAccount(Refusal):
     """There is no such chat account among yours. It may have been disconnected already."""
 
 
+class ConnectionLinkUnknown(LinkUnknown):
+    """This link doesn't connect anything: it lasts 15 minutes. Write to the bot again, and it sends a new one."""
+
+
 class NotConnected(Refusal):
     """This chat account isn't connected to anybody yet. Write to me directly, and I'll give you a link for that."""
 

@@ -45,8 +45,12 @@ class Accounts:
 
     async def of(self, person: str, platform: str = "") -> list[Account]:
         """A person's accounts, on one platform or on all, the oldest first."""
-        found = await self._live(await self._store.fetch(_of, person=person))
-        return [each.account for each in found if platform in ("", each.account.platform)]
+        bindings = await self.bindings(person)
+        return [each.account for each in bindings if platform in ("", each.account.platform)]
+
+    async def bindings(self, person: str) -> list[Binding]:
+        """The same, each with the request that ordered it."""
+        return await self._live(await self._store.fetch(_of, person=person))
 
     async def _live(self, found: list[Row]) -> list[Binding]:
         """Those that count. A seal doesn't tell an old row that was put back; the log does, and it is noticed."""

@@ -14,7 +14,7 @@ import structlog
 from aiohttp import web
 
 import flows.errors as no
-from bot.web import devices, enrolment, health, pages, session
+from bot.web import accounts, devices, enrolment, health, pages, session
 from bot.web.page import HOUSE, PAGES, Unregistered, message, render, request_name
 from bot.web.session import SESSION
 from handlers.house import House
@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 LARGEST_BODY = 64 * 1024
 _HERE = Path(__file__).parent
-_OPEN = ("/healthz", "/readyz", "/static/")
+_OPEN = ("/healthz", "/readyz", "/static/", "/slack/")  # what a browser's session has nothing to do with
 
 POLICY = web.AppKey("policy", str)
 PATIENCE = web.AppKey("patience", float)
@@ -54,7 +54,7 @@ def make_app(house: House, *, frame_ancestors: str = "'none'", patience: float =
     )
     app[POLICY] = _POLICY.replace("frame-ancestors 'none'", f"frame-ancestors {frame_ancestors}")
     app.router.add_static("/static", _HERE / "static")
-    for routes in (health.routes, pages.routes, enrolment.routes, devices.routes):
+    for routes in (health.routes, pages.routes, enrolment.routes, devices.routes, accounts.routes):
         app.router.add_routes(routes)
     return app
 
