@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from bot.cards import MOST_FACTS, DeviceLine, Fact
 from bot.reading import Beside, Reading, listed
-from bot.times import left, moment
+from bot.times import left, moment, took
 from flows.model import Assurance, Method, Person, Playbook, Request, Stage
 from flows.registration import Registration
 
@@ -89,7 +89,8 @@ def wait(seen: Reading) -> str:
     """Until when, in words; for what is over, when it ended."""
     request = seen.request
     if request.closed_at is not None:
-        return seen.when(request.closed_at).short
+        ended = seen.when(request.closed_at).short
+        return ended if seen.viewer else f"{ended}, after {took(request.closed_at - request.opened_at)}"
     if request.due_at is not None:
         return left(request.due_at, seen.now)
     if request.stage is Stage.AWAITING_OPERATOR:

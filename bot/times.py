@@ -43,6 +43,12 @@ def spell(span: timedelta) -> str:
     return count(hours, "hour") if days < 2 else count(days, "day")
 
 
+def took(span: timedelta) -> str:
+    """How long something took: `42 seconds`, then in minutes and more."""
+    seconds = int(span.total_seconds())
+    return count(seconds, "second") if seconds < 60 else spell(span)
+
+
 def left(until: datetime, now: datetime) -> str:
     """`8 minutes left`."""
     return "time is up" if now >= until else f"{spell(until - now)} left"

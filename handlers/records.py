@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
 
 import flows.errors as no
 from flows.digest import commitment
@@ -38,6 +38,7 @@ _overdue = (
 )
 _EVENTS = TABLES["audit_events"]
 _events = select(_EVENTS).where(_EVENTS.c.request == bindparam("request")).order_by(_EVENTS.c.seq)
+_newest = select(func.max(_EVENTS.c.seq).label("seq")).where(_EVENTS.c.request == bindparam("request"))
 _TEXTS = TABLES["clear_texts"]
 _texts = select(_TEXTS).where(_TEXTS.c.request == bindparam("request"))
 _PLAYBOOKS = TABLES["playbooks"]
@@ -108,6 +109,11 @@ class Records:
         if playbook.consent is None:
             return frozenset()
         return await self.people.approvers(playbook.consent, await self.people.person(request.subject))
+
+    async def audited(self, id: str) -> int | None:
+        """The number of the newest audit event about a request, or None."""
+        found = await self.store.fetch(_newest, request=id)
+        return int(found[0]["seq"]) if found and found[0]["seq"] is not None else None
 
     async def texts(self, id: str) -> dict[str, str]:
         """The free-text answers of a request that haven't been erased, by field: none but what was committed to."""
