@@ -7,7 +7,7 @@ holds a secret: secrets are shown once, on the device page, and never through a 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -194,6 +194,10 @@ class Reply:
     small: str = ""
     status: Status = Status.WAITING
 
+    def with_link(self, label: str, url: str) -> Reply:
+        """The same, and a link after everything that can be pressed."""
+        return replace(self, choices=(*self.choices, Choice(label, Verb.OPEN, url=url)))
+
 
 @dataclass(frozen=True, slots=True)
 class Form:
@@ -230,12 +234,16 @@ class Home:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What an account wrote to us, and where. `private`: nobody else reads that conversation."""
+    """What an account wrote to us, and where. `private`: nobody else reads that conversation.
+
+    `thread` is the message that it was written under, if it was.
+    """
 
     text: str
     who: Account
     conversation: str
     private: bool = True
+    thread: str = ""
 
 
 @dataclass(frozen=True, slots=True)

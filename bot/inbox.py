@@ -1,0 +1,63 @@
+"""What a chat delivered and we acknowledged: worked on until it is done, in this process or the next.
+
+The delivery's row is on the disk by then. The decision's commit marks it done, or, where nothing was decided, its end
+does. Whatever fails on the way is tried again after a pause; what is still undone when we stop resumes at the start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from handlers.deliveries import Deliveries
+from handlers.worker import backoff
+
+log = structlog.get_logger()
+
+AT_ONCE = 16
+MOST = 8  # attempts, over about four minutes; after that it waits for the next start
+
+Work = Callable[[], Awaitable[None]]
+
+
+class Inbox:
+    """The deliveries under way."""
+
+    def __init__(self, deliveries: Deliveries, pause: Callable[[int], float] = backoff) -> None:
+        self.deliveries = deliveries
+        self._pause = pause
+        self._free = asyncio.Semaphore(AT_ONCE)
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    def put(self, key: str, work: Work) -> None:
+        """Begin to work on a delivery that is on the disk. Returns at once."""
+        task = asyncio.create_task(self._finish(key, work))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def idle(self) -> None:
+        """Wait until nothing is under way."""
+        while self._under_way:
+            await asyncio.wait(self._under_way)
+
+    async def stop(self, patience: float = 5.0) -> None:
+        """Give what is under way a moment, then leave it for the next start."""
+        if self._under_way:
+            _, late = await asyncio.wait(self._under_way, timeout=patience)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def _finish(self, key: str, work: Work) -> None:
+        for attempt in range(1, MOST + 1):
+            try:
+                async with self._free:
+                    await work()
+                    await self.deliveries.finish(key)
+                return
+            except Exception as failure:  # noqa: BLE001  whatever it is, the delivery is still undone
+                log.warning("delivery_failed", delivery=key, attempt=attempt, error=type(failure).__name__)
+            await asyncio.sleep(self._pause(attempt))
+        log.error("delivery_given_up", delivery=key)
