@@ -15,7 +15,8 @@ from aiohttp import web
 
 from bot import commands, console, socket
 from bot.commands import run
-from bot.journal import Journal
+from bot.journal import Everywhere, Journal
+from bot.slack import Slack
 from bot.web.server import make_app
 from demo import company
 from demo.directory import DemoDirectory
@@ -81,7 +82,11 @@ async def house(
 
 @contextlib.asynccontextmanager
 async def running(built: House, app: web.Application) -> AsyncIterator[None]:
-    """Pages, socket, worker and clock, until the block ends."""
+    """Pages, socket, chat, worker and clock, until the block ends."""
+    slack = Slack(built) if built.settings.slack_bot_token else None
+    if slack is not None:
+        slack.add_routes(app)
+        built.worker.messenger = Everywhere(built.worker.messenger, slack.messenger)
     await built.worker.outbox.release()  # what the process before us had claimed is free: we hold the lock
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
@@ -91,11 +96,15 @@ async def running(built: House, app: web.Application) -> AsyncIterator[None]:
     await built.worker.catch_up()
     worker = asyncio.create_task(built.worker.run())
     built.clock.start()
+    if slack is not None:
+        slack.start()
     log.info("serving", public_url=built.settings.public_url, bind=built.settings.bind)
     try:
         yield
     finally:
         built.clock.stop()
+        if slack is not None:
+            await slack.stop()
         await local.cleanup()
         await runner.cleanup()
         worker.cancel()

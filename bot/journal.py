@@ -1,12 +1,35 @@
-"""Notices as log lines: what is said where no chat platform is connected. Never a card's text."""
+"""Notices as log lines, and notices to several places at once. A log line never holds a card's text."""
 
 from __future__ import annotations
 
 import structlog
 
 from flows.model import Request
+from handlers.ports import Messenger
 
 log = structlog.get_logger()
+
+
+class Everywhere:
+    """Several Messengers as one. Where one fails all are asked again: the port promises that this is harmless."""
+
+    def __init__(self, *messengers: Messenger) -> None:
+        self._messengers = messengers
+
+    async def tell(self, person: str, notice: str, request: Request) -> None:
+        """Tell one person, wherever they are."""
+        for each in self._messengers:
+            await each.tell(person, notice, request)
+
+    async def announce(self, audience: str, notice: str, request: Request | None, detail: str) -> None:
+        """Tell a role or security, everywhere."""
+        for each in self._messengers:
+            await each.announce(audience, notice, request, detail)
+
+    async def show(self, request: Request) -> None:
+        """Bring every card up to date."""
+        for each in self._messengers:
+            await each.show(request)
 
 
 class Journal:

@@ -52,7 +52,7 @@ class Worker:
         self.outbox = RowOutbox(desk.store)
         self._desk = desk
         self._store = desk.store
-        self._messenger = messenger
+        self.messenger = messenger
         self.fulfilment = Fulfilment(desk, connectors, verifiers, self.outbox, deadline)
         self._pause = pause
         self._posted = Posted(desk.store)
@@ -142,7 +142,7 @@ class Worker:
         """Bring a request's cards up to date, now or after a pause. Never raises."""
         try:
             if (request := await self._desk.find(id)) is not None:
-                await self._messenger.show(request)
+                await self.messenger.show(request)
         except no.Tampered:
             log.critical("tampering", request_id=id)
         except Exception as failure:  # noqa: BLE001  whatever it is, the cards are still out of date
@@ -157,15 +157,15 @@ class Worker:
         request = await self._desk.find(id) if id else None
         match effect, request:
             case Announce(audience=audience, notice=notice, detail=detail), _:
-                await self._messenger.announce(audience, notice, request, detail)
+                await self.messenger.announce(audience, notice, request, detail)
             case SendChallenge(person=person), Request():
-                await self._messenger.tell(person, "challenge", request)
+                await self.messenger.tell(person, "challenge", request)
             case AskApprovers(people=people), Request():
                 for person in people:
-                    await self._messenger.tell(person, "ask_approvers", request)
+                    await self.messenger.tell(person, "ask_approvers", request)
             case Tell(people=people, notice=notice), Request():
                 for person in people:
-                    await self._messenger.tell(person, notice, request)
+                    await self.messenger.tell(person, notice, request)
 
     # -- small ------------------------------------------------------------------------------
 
