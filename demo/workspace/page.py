@@ -33,7 +33,7 @@ class Page:
         self.workspace = workspace
         self.acts = Acts(workspace)
         self._open: set[web.WebSocketResponse] = set()
-        self._kinds: dict[str, Callable[[str, Json], Awaitable[object]]] = {
+        self.kinds: dict[str, Callable[[str, Json], Awaitable[object]]] = {
             "message": lambda who, on: self.acts.say(who, _text(on, "text"), _text(on, "conversation")),
             "command": lambda who, on: self.acts.command(who, _text(on, "text"), _text(on, "conversation")),
             "shortcut": lambda who, on: self.acts.shortcut(who, _text(on, "callback_id")),
@@ -136,7 +136,7 @@ class Page:
         return web.json_response({"ok": True})
 
     async def _done(self, who: str, on: Json) -> object:
-        do = self._kinds.get(_text(on, "kind"))
+        do = self.kinds.get(_text(on, "kind"))
         if do is None:
             raise Malformed(f"There is no kind {_text(on, 'kind')}.")
         return await do(who, on)
