@@ -39,7 +39,7 @@ export function chat(desk) {
     const told = atHome ? "" : news(heard, conversation, desk.me.user);
     if (told && !arrived) desk.announce(told);
     if (arrived && atHome) stream.scrollTop = 0;
-    else if (low && !atHome) stream.scrollTop = stream.scrollHeight;
+    else if (low && !atHome) stream.scrollTop = conversation?.messages.length ? stream.scrollHeight : 0;
     shown = state ? where : "";
     const notice = desk.notice || state?.notice || (desk.live(desk.me).lost ? "The connection was lost. It comes back by itself." : "");
     $("notice").hidden = !notice;

@@ -17,6 +17,7 @@ export function face(desk, user, name, app) {
 /** Keep `list` in step with this conversation. `reads` is true where the reader may press and choose. */
 export function show(desk, list, conversation, reads = true) {
   const messages = conversation?.messages ?? [];
+  const begun = list.childElementCount > 0;
   let last = "";
   const items = messages.map((message) => {
     const date = day(moment(message.ts));
@@ -24,7 +25,11 @@ export function show(desk, list, conversation, reads = true) {
     last = date;
     return { message, first };
   });
-  keyed(list, items, ({ message }) => message.ts, ({ message, first }) => one(desk, conversation, message, first, reads));
+  keyed(list, items, ({ message }) => message.ts, ({ message, first }) => {
+    const drawn = one(desk, conversation, message, first, reads);
+    if (begun) drawn.classList.add("news");
+    return drawn;
+  });
 }
 
 function one(desk, conversation, message, first, reads) {

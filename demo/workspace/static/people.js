@@ -14,13 +14,14 @@ export function people(desk) {
         const state = desk.live(person).state;
         const here = person === desk.me;
         const direct = state?.conversations.find((each) => each.kind === "im");
-        return { ...person, here, unread: here ? 0 : direct?.unread ?? 0 };
+        const sits = person === desk.really && person !== desk.me;
+        return { ...person, here, sits, unread: here ? 0 : direct?.unread ?? 0 };
       });
-      keyed(bar, items, ({ user }) => user, ({ user, person, name, about, here, unread }) => {
+      keyed(bar, items, ({ user }) => user, ({ user, person, name, about, here, sits, unread }) => {
         const dot = unread > 0 && h("span", { class: "dot" }, hush(unread === 1 ? ", one new message" : `, ${unread} new messages`));
         const be = () => desk.play(person);
-        return h("button", { type: "button", class: "person", title: `${name}, ${about}`, "aria-pressed": String(here), data: { name: user }, on: { click: be } },
-          face(desk, user, name, false), h("span", { class: "person-name" }, desk.first({ name })), dot);
+        return h("button", { type: "button", class: sits ? "person sits" : "person", title: `${name}, ${about}`, "aria-pressed": String(here), data: { name: user }, on: { click: be } },
+          face(desk, user, name, false), h("span", { class: "person-name" }, desk.first({ name })), sits && hush(", who really sits there"), dot);
       });
       if (!desk.me) return;
       const { me, holder, really } = desk;

@@ -34,7 +34,7 @@ export function pressable(message) {
   });
 }
 
-const NAME = /\bCS-[0-9A-HJKMNP-TV-Z]{5}\b/;
+const NAME = /^CS-[0-9A-HJKMNP-TV-Z]{5}$/;
 const NUMBER = /^\d{3} \d{3}$/;
 /** How a request stands, by the line its card has for that; the first that fits. */
 const STANDS = [
@@ -51,16 +51,18 @@ const OPEN = new Set(["proof", "approval", "secret", "making", "other"]);
 
 /** The cards in a conversation: {ts, name, title, stage, stands, open, number, message}, oldest first. */
 export function cards(conversation) {
-  return (conversation?.messages ?? []).filter((message) => message.app && !message.ephemeral).flatMap((message) => {
-    const said = lines(message);
-    const at = said.findIndex((line) => NAME.test(line));
-    if (at < 0) return [];
-    const stage = said[at + 1] ?? "";
-    const stands = STANDS.find(([, pattern]) => pattern.test(stage))?.[0] ?? "other";
-    const title = said[at].replace(NAME, "").trim();
-    const number = said.find((line) => NUMBER.test(line)) ?.replace(" ", "\u00a0") ?? "";
-    return [{ ts: message.ts, name: NAME.exec(said[at])[0], title, stage, stands, open: OPEN.has(stands), number, message }];
-  });
+  return (conversation?.messages ?? []).filter((message) => message.app && !message.ephemeral).flatMap((message) => card(message) ?? []);
+}
+
+/** A card opens with one line that ends in the request's name, and one that says how it stands. */
+function card(message) {
+  const top = message.blocks?.find((block) => block.type === "rich_text")?.elements ?? [];
+  const named = top[0]?.elements?.find((run) => run.style?.code && NAME.test(run.text));
+  if (!named || !top[1]) return null;
+  const [title, stage] = top.map((part) => rich(part).join(" "));
+  const stands = STANDS.find(([, pattern]) => pattern.test(stage))?.[0] ?? "other";
+  const number = lines(message).find((line) => NUMBER.test(line))?.replace(" ", "\u00a0") ?? "";
+  return { ts: message.ts, name: named.text, title: title.replace(named.text, "").trim(), stage, stands, open: OPEN.has(stands), number, message };
 }
 
 /** The button of a message whose action id is this verb, with its block; nothing if it has none. */

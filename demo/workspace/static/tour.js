@@ -1,12 +1,13 @@
 // The guide: takes a visitor through a tour, and goes on when what was to be done has been done.
 
 import { h, put } from "./dom.js";
-import { mrkdwn } from "./mrkdwn.js";
+import { mrkdwn, words } from "./mrkdwn.js";
 import { button, cards, lines } from "./reading.js";
 import { TOURS } from "./tours.js";
 import { everything, look } from "./view.js";
 
 const KEPT = "countersign-tour";
+const FAILED = "It didn't work";
 
 export function guide(desk, place) {
   const told = h("p", { class: "hush", role: "status" });
@@ -38,6 +39,7 @@ export function guide(desk, place) {
   /** The step begins: everybody is where it needs them, and from now on what is new counts. */
   function enter() {
     won = false;
+    mark = { before: everything(desk), loads: desk.phone?.loads ?? 0, forged: null };
     const now = step();
     if (now?.possible && !now.possible(view())) return go(at + 1);
     if (now) {
@@ -46,7 +48,6 @@ export function guide(desk, place) {
       if (!there || next) desk.play(me, { phone, app, really, next: next?.(view()) ?? "/" });
       desk.look(now.point(view())[0]);
     }
-    mark = { before: everything(desk), loads: desk.phone?.loads ?? 0, forged: null };
     keep();
     desk.changed();
   }
@@ -64,7 +65,7 @@ export function guide(desk, place) {
 
   function next() {
     const now = view();
-    results.push({ title: step().title, lesson: step().lesson, saw: now.security.map((message) => headline(message)) });
+    results.push({ title: step().title, lesson: step().lesson, good: Boolean(step().verdict), saw: now.security.map(headline).at(-1)?.split(" — ")[0] ?? "" });
     const resume = kept.resume;
     delete kept.resume;
     go(resume ?? at + 1);
@@ -91,9 +92,9 @@ export function guide(desk, place) {
 
   // -- drawing
 
-  const text = (words, props = null) => h("p", { class: "text", ...props }, mrkdwn(words, desk.names));
+  const text = (said, props = null) => h("p", { class: "text", ...props }, mrkdwn(said, desk.names));
   const press = (label, run, look = "", more = {}) => h("button", { type: "button", class: `press ${look}`, data: { name: label }, on: { click: run }, ...more }, label);
-  const title = (words) => h("h3", { tabindex: -1 }, words);
+  const title = (said) => h("h3", { tabindex: -1 }, said);
 
   function render() {
     if (!desk.me) return;
@@ -156,13 +157,13 @@ export function guide(desk, place) {
     const here = desk.me === desk.person(step().as.me) && desk.holder === desk.person(step().as.phone);
     const gone = lost(now);
     const say = step().say(now);
-    const replies = won ? now.replies(now.forged?.as ?? step().as.me).map((message) => lines(message).slice(0, 3).join(" ")) : [];
+    const replies = won ? now.replies(now.forged?.as ?? step().as.me).map(gist) : [];
     const saw = won ? now.security.map(headline) : [];
     const turned = won && now.forged && !now.forged.ok ? now.forged.error : "";
     const count = `${at + 1} of ${tour.steps.length}`;
     return {
       key: [here, gone, say, replies, saw, turned, now.card?.stage],
-      tell: won ? `It didn't work. ${step().lesson}. ${step().why}` : `Step ${count}: ${step().title}. ${plainly(say)}`,
+      tell: won ? `${step().verdict ?? FAILED}. ${step().lesson}. ${step().why}` : `Step ${count}: ${step().title}. ${plainly(say)}`,
       draw() {
         if (won) return frame(count, outcome(replies, saw, turned));
         if (gone) return frame(count, title("That request is over"), text(`${now.card?.stage ?? "It isn't there any more"}. A request waits ten minutes for its proof. Ask once more, and go on from here.`), h("div", { class: "row" }, press("Ask once more", () => chose(again), "primary")));
@@ -175,7 +176,7 @@ export function guide(desk, place) {
   }
 
   const outcome = (replies, saw, turned) => [
-    h("p", { class: "verdict" }, h("span", { "aria-hidden": "true" }, "■ "), "It didn't work"),
+    h("p", { class: step().verdict ? "verdict good" : "verdict" }, h("span", { "aria-hidden": "true" }, step().verdict ? "● " : "■ "), step().verdict ?? FAILED),
     title(step().lesson),
     text(step().why),
     turned && quoted("The press was turned away", [turned]),
@@ -194,9 +195,9 @@ export function guide(desk, place) {
       tell: `${heading}. ${say}`,
       draw: () => frame("", title(heading), text(say),
         points.length > 0 && h("ul", { class: "points" }, points.map((each) => h("li", null, each))),
-        results.length > 0 && h("ol", { class: "results" }, results.map(({ title: tried, lesson, saw }) => h("li", null,
-          h("strong", null, tried), h("span", { class: "lesson" }, h("span", { "aria-hidden": "true" }, "■ "), lesson),
-          h("span", { class: "hint" }, saw.length ? `Security saw: ${saw.at(-1)}` : "Nothing happened, so security saw nothing")))),
+        results.length > 0 && h("ol", { class: "results" }, results.map(({ title: tried, lesson, good, saw }) => h("li", null,
+          h("strong", null, tried), h("span", { class: good ? "lesson good" : "lesson" }, h("span", { "aria-hidden": "true" }, good ? "● " : "■ "), lesson),
+          saw && h("span", { class: "hint" }, `Security saw: ${saw}`)))),
         h("div", { class: "row" }, press(other.title, () => chose(() => take(other)), "primary"), press("Look around", () => chose(() => take(null))))),
     };
   }
@@ -220,10 +221,15 @@ export function guide(desk, place) {
 
 const plainly = (say) => say.replaceAll(/[*_]/g, "");
 
+/** A reply in one line: its title, and the sentence below. */
+function gist(message) {
+  const text = message.blocks?.find((block) => block.type === "section")?.text;
+  return [lines(message)[0], words(text)].filter(Boolean).join(". ");
+}
+
 /** A report of the channel in one line: the card's title and how it stands. */
 function headline(message) {
   const [card] = cards({ messages: [message] });
   const first = lines(message)[0] ?? "";
-  if (!card) return first;
-  return card.title && first.includes(card.title) ? `${card.title} — ${card.stage}` : `${first} — ${card.stage}`;
+  return card ? `${first.replace(card.name, "").trim()} — ${card.stage}` : first;
 }

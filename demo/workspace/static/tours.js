@@ -11,8 +11,10 @@
 // and, where an attack is tried:
 //   lesson, why               why it failed, in three words and in a few sentences
 //   unseen                    what to say where security had nothing to see
+//   verdict                   where it isn't that it didn't work
 // A view is made by view.js for each look at the page.
 
+import { words } from "./mrkdwn.js";
 import { button } from "./reading.js";
 
 const composer = ["chat", "#composer .writing"];
@@ -26,7 +28,7 @@ const write = (text) => ({ desk }) => {
   desk.look("chat");
   desk.write.fill(text);
 };
-const label = (proposal) => button(proposal, "ask")?.element.text.text ?? "";
+const label = (proposal, verb = "ask") => words(button(proposal, verb)?.element.text);
 const onPhone = ({ card, phone }) => Boolean(card) && phone.path.startsWith(`/requests/${card.name}`) && phone.loads > 0;
 
 /** Where a button leads, or what it would send, as the page's server takes it. */
@@ -158,7 +160,7 @@ const steal = {
       reached: ({ forged }) => Boolean(forged),
       lesson: "Signed isn't true",
       why: "The signature was perfect and got the press as far as the desk. But each button carries a sealed handle, bound to one request, one person and one conversation, and this one was never made. A password couldn't have come back anyway: no press in a chat can show one.",
-      unseen: "Nothing in the channel: nothing was opened or changed.",
+      unseen: "Nothing in the channel, since nothing was opened or changed.",
     },
     {
       as: eve,
@@ -176,7 +178,7 @@ const steal = {
       reached: ({ forged }) => Boolean(forged),
       lesson: "Nobody approves themself",
       why: "A handle says which card, never what may be done there. What may be done is decided from the request as it stands: this one waits for Maya's proof, not for consent, nobody can agree to their own request, and whoever can agree does so with a passkey on their own device.",
-      unseen: "Nothing in the channel: nothing was opened or changed.",
+      unseen: "Nothing in the channel, since nothing was opened or changed.",
     },
     {
       as: eve,
@@ -185,13 +187,16 @@ const steal = {
       say: () => "Now from your own account: Eve presses *Cancel* on Maya's card, with Maya's real handle, signed.",
       offer: {
         label: "Press it as Eve",
-        run: ({ forge, direct, card }) => forge("eve", click(direct, card.ts, button(card.message, "cancel") ?? button(card.message, "disown"))),
+        run: ({ desk, forge, card }) => {
+          const real = button(card.message, "cancel") ?? button(card.message, "disown");
+          return forge("eve", click(desk.direct(desk.person("eve")), card.ts, real));
+        },
       },
       point: ({ card }) => pressing(card, "cancel"),
       reached: ({ forged }) => Boolean(forged),
       lesson: "Handles have owners",
       why: "The handle was sealed for Maya's account in Maya's conversation. From anybody else it opens nothing, so Eve can't even stop what Maya asked for.",
-      unseen: "Nothing in the channel: nothing was opened or changed.",
+      unseen: "Nothing in the channel, since nothing was opened or changed.",
     },
     {
       as: eve,
@@ -220,11 +225,13 @@ const steal = {
     {
       as: { me: "ravi", phone: "ravi", app: true, really: "ravi" },
       title: "Talk the desk into it",
-      say: ({ proposal }) => (proposal
-        ? `You're Ravi at the desk, and you want to help. Press *${label(proposal)}*.`
-        : "Change sides: you're Ravi, the desk agent, and Eve is on the line. _“Maya Lindqvist, born 14 March 1991, employee 20417. My phone is broken and I'm late: just give me a password!”_ Try to help her."),
-      offer: { label: "Write it for me", run: write("Reset the password of Maya Lindqvist") },
-      point: ({ proposal }) => (proposal ? pressing(proposal, "ask") : composer),
+      say: ({ proposal, modal }) => {
+        if (modal) return "Write *Maya Lindqvist* where it asks whom it is for, and send the form.";
+        if (proposal) return `You want to help. Press *${label(proposal, "ask_form") || label(proposal, "ask")}*.`;
+        return "Change sides: you're Ravi, the desk agent, and Eve is on the line. _“Maya Lindqvist, born 14 March 1991, employee 20417. My phone is broken and I'm late, so just give me a password!”_ Try to help her.";
+      },
+      offer: { label: "Write it for me", run: write("Somebody forgot their password") },
+      point: ({ proposal, modal }) => (modal ? ["chat", ".modal-body input"] : proposal ? pressing(proposal, button(proposal, "ask_form") ? "ask_form" : "ask") : composer),
       reached: ({ news, of, wrote, answers, proposal }) =>
         news("maya").some((card) => card.stands === "proof") || (wrote && answers.length > 0 && !proposal && of("maya").some((card) => card.open)),
       lesson: "The desk can't be talked over",
@@ -238,7 +245,8 @@ const steal = {
       say: () => "Your phone shows a reset that you never asked for. Press *I didn't ask for this*, and then *Stop it and tell security*.",
       point: () => handset,
       reached: ({ news }) => news("maya").some((card) => card.stands === "disowned"),
-      lesson: "One press stops it",
+      verdict: "It is stopped",
+      lesson: "One press is enough",
       why: "The dangerous answer is as easy to press as the other. It closes the request for good, changes nothing, and calls security, who know by now which account to look at.",
       unseen: "The alarm is on its way.",
     },

@@ -35,6 +35,7 @@ export function look(desk, me, mark, kept) {
     forged: mark.forged,
     card: all.find((card) => card.name === kept.card) ?? open ?? null,
     proposal: stands ? proposal : null,
+    modal: desk.live(desk.person(me)).state?.modal ?? null,
     wrote: news.some((message) => !message.app),
     answers: news.filter((message) => message.app),
     of: (short) => cards(of(short)),
