@@ -230,6 +230,16 @@ async def test_an_ephemeral_card_is_pressed_by_its_reader_alone(acme: Office) ->
     assert acme.reads("nina", "#security") == []
 
 
+async def test_another_app_s_buttons_are_its_own(acme: Office) -> None:
+    robot, security = acme.workspace.world.find("robot"), acme.workspace.world.channel("#security")
+    assert robot is not None
+    assert security is not None
+    content = acme.workspace.content({"text": "Build failed", "blocks": [actions(button("approve"))]})
+    message = acme.workspace.say(security, robot, content)
+    with pytest.raises(Cannot):
+        await acme.acts.press("sam", "#security", message.ts, "approve")
+
+
 async def test_what_is_not_there_cannot_be_pressed(acme: Office) -> None:
     ts = await posted(acme, button("approve"))
     said = await acme.acts.say("maya", "hello")

@@ -83,6 +83,9 @@ async def test_a_message_shortcut_brings_the_message(acme: Office) -> None:
     assert (body["message_ts"], body["channel"]["id"]) == (said.ts, "C0GENERAL")
     with pytest.raises(Cannot):
         await acme.acts.shortcut("maya", "report_message")
+    whisper = await acme.client.chat_postEphemeral(channel="C0SECURITY", user="U0SAM", text="Only you")
+    with pytest.raises(Cannot):
+        await acme.acts.message_shortcut("sam", "report_message", "#security", whisper["message_ts"])
 
 
 # -- what no window offers
