@@ -23,7 +23,7 @@ from slack_sdk.models.blocks import (
 )
 from slack_sdk.models.views import View
 
-from bot.block_parts import MOST_BUTTONS, VALUE, buttons, clean, escaped, field, line, paired, plain, run
+from bot.block_parts import MOST_BUTTONS, VALUE, buttons, clean, escaped, field, gap, line, paired, plain, run
 from bot.cards import Card, Choice, Form, Home, HomeLine, Reply, Status, Verb, Weight
 from bot.views import OPEN_DEVICE_PAGE
 
@@ -87,8 +87,8 @@ def _status(card: Card) -> str:
 
 
 def _title(card: Card, *, led: bool = True) -> RichTextElement:
-    status = [run(f"{_status(card)}  ")] if led else []
-    return line(*status, run(card.title, bold=True), run("  "), run(card.name, code=True))
+    status = [run(_status(card)), gap()] if led else []
+    return line(*status, run(card.title, bold=True), gap(), run(card.name, code=True))
 
 
 def _stage(card: Card) -> str:
@@ -115,7 +115,7 @@ def _facts(card: Card) -> Iterator[Block]:
 
 def reply(said: Reply) -> dict[str, Any]:
     """A reply as a message: what the person wrote is quoted, never read."""
-    top: list[RichTextElement] = [line(run(f"{said.status.shape} "), run(said.title, bold=True))]
+    top: list[RichTextElement] = [line(run(said.status.shape), gap(), run(said.title, bold=True))]
     if clean(said.quoted):
         top.append(RichTextQuoteElement(elements=[run(said.quoted)]))
     rows = [said.choices[i : i + MOST_BUTTONS] for i in range(0, len(said.choices), MOST_BUTTONS)]
@@ -143,7 +143,7 @@ def modal(form: Form) -> dict[str, Any]:
         title=plain(form.title, _TITLE),
         submit=plain(form.submit, _SUBMIT),
         close=plain("Cancel", _SUBMIT),
-        blocks=parts or list(_sentence(form.title)),
+        blocks=parts or [SectionBlock(text=plain(form.title))],
     )
     drawn: dict[str, Any] = view.to_dict()
     return drawn

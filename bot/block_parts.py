@@ -6,6 +6,7 @@ control characters `&`, `<` and `>` are escaped wherever Slack would read them.
 
 from __future__ import annotations
 
+import html
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,7 +31,6 @@ MOST_BUTTONS = 25  # in one actions block
 NOTHING = "—"  # stands where a text is empty, which Slack would refuse
 
 _INVISIBLE = ("Cf", "Cc", "Co", "Cs")
-_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _LONGEST_RUN = 3000
 _BUTTON, _CONFIRM, _CONFIRM_BUTTON, _OPTION, _LABEL = 75, 300, 30, 75, 2000
 _LONGEST_ANSWER, _MOST_OPTIONS = 3000, 100
@@ -41,36 +41,36 @@ _LONGEST_ANSWER, _MOST_OPTIONS = 3000, 100
 
 def clean(text: str) -> str:
     """A text as it may be shown: nothing invisible or reordering, single spaces, its lines kept."""
-    kept = "".join(
-        " " if unicodedata.category(c) in _INVISIBLE and c != "\n" else c for c in text.replace("\r\n", "\n")
-    )
+    if text.isprintable():
+        return " ".join(text.split())
+    kept = "".join(c if c == "\n" or unicodedata.category(c) not in _INVISIBLE else " " for c in text)
     lines = (" ".join(line.split()) for line in kept.split("\n"))
     return "\n".join(line for line in lines if line)
 
 
-def cut(pieces: Iterable[str], most: int) -> str:
-    """The pieces as one text of at most `most` UTF-16 units, ended by an ellipsis where something is left out.
+def cut(text: str, most: int, *, escape: bool = False) -> str:
+    """A text of at most `most` UTF-16 units, ended by an ellipsis where something is left out.
 
-    No piece is broken, so an escaped character stays whole.
+    With `escape`, for where Slack reads control characters; none of them is broken in two.
     """
-    whole = list(pieces)
-    return (
-        "".join(whole) if _within(whole, most) == whole else f"{''.join(_within(whole, most - 1)).rstrip()}…"
-    )
+    whole = html.escape(text, quote=False) if escape else text
+    if 2 * len(whole) <= most:
+        return whole
+    pieces = [html.escape(c, quote=False) for c in text] if escape else list(text)
+    if (shown := within(pieces, most)) == whole:
+        return whole
+    return f"{within(pieces, most - 1).rstrip()}…" if shown else "…"
 
 
-def _within(pieces: Iterable[str], most: int) -> list[str]:
+def within(pieces: Iterable[str], most: int) -> str:
+    """As many whole pieces as fit into `most` UTF-16 units."""
     taken = []
     for piece in pieces:
-        most -= _units(piece)
+        most -= sum(2 if c > "\uffff" else 1 for c in piece)
         if most < 0:
             break
         taken.append(piece)
-    return taken
-
-
-def _units(text: str) -> int:
-    return sum(2 if c > "\uffff" else 1 for c in text)
+    return "".join(taken)
 
 
 def paired(text: str) -> str:
@@ -80,7 +80,7 @@ def paired(text: str) -> str:
 
 def escaped(text: str, most: int) -> str:
     """A text for where Slack reads control characters: cleaned, escaped, cut, never empty."""
-    return cut((_ESCAPES.get(c, c) for c in clean(text)), most) or NOTHING
+    return cut(clean(text), most, escape=True) or NOTHING
 
 
 def plain(text: str, most: int = 3000) -> PlainTextObject:
@@ -88,17 +88,15 @@ def plain(text: str, most: int = 3000) -> PlainTextObject:
     return PlainTextObject(text=escaped(text, most), emoji=False)
 
 
+def gap() -> RichTextElementParts.Text:
+    """What holds two runs apart."""
+    return RichTextElementParts.Text(text="  ")
+
+
 def run(text: str, *, bold: bool = False, code: bool = False) -> RichTextElementParts.Text:
     """A run of rich text, in which nothing is read as markup."""
     style = {name: True for name, on in (("bold", bold), ("code", code)) if on}
-    shown = cut(_ends(text), _LONGEST_RUN) or NOTHING
-    return RichTextElementParts.Text(text=shown, style=style or None)
-
-
-def _ends(text: str) -> str:
-    """Cleaned, but with the blank at either end that holds it apart from the run beside it."""
-    inner = clean(text)
-    return f"{' ' * text.startswith(' ')}{inner}{' ' * text.endswith(' ')}" if inner else ""
+    return RichTextElementParts.Text(text=cut(clean(text), _LONGEST_RUN) or NOTHING, style=style or None)
 
 
 def line(*runs: RichTextElementParts.Text) -> RichTextSectionElement:
@@ -164,7 +162,7 @@ def field(input: Input) -> InputBlock:
 
 def _text(input: Input) -> PlainTextInputElement:
     longest = min(input.max_length, _LONGEST_ANSWER)
-    typed = "".join(_within(paired(input.value), longest))
+    typed = within(paired(input.value), longest)
     return PlainTextInputElement(
         action_id=VALUE,
         multiline=input.long,
@@ -191,15 +189,11 @@ def _select(input: Input) -> StaticSelectElement:
 
 def _option(value: str, label: str) -> Option:
     """What doesn't fit into the label goes on below it."""
-    shown = clean(label)
-    rest = ""
-    if _units(escaped(shown, _LABEL)) > _OPTION:
-        words = shown.rsplit(" ")
-        while len(words) > 1 and _units(escaped(" ".join(words), _LABEL)) > _OPTION:
-            rest = f"{words.pop()} {rest}"
-        shown = " ".join(words)
+    words, rest = clean(label)[: 4 * _OPTION].split(" "), ""
+    while len(words) > 1 and len(html.escape(" ".join(words), quote=False)) > _OPTION:
+        rest = f"{words.pop()} {rest}"
     description = plain(rest, _OPTION) if rest else None
-    return Option(value=value, text=plain(shown, _OPTION), description=description)
+    return Option(value=value, text=plain(" ".join(words), _OPTION), description=description)
 
 
 def _group(options: Sequence[Option], start: int) -> OptionGroup:

@@ -1,0 +1,182 @@
+"""Every view, drawn for Slack, beside the golden files that keep how it looks. `--write` draws them anew."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bot.block_kit import home, message, modal, reply
+from bot.cards import Card, Choice, Form, Home, HomeLine, Reply, Status, Verb, Weight
+from bot.reading import Beside, Reading
+from bot.views import NOTICES, form, request_card
+from flows.model import Method, Playbook, Stage
+from tests.bot.people import ACCESS, MAYA, NOW, OMAR, PEOPLE, RAVI, RESET, WHY, a_request
+
+GOLDEN = Path(__file__).parent / "golden"
+HANDLE = "v1.sealed-handle"
+LINK = "https://desk.example.com/requests/CS-7F3KQ"
+NUMBER = "482913"
+Drawings = Mapping[str, dict[str, Any]]
+
+
+def beside(playbook: Playbook, viewer: str) -> Beside:
+    """What stands beside a request for this reader: the number where it was asked, the reasons given."""
+    return Beside(
+        texts=WHY if playbook.justification else {},
+        methods=frozenset({Method.CODE}) if playbook is RESET else frozenset(Method),
+        number=NUMBER if playbook is RESET and viewer else "",
+        rules=("own account", "known device"),
+        audit=4312,
+    )
+
+
+def card(playbook: Playbook, stage: Stage, viewer: str, requester: str = MAYA) -> Card:
+    """The card of a request in this stage, as this reader sees it. An empty viewer is a room."""
+    approved = (OMAR,) if stage in (Stage.FULFILLED, Stage.AWAITING_FULFILMENT) and playbook.consent else ()
+    request = a_request(playbook, stage, requester=requester, approved=approved)
+    return request_card(request, playbook, PEOPLE, viewer, NOW, beside(playbook, viewer))
+
+
+def notices(playbook: Playbook, stage: Stage, viewer: str) -> Drawings:
+    """Every notice's card about one request."""
+    seen = Reading(a_request(playbook, stage), playbook, PEOPLE, viewer, NOW, beside(playbook, viewer))
+    return {name: message(notice(seen), HANDLE if viewer else "", LINK) for name, notice in NOTICES.items()}
+
+
+def stages(playbook: Playbook, viewer: str, requester: str = MAYA) -> Drawings:
+    """One reader's message through every stage that such a request can be in."""
+    handle = HANDLE if viewer else ""
+    never = {Stage.AWAITING_COLLECTION} if playbook.consent else {Stage.AWAITING_APPROVAL, Stage.DENIED}
+    return {
+        stage.value: message(card(playbook, stage, viewer, requester), handle, LINK)
+        for stage in Stage
+        if stage not in never
+    }
+
+
+PROPOSAL = Reply(
+    "Reset your password?",
+    "Before it is reset, let's make sure it's you: you confirm on your registered device. It takes a minute.",
+    quoted="i forgot my pasword <!channel> & *all* of it",
+    choices=(
+        Choice("Yes, reset my password", Verb.ASK, "v1.reset", Weight.PRIMARY),
+        Choice("Something else", Verb.LIST, "v1.list"),
+    ),
+    small="Password reset v3 · nobody else needs to agree",
+    status=Status.NEEDED,
+)
+AMBIGUOUS = Reply(
+    "Which of these do you mean?",
+    choices=(
+        Choice("Password reset", Verb.ASK, "v1.reset"),
+        Choice("Account unlock", Verb.ASK, "v1.unlock"),
+        Choice("Group access", Verb.ASK_FORM, "v1.access"),
+        Choice("Something else", Verb.LIST, "v1.list"),
+    ),
+)
+HELP = Reply(
+    "Good that you say so",
+    "Nothing was changed because of that call.",
+    lines=(
+        "The desk never calls to ask for a number or a code.",
+        "If you typed one already, press the red button: every open request of yours is closed at once.",
+    ),
+    choices=(
+        Choice(
+            "I didn't ask for this",
+            Verb.DISOWN,
+            "v1.disown",
+            Weight.DANGER,
+            "Close every open request of yours? Security is told.",
+        ),
+        Choice("Open my device page", Verb.OPEN, url="https://desk.example.com"),
+    ),
+    status=Status.DANGER,
+)
+REFUSAL = Reply(
+    "That isn't yours to press",
+    "This card was drawn for somebody else. Ask for a card of your own.",
+    status=Status.REFUSED,
+)
+
+
+def replies() -> Drawings:
+    """What is said beside a card."""
+    said = {"proposal": PROPOSAL, "ambiguous": AMBIGUOUS, "help": HELP, "refusal": REFUSAL}
+    return {name: reply(each) for name, each in said.items()}
+
+
+def forms() -> Drawings:
+    """A form, empty and after an error."""
+    typed, wrong = {"until": "for 30 days", "ticket": "FIN-88 & 89"}, {"ticket": "There is no such ticket."}
+    return {
+        "empty": modal(
+            Form("Group access", HANDLE, form(ACCESS, {}, {}), intro=ACCESS.guidance["requester"])
+        ),
+        "after an error": modal(Form("Group access", HANDLE, form(ACCESS, typed, wrong), submit="Ask again")),
+    }
+
+
+def entry(playbook: Playbook, stage: Stage, viewer: str) -> HomeLine:
+    """One request in a list."""
+    return HomeLine(card(playbook, stage, viewer), f"v1.{stage.value}")
+
+
+def homes() -> Drawings:
+    """The Home tab of somebody busy, and of somebody new."""
+    offers = tuple(
+        Choice(title, Verb.ASK, f"v1.{title[:1]}") for title in ("Password reset", "Account unlock", "Access")
+    )
+    links = (Choice("Open my device page", Verb.OPEN, url="https://desk.example.com"),)
+    busy = Home(
+        "Good afternoon, Omar",
+        waiting=(entry(ACCESS, Stage.AWAITING_APPROVAL, OMAR),),
+        mine=(entry(RESET, Stage.AWAITING_PROOF, MAYA), entry(ACCESS, Stage.AWAITING_FULFILMENT, MAYA)),
+        recent=(entry(RESET, Stage.FULFILLED, MAYA), entry(ACCESS, Stage.EXPIRED, MAYA)),
+        offers=offers,
+        links=links,
+        small="This account is Omar Haddad's.",
+    )
+    return {"busy": home(busy), "new": home(Home("Welcome, Eve", offers=offers, links=links))}
+
+
+def drawings() -> Mapping[str, Drawings]:
+    """Golden file → name → drawing."""
+    return {
+        "reset-requester": stages(RESET, MAYA),
+        "reset-agent": stages(RESET, RAVI, requester=RAVI),
+        "reset-room": stages(RESET, ""),
+        "access-requester": stages(ACCESS, MAYA),
+        "access-approver": stages(ACCESS, OMAR),
+        "access-room": stages(ACCESS, ""),
+        "notices-security": notices(RESET, Stage.DISOWNED, ""),
+        "notices-approver": notices(ACCESS, Stage.AWAITING_APPROVAL, OMAR),
+        "replies": replies(),
+        "forms": forms(),
+        "homes": homes(),
+    }
+
+
+def written(drawn: Drawings) -> str:
+    """One line a block, so that a change shows what changed."""
+    parts = []
+    for name, each in drawn.items():
+        rest = {key: value for key, value in each.items() if key != "blocks"}
+        blocks = ",\n".join(f"   {_line(block)}" for block in each["blocks"])
+        parts.append(f' {_line(name)}: {{\n  "rest": {_line(rest)},\n  "blocks": [\n{blocks}\n  ]\n }}')
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def _line(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", action="store_true", required=True)
+    parser.parse_args()
+    for file, drawn in drawings().items():
+        (GOLDEN / f"{file}.json").write_text(written(drawn), encoding="utf-8")
