@@ -11,6 +11,7 @@ from slack_sdk.errors import SlackApiError
 from demo.workspace.answers import TROUBLE
 from demo.workspace.elements import PLEASE, Cannot
 from demo.workspace.people import Json
+from demo.workspace.tickets import ApiError
 from tests.contracts.slack_office import Office, actions, button, field, home, modal, office, plain
 
 
@@ -132,6 +133,15 @@ async def test_an_answer_that_means_nothing_leaves_the_form_open(acme: Office, a
     await acme.acts.submit("maya")
     assert len(modals(acme)) == 1
     assert acme.notice("maya") == TROUBLE
+
+
+async def test_errors_without_a_field_are_none(acme: Office) -> None:
+    await opened(acme, modal(field("why")))
+    (view,) = modals(acme)
+    with pytest.raises(ApiError):
+        acme.workspace.screens.outcome(
+            "U0MAYA", view["id"], "errors", {"errors": {}}
+        )  # Bolt leaves these out
 
 
 @pytest.mark.parametrize("wants", [True, False])
