@@ -28,7 +28,7 @@ from demo.workspace.workspace import Workspace
 from demo.workspace.world import World
 from tests.contracts.slack_office import APP, BOT, DEVICE_PAGE, SECRET, actions, button, listening, office
 
-QUICK = Pace(answer=0.3, retries=(0.0, 0.01, 0.01))
+QUICK = Pace(answer=1.0, retries=(0.0, 0.01, 0.01))
 
 
 @dataclass
