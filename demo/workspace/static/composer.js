@@ -4,7 +4,7 @@ import { h, icon, put } from "./dom.js";
 import { popup } from "./menu.js";
 
 export function composer(desk, form) {
-  const area = h("textarea", { id: "words", rows: 1, "aria-label": "Message", role: "combobox", "aria-expanded": "false", "aria-controls": "suggestions", "aria-autocomplete": "list", maxlength: 4000 });
+  const area = h("textarea", { id: "words", rows: 1, "aria-label": "Message", "aria-haspopup": "listbox", "aria-controls": "suggestions", "aria-autocomplete": "list", maxlength: 4000 });
   const list = h("ul", { id: "suggestions", class: "suggestions", role: "listbox", "aria-label": "Commands", hidden: true });
   const bolt = h("button", { type: "button", class: "round", id: "bolt", "aria-label": "Shortcuts", title: "Shortcuts" }, icon("bolt"));
   const sends = h("button", { type: "submit", class: "send", "aria-label": "Send", title: "Send" }, icon("send"));
@@ -31,7 +31,6 @@ export function composer(desk, form) {
     const found = suggested();
     chosen = found.length ? Math.min(Math.max(chosen, 0), found.length - 1) : -1;
     list.hidden = !found.length;
-    area.setAttribute("aria-expanded", String(found.length > 0));
     put(list, found.map(({ command, hint, description }, at) => h("li", {
       role: "option", id: `suggestion-${at}`, "aria-selected": String(at === chosen),
       on: { mousedown: (event) => event.preventDefault(), click: () => fill(`${command} `) },
@@ -86,7 +85,7 @@ export function composer(desk, form) {
     } else if (event.key === "Escape" && !list.hidden) {
       event.preventDefault();
       list.hidden = true;
-      area.setAttribute("aria-expanded", "false");
+      area.removeAttribute("aria-activedescendant");
     } else if (event.key === "Enter" && !event.shiftKey) {
       event.preventDefault();
       void send();

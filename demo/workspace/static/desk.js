@@ -56,7 +56,10 @@ export class Desk {
     const moved = this.me !== me;
     const taken = this.holder !== holder;
     Object.assign(this, { me, holder, app, really: sits, notice: "" });
-    if (moved) this.open = this.direct()?.id ?? "direct";
+    if (moved) {
+      this.open = this.direct()?.id ?? "direct";
+      this.announce("");
+    }
     if (taken || next !== "/") this.phone?.take(holder, next);
     this.#keep();
     this.changed();

@@ -29,6 +29,7 @@ export function people(desk) {
       if (now === said) return;
       said = now;
       acting.classList.toggle("danger", me !== really);
+      document.title = `${desk.first(really)}${me === really ? "" : ` in ${desk.first(me)}'s chat`} · Countersign in a pretend company`;
       if (me === really) put(acting, "You are ", h("strong", null, me.name), `, ${me.about}`);
       else put(acting, h("span", { "aria-hidden": "true" }, "▲ "), "You are ", h("strong", null, really.name), ` in ${desk.first(me)}'s chat session, ${holder === really ? "with your own phone" : `with ${desk.first(holder)}'s phone in your hand`}`);
     },
