@@ -20,6 +20,7 @@ from bot.slack import Slack
 from bot.web.server import make_app
 from demo import company
 from demo.directory import DemoDirectory
+from demo.workspace.serve import serving
 from handlers import logs
 from handlers.connectors.countersign import Countersign
 from handlers.house import House, Outside, build, first_links
@@ -144,20 +145,24 @@ def demo(
     folder: Annotated[
         Path, typer.Option(envvar="DEMO_FOLDER", help="Where the demo keeps its state.")
     ] = Path(".demo"),
-    port: Annotated[int, typer.Option(envvar="PORT", help="The port of its page.")] = 8080,
+    port: Annotated[
+        int, typer.Option(envvar="PORT", help="Its page; Countersign takes the next port.")
+    ] = 8080,
     reset: Annotated[bool, typer.Option(envvar="RESET", help="Begin with an empty company.")] = False,
 ) -> None:
     """Try it: a pretend company, no accounts, no keys. Example: python app.py demo --port 9000"""
 
     async def work() -> int:
-        settings, directory = company.settle(folder, port, reset=reset)
+        settings, directory, workspace = company.settle(folder, port, reset=reset)
         logs.configure(settings.log_format)
-        async with house(settings, Config(demo=True), directory) as built:
-            people = await company.register(built, folder)
-            app = make_app(built)
-            company.add_pages(app, people)
+        async with (
+            serving(workspace, port) as page,
+            house(settings, Config(demo=True), directory) as built,
+        ):
+            app = make_app(built, frame_ancestors=page, elsewhere=(company.PATH,))
+            company.add_phones(app, await company.register(built, folder), page)
             async with running(built, app):
-                company.welcome(settings, console.out)
+                company.welcome(settings, page, console.out)
                 await until_stopped()
         return console.DONE
 

@@ -1,4 +1,4 @@
-"""A pretend company in a box: people, their directory, their registered devices, and a page to be any of them."""
+"""A pretend company in a box: people, their directory, their devices, and the workspace where they chat."""
 
 from __future__ import annotations
 
@@ -8,26 +8,34 @@ import secrets
 import shlex
 import shutil
 import sys
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import jinja2
 import pyotp
+import yaml
 from aiohttp import web
 from rich.console import Console
 from rich.text import Text
 
+from bot.slack_messenger import PLATFORM
 from bot.web import session as cookies
-from bot.web.page import PAGES, render
 from demo import directory
 from demo.directory import DemoDirectory
+from demo.workspace.installed import Installed, asked_for
+from demo.workspace.people import COMPANY, HOME, SECURITY
+from demo.workspace.workspace import Workspace
+from demo.workspace.world import World
 from flows.model import Method
 from flows.registration import Authenticator, Device
 from handlers.house import House, seed_binding
 from handlers.settings import Settings, load_settings, new_secret
 from storage.seals import token_hash
 
-_HERE = Path(__file__).parent
+_MANIFEST = Path(__file__).parent.parent / "manifest.yml"
+STEP = 30  # seconds that a sign-in app's code lasts
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +43,6 @@ class Visitor:
     """One of the people a visitor can be: the cookie of their device and their sign-in app's key."""
 
     id: str
-    name: str
-    about: str
     cookie: str
     seed: str
 
@@ -46,55 +52,55 @@ class Visitor:
         return pyotp.TOTP(self.seed).now()
 
 
-_ABOUT = {
-    "maya": "an employee who forgot her password",
-    "omar": "her manager",
-    "nina": "an administrator",
-    "sam": "the other administrator",
-    "ravi": "an agent of the service desk",
-    "eve": "trouble",
-}
+def settle(folder: Path, port: int, *, reset: bool) -> tuple[Settings, DemoDirectory, Workspace]:
+    """The demo's own settings, directory and workspace, kept in one folder. `reset` begins anew.
 
-
-def settle(folder: Path, port: int, *, reset: bool) -> tuple[Settings, DemoDirectory]:
-    """The demo's own settings and directory, kept in one folder. `reset` begins anew."""
+    The workspace is served on `port`, Countersign on the next one.
+    """
     if reset and (folder / "demo.json").exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     notes = folder / "demo.json"
     if not notes.exists():
-        notes.write_text(json.dumps({"secret_key": new_secret(), "people": []}))
+        tokens = {"bot": f"xoxb-{secrets.token_hex(16)}", "app": f"xapp-{secrets.token_hex(16)}"}
+        notes.write_text(json.dumps({"secret_key": new_secret(), "tokens": tokens, "people": []}))
         notes.chmod(0o600)
-    home = folder.resolve()
+    kept = json.loads(notes.read_text())
+    home, page = folder.resolve(), f"http://localhost:{port}"
     settings = load_settings(
         database_url=f"sqlite:///{home}/desk.db",
-        public_url=f"http://localhost:{port}",
-        bind=f"127.0.0.1:{port}",
-        secret_key=(json.loads(notes.read_text())["secret_key"],),
+        public_url=f"http://localhost:{port + 1}",
+        bind=f"127.0.0.1:{port + 1}",
+        secret_key=(kept["secret_key"],),
         socket=home / "desk.sock",
         config=None,
         trusted_proxies=(),
         log_format="console",
+        slack_bot_token=kept["tokens"]["bot"],
+        slack_app_token=kept["tokens"]["app"],
+        slack_signing_secret=(),
+        slack_api_url=f"{page}/api/",
+        security_channel=SECURITY.id,
     )
-    return settings, directory.create(home / "directory.db")
+    manifest: Mapping[str, Any] = yaml.safe_load(_MANIFEST.read_text("utf-8"))
+    installed = Installed(new_secret(), kept["tokens"]["bot"], kept["tokens"]["app"], **asked_for(manifest))
+    workspace = Workspace(World(home / "workspace.db"), installed, settings.public_url)
+    return settings, directory.create(home / "directory.db"), workspace
 
 
-async def register(house: House, folder: Path) -> list[Visitor]:
-    """Everybody's device, bound through an enrolment link like any other; done once and then remembered."""
+async def register(house: House, folder: Path) -> dict[str, Visitor]:
+    """Everybody's device and chat account, done once and then remembered: the visitors, by their id."""
     notes = folder / "demo.json"
     kept = json.loads(notes.read_text())
     if not kept["people"]:
-        kept["people"] = [await _enrolled(house, person.id) for person in await house.people.people()]
+        people = {person.id for person in await house.people.people()}
+        kept["people"] = [await _enrolled(house, each.person) for each in COMPANY if each.person in people]
         notes.write_text(json.dumps(kept))
-    found = []
-    for entry in kept["people"]:
-        person = await house.people.person(entry["id"])
-        if person is not None:
-            found.append(Visitor(**entry, name=person.name, about=_ABOUT.get(person.id, "an employee")))
-    return sorted(found, key=lambda visitor: list(_ABOUT).index(visitor.id) if visitor.id in _ABOUT else 99)
+    return {entry["id"]: Visitor(**entry) for entry in kept["people"]}
 
 
 async def _enrolled(house: House, person: str) -> dict[str, str]:
+    """A device, bound through an enrolment link like any other, and the chat account of the same name."""
     token, browser = await house.registry.first_link(person), secrets.token_urlsafe(32)
     invitation = await house.registry.open_invitation(token, browser)
     seed, now = secrets.token_bytes(20), house.store.clock()
@@ -104,36 +110,50 @@ async def _enrolled(house: House, person: str) -> dict[str, str]:
     sealed = house.store.keys.close(seed, seed_binding(person))
     key = Authenticator("app-" + secrets.token_urlsafe(16), person, id, Method.CODE, sealed, 0, now)
     await house.registry.enrol(invitation.id, token_hash(browser), device, key)
+    await house.accounts.connect(person, f"{PLATFORM}/{HOME.id}/U0{person.upper()}", "demo")
     return {"id": person, "cookie": cookie, "seed": base64.b32encode(seed).decode()}
 
 
-VISITORS: web.AppKey[list[Visitor]] = web.AppKey("visitors", list)
+# -- what the workspace's page asks of the phones: in the demo alone -------------------------------------
+
+PATH = "/demo/"
+VISITORS: web.AppKey[dict[str, Visitor]] = web.AppKey("visitors", dict)
+PAGE: web.AppKey[str] = web.AppKey("page", str)
 
 
-def add_pages(app: web.Application, people: list[Visitor]) -> None:
-    """The page on which a visitor chooses who to be. It exists in the demo alone."""
-    app[VISITORS] = people
-    pages = app[PAGES]
-    assert pages.loader is not None  # noqa: S101  the pages have one, or nothing could be drawn
-    pages.loader = jinja2.ChoiceLoader([pages.loader, jinja2.FileSystemLoader(_HERE / "templates")])
-    app.router.add_get("/demo", _choose)
-    app.router.add_post("/demo/be/{person}", _be)
-
-
-async def _choose(request: web.Request) -> web.Response:
-    return render(request, "demo.html", visitors=request.app[VISITORS])
+def add_phones(app: web.Application, visitors: dict[str, Visitor], page: str) -> None:
+    """Let the workspace's page, at the origin `page`, hold anybody's phone in a frame and read its codes."""
+    app[VISITORS], app[PAGE] = visitors, page
+    app.router.add_post(f"{PATH}be/{{person}}", _be)
+    app.router.add_get(f"{PATH}code/{{person}}", _code)
 
 
 async def _be(request: web.Request) -> web.Response:
-    chosen = next((v for v in request.app[VISITORS] if v.id == request.match_info["person"]), None)
-    if chosen is None:
-        raise web.HTTPNotFound
-    response = web.HTTPSeeOther("/")
-    cookies.keep(response, chosen.cookie)
+    """This browser becomes somebody's phone, and opens the page named in `next`."""
+    if request.headers.getall("Origin", []) != [request.app[PAGE]]:
+        raise web.HTTPForbidden
+    onward = request.query.get("next", "/")
+    if not onward.startswith("/") or onward.startswith(("//", "/\\")):
+        raise web.HTTPBadRequest
+    response = web.HTTPSeeOther(onward)
+    cookies.keep(response, _visitor(request).cookie)
     raise response
 
 
-def welcome(settings: Settings, out: Console) -> None:
+async def _code(request: web.Request) -> web.Response:
+    """What somebody's sign-in app shows now, and for how many seconds still."""
+    body = {"code": _visitor(request).code, "seconds": STEP - time.time() % STEP}
+    return web.json_response(body, headers={"Access-Control-Allow-Origin": request.app[PAGE]})
+
+
+def _visitor(request: web.Request) -> Visitor:
+    found = request.app[VISITORS].get(request.match_info["person"])
+    if found is None:
+        raise web.HTTPNotFound
+    return found
+
+
+def welcome(settings: Settings, page: str, out: Console) -> None:
     """What a visitor reads in the terminal."""
     python = _near(Path(sys.executable))
     program = python.name if python.is_absolute() else python
@@ -141,8 +161,10 @@ def welcome(settings: Settings, out: Console) -> None:
         Text.assemble(
             ("\n  Countersign, with a pretend company\n\n", "bold"),
             "  Open  ",
-            (f"{settings.public_url}/demo", "underline"),
-            "  and choose who to be.\n\n  Or ask from a second terminal in this folder:\n\n",
+            (page, "underline"),
+            "  and choose who to be, or take a tour.\n\n",
+            f"  Everybody's device page is at {settings.public_url}.\n",
+            "  Or ask from a second terminal in this folder:\n\n",
             f"    export COUNTERSIGN_SOCKET={shlex.quote(str(_near(settings.socket_path)))}\n",
             f"    {program} app.py request password_reset --for maya\n\n",
             f"  Everything it keeps is in {_near(settings.socket_path.parent)}/. Ctrl-C stops it; ",

@@ -23,10 +23,11 @@ log = structlog.get_logger()
 
 LARGEST_BODY = 64 * 1024
 _HERE = Path(__file__).parent
-_OPEN = ("/healthz", "/readyz", "/static/", "/slack/")  # what a browser's session has nothing to do with
+_OPEN = ("/healthz", "/readyz", "/static/", "/slack/")  # a browser's session has nothing to do with these
 
 POLICY = web.AppKey("policy", str)
 PATIENCE = web.AppKey("patience", float)
+ELSEWHERE: web.AppKey[tuple[str, ...]] = web.AppKey("elsewhere", tuple)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -36,8 +37,14 @@ _POLICY = (
 )
 
 
-def make_app(house: House, *, frame_ancestors: str = "'none'", patience: float = 10.0) -> web.Application:
-    """The application. `frame_ancestors` is relaxed by the demo alone, to its own origin.
+def make_app(
+    house: House,
+    *,
+    frame_ancestors: str = "'none'",
+    elsewhere: tuple[str, ...] = (),
+    patience: float = 10.0,
+) -> web.Application:
+    """The application. The demo alone relaxes `frame_ancestors`, to its page, and guards what is below `elsewhere`.
 
     `patience` is how many seconds a body may take to arrive.
     """
@@ -45,6 +52,7 @@ def make_app(house: House, *, frame_ancestors: str = "'none'", patience: float =
     app.on_response_prepare.append(_hardened)
     app[HOUSE] = house
     app[PATIENCE] = patience
+    app[ELSEWHERE] = (*_OPEN, *elsewhere)
     app[PAGES] = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE / "templates"),
         autoescape=True,
@@ -157,7 +165,7 @@ async def _plain_words(request: web.Request, handler: Handler) -> web.StreamResp
 @web.middleware
 async def _known(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Our own host · the browser's session · for anything that changes something, a genuine page of ours."""
-    if request.path.startswith(_OPEN):
+    if request.path.startswith(request.app[ELSEWHERE]):
         return await handler(request)
     house = request.app[HOUSE]
     if request.host != house.settings.public_url.partition("://")[2]:
