@@ -159,7 +159,7 @@ def _bolt(client: SlackClient) -> AsyncApp:
     quiet = logging.getLogger("slack_bolt")
     quiet.setLevel(logging.WARNING)
     return AsyncApp(
-        client=client.web,
+        client=AsyncWebClient(base_url=client.web.base_url),  # the token comes with `authorize`
         logger=quiet,
         authorize=authorize,
         process_before_response=True,

@@ -22,6 +22,9 @@ LONGEST_QUEUE = 10.0  # seconds one message may have to wait for its turn
 #: Slack's words for a message that can't be updated any more, so that another has to be posted.
 GONE = frozenset({"message_not_found", "channel_not_found", "cant_update_message", "edit_window_closed"})
 
+#: And for a conversation where this person and we aren't together.
+ELSEWHERE = frozenset({"channel_not_found", "not_in_channel", "user_not_in_channel"})
+
 
 class Busy(Exception):
     """Too much waits for this conversation already: come back later."""
@@ -63,9 +66,14 @@ class SlackClient:
         return str(sent["ts"])
 
     async def whisper(self, channel: str, user: str, content: Mapping[str, Any]) -> None:
-        """A message that one person alone sees. Raises as `post` does."""
+        """A message that one person alone sees; in our direct messages, where we can't say it. Raises as `post`."""
         await self._turn(channel)
-        await self.web.chat_postEphemeral(channel=channel, user=user, **content)
+        try:
+            await self.web.chat_postEphemeral(channel=channel, user=user, **content)
+        except SlackApiError as error:
+            if error.response.get("error") not in ELSEWHERE:
+                raise
+            await self.post(await self.direct(user), content)
 
     async def update(self, channel: str, ts: str, content: Mapping[str, Any]) -> bool:
         """Put other content in a message's place. False if it isn't there any more."""

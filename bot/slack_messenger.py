@@ -29,7 +29,7 @@ class SlackMessenger:
         self._house = house
         self._client = client
         self._security = security
-        self._handles = Handles(house.store.keys)
+        self.handles = Handles(house.store.keys)
         self._posted = Posted(house.store)
         self._drawing: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
 
@@ -97,7 +97,7 @@ class SlackMessenger:
         handle, link = "", ""
         if person:
             where = f"{PLATFORM}/{place.workspace}/{place.conversation}"
-            handle = self._handles.make(Handle(person, request.id), where)
+            handle = self.handles.make(Handle(person, request.id), where)
             link = f"{house.settings.public_url}/requests/{request.id}"
         return block_kit.message(card, handle, link)
 
