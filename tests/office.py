@@ -134,29 +134,43 @@ async def office(
             folder,
             hands=hands,
             connectors=connectors,
-            slack_bot_token=BOT,
-            slack_app_token=None if url else APP,
-            slack_signing_secret=secrets if url else (),
-            slack_api_url=f"{address}/api/",
-            security_channel=SECURITY.id,
+            **settings(over, f"{address}/api/", secrets),
         ) as acme,
+        fronted(acme, port) as slack,
     ):
-        slack = Slack(acme.house, pace=0.0)
-        acme.worker.messenger = Everywhere(acme.mailbox, slack.messenger)
-        app = make_app(acme.house)
-        slack.add_routes(app)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", port).start()
-        slack.start()
-        await slack.connected()
         if not url:
             await workspace.post.sockets.connected()
-        try:
-            yield Office(acme, slack, workspace, Acts(workspace))
-        finally:
-            await slack.stop()
-            await runner.cleanup()
+        yield Office(acme, slack, workspace, Acts(workspace))
+
+
+def settings(over: str, api_url: str, secrets: tuple[str, ...] = (SIGNING,)) -> dict[str, Any]:
+    """The settings of a house that is connected to a workspace, over HTTP or Socket Mode."""
+    return {
+        "slack_bot_token": BOT,
+        "slack_app_token": APP if over == "socket" else None,
+        "slack_signing_secret": secrets if over == "http" else (),
+        "slack_api_url": api_url,
+        "security_channel": SECURITY.id,
+    }
+
+
+@contextlib.asynccontextmanager
+async def fronted(acme: Company, port: int) -> AsyncIterator[Slack]:
+    """Slack in front of a house, served on a port, connected."""
+    slack = Slack(acme.house, pace=0.0)
+    acme.worker.messenger = Everywhere(acme.mailbox, slack.messenger)
+    app = make_app(acme.house)
+    slack.add_routes(app)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    slack.start()
+    await slack.connected()
+    try:
+        yield slack
+    finally:
+        await slack.stop()
+        await runner.cleanup()
 
 
 def free_port() -> int:
