@@ -16,41 +16,95 @@ from storage import setup
 from storage.seals import Keys
 from storage.store import Store, utc_now
 from tests.company import SECRET_KEY
-from tests.web.slack_posts import (
-    SECRET,
-    Json,
-    encoded,
-    signed,
-)
+from tests.web.slack_posts import SECRET, Json, encoded, signed
+from tests.web.wire import INSIDES, Answer
 
 PATH = "/slack/events"
 Headers = Sequence[tuple[str, str | bytes]]
 
 
+@dataclass(frozen=True)
+class Caller:
+    """Somebody who knows the address. No answer they get is a 5xx, or shows its inside."""
+
+    port: int
+
+    async def post(self, headers: Headers, body: bytes, method: str = "POST", path: str = PATH) -> Answer:
+        """One request with exactly these headers, and Host and Content-Length if they aren't among them."""
+        named = {name.lower() for name, _ in headers}
+        more: list[tuple[str, str | bytes]] = []
+        if "host" not in named:
+            more.append(("Host", "desk.example.com"))
+        if not named & {"content-length", "transfer-encoding"}:
+            more.append(("Content-Length", str(len(body))))
+        lines = [name.encode() + b": " + _bytes(value) for name, value in [*more, *headers]]
+        head = b"\r\n".join([f"{method} {path} HTTP/1.1".encode(), b"Connection: close", *lines])
+        return await self.raw(head + b"\r\n\r\n" + body)
+
+    async def raw(self, request: bytes) -> Answer:
+        """These bytes, whatever they are."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            async with asyncio.timeout(10):
+                writer.write(request)
+                head = await reader.readuntil(b"\r\n\r\n")
+                first, *lines = head[:-4].decode("latin-1").split("\r\n")
+                pairs = [line.partition(": ")[::2] for line in lines]
+                headers = tuple((name.lower(), value) for name, value in pairs)
+                body = await reader.readexactly(int(dict(headers).get("content-length", 0)))
+        finally:
+            writer.close()
+        answer = Answer(int(first.split(" ")[1]), headers, body)
+        assert answer.status < 500, first
+        assert INSIDES.search(body.decode()) is None, body
+        return answer
+
+    async def says(self, payload: Json, secret: str = SECRET, at: float | None = None) -> Answer:
+        """As Slack would send it."""
+        body, form = encoded(payload)
+        return await self.post(list(signed(body, form, at or time.time(), secret).items()), body)
+
+    async def begins(self, head: str, part: bytes) -> asyncio.StreamWriter:
+        """Send a request's beginning and leave it at that."""
+        _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(f"POST {PATH} HTTP/1.1\r\nHost: desk.example.com\r\n{head}\r\n\r\n".encode() + part)
+        await writer.drain()
+        return writer
+
+
 @dataclass
 class Door:
-    """The gate with a handler of our own behind it that only counts, on a store that outlives a restart."""
+    """The gate with a handler of the test's own behind it, which only counts, and little patience."""
 
     folder: Path
     secrets: tuple[str, ...] = (SECRET,)
     ran: list[str] = field(default_factory=list)
 
-    async def open(self) -> None:
-        """Listen. Raises OSError."""
+    async def open(self) -> Caller:
+        """Listen, on what was kept before. Raises OSError."""
         url, keys = f"sqlite:///{self.folder / 'desk.db'}", Keys([SECRET_KEY])
         await setup.prepare(url, keys, setup.DEMO, utc_now())
-        self.store = await Store.open(url, keys)
-        self.deliveries = Deliveries(self.store)
+        self._store = await Store.open(url, keys)
+        self._deliveries = Deliveries(self._store)
         app = web.Application()
         app.router.add_post(PATH, self._delivered)
-        self.runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await self.runner.setup()
-        await web.TCPSite(self.runner, "127.0.0.1", 0).start()
-        self.port: int = self.runner.addresses[0][1]
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        return Caller(self._runner.addresses[0][1])
 
     async def close(self) -> None:
-        await self.runner.cleanup()
-        await self.store.close()
+        await self._runner.cleanup()
+        await self._store.close()
+
+    async def done(self) -> None:
+        """Everything that ran is done: its rows say nothing any more."""
+        for key in self.ran:
+            await self._deliveries.finish(key)
+
+    async def kept(self) -> int:
+        """How many deliveries are kept and not done."""
+        return len(await self._deliveries.undone("slack"))
 
     async def _delivered(self, request: web.Request) -> web.Response:
         try:
@@ -58,51 +112,12 @@ class Door:
             post = gate.slack(request.headers, body, self.secrets, time.time())
         except gate.Refused as refusal:
             return web.Response(status=refusal.status)
-        if post.kind == "ssl_check":
-            return web.Response()
-        if post.kind == "url_verification":
-            return web.Response(text=post.payload["challenge"])
-        if await self.deliveries.take(Delivery(post.key, post.body)):
+        if post.kind not in ("ssl_check", "url_verification") and await self._deliveries.take(
+            Delivery(post.key, post.body)
+        ):
             self.ran.append(post.key)
         return web.Response()
 
-    async def kept(self) -> int:
-        return len(await self.deliveries.undone("slack"))
 
-    # -- from outside ---------------------------------------------------------------------------
-
-    async def post(self, headers: Headers, body: bytes, method: str = "POST", path: str = PATH) -> int:
-        """One request with exactly these headers, and Host and Content-Length if they aren't among them."""
-        named = {name.lower() for name, _ in headers}
-        more: list[tuple[str, str | bytes]] = [("Connection", "close")]
-        if "host" not in named:
-            more.append(("Host", "desk.example.com"))
-        if not named & {"content-length", "transfer-encoding"}:
-            more.append(("Content-Length", str(len(body))))
-        lines = [
-            name.encode() + b": " + (value if isinstance(value, bytes) else value.encode())
-            for name, value in [*more, *headers]
-        ]
-        return await self.raw(
-            b"\r\n".join([f"{method} {path} HTTP/1.1".encode(), *lines]) + b"\r\n\r\n" + body
-        )
-
-    async def raw(self, request: bytes) -> int:
-        """These bytes; gives the status, which is never a 5xx."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        try:
-            async with asyncio.timeout(10):
-                writer.write(request)
-                first = await reader.readline()
-                answer = await reader.read(65536)
-        finally:
-            writer.close()
-        status = int(first.split(b" ")[1])
-        assert status < 500, first
-        assert b"Traceback" not in answer
-        return status
-
-    async def genuine(self, payload: Json, secret: str = SECRET, at: float | None = None) -> int:
-        """As Slack would send it."""
-        body, form = encoded(payload)
-        return await self.post(list(signed(body, form, at or time.time(), secret).items()), body)
+def _bytes(value: str | bytes) -> bytes:
+    return value if isinstance(value, bytes) else value.encode()

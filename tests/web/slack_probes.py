@@ -142,13 +142,7 @@ NO: dict[str, tuple[Probe, int]] = {
         413,
     ),
     "far too much, announced": (press(("Content-Length", b"99999999999")), 413),
-    "more announced than comes": (press(("Content-Length", str(len(BODY) + 9))), 408),
-    "pieces that never end": (
-        press(("Transfer-Encoding", "chunked"), body=b"5\r\nhello\r\n"),
-        408,
-    ),
     "pieces of no size": (press(("Transfer-Encoding", "chunked"), body=b"zz\r\nhello\r\n"), 400),
-    "a piece that never comes": (press(("Transfer-Encoding", "chunked"), body=b"ffff\r\n"), 408),
     "a length and pieces": (
         press(("Content-Length", "5"), ("Transfer-Encoding", "chunked"), body=b"0\r\n\r\n"),
         400,
@@ -203,4 +197,14 @@ NO: dict[str, tuple[Probe, int]] = {
     "an event in a command": (said(urlencode({**COMMAND, "event": "x"}).encode(), FORM), 400),
     "a challenge of markup": (said({**CHALLENGE, "challenge": "<script>alert(1)</script>"}), 400),
     "a command of nobody": (said(but(COMMAND, "user_id")), 400),
+}
+
+#: Bodies that don't arrive in time.
+SLOW: dict[str, tuple[Probe, int]] = {
+    "more announced than comes": (press(("Content-Length", str(len(BODY) + 9))), 408),
+    "pieces that never end": (
+        press(("Transfer-Encoding", "chunked"), body=b"5\r\nhello\r\n"),
+        408,
+    ),
+    "a piece that never comes": (press(("Transfer-Encoding", "chunked"), body=b"ffff\r\n"), 408),
 }
