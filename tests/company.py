@@ -14,9 +14,11 @@ import base64
 import contextlib
 import json
 import secrets
+import tempfile
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import pyotp
@@ -177,7 +179,7 @@ async def company(
 ) -> AsyncIterator[Company]:
     """A house on an empty or an existing database. `connectors` replace the directory's own."""
     hands, mailbox = hands or Hands(), Mailbox()
-    acme = directory.create(folder / "directory.db")
+    acme = _directory(folder / "directory.db")
     outside = Outside(acme, {"directory": acme, **(connectors or {})}, mailbox)
     house = await build(
         settings_for(database_url, folder, **settings), Config(demo=True), outside, Countersign, DEMO, hands
@@ -186,6 +188,21 @@ async def company(
         yield Company(house, acme, mailbox, hands)
     finally:
         await house.close()
+
+
+def _directory(path: Path) -> DemoDirectory:
+    """The pretend company's directory: an existing one goes on, a new one is a copy of one made for the whole run."""
+    if not path.exists():
+        path.write_bytes(_filled())
+    return directory.create(path)
+
+
+@cache
+def _filled() -> bytes:
+    """A directory as it begins. Its password hashes are slow on purpose, so it is made once."""
+    with tempfile.TemporaryDirectory() as folder:
+        directory.create(Path(folder) / "directory.db")
+        return (Path(folder) / "directory.db").read_bytes()
 
 
 def credential(text: str) -> dict[str, object]:

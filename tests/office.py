@@ -155,8 +155,8 @@ def settings(over: str, api_url: str, secrets: tuple[str, ...] = (SIGNING,)) -> 
 
 
 @contextlib.asynccontextmanager
-async def fronted(acme: Company, port: int) -> AsyncIterator[Slack]:
-    """Slack in front of a house, served on a port, connected."""
+async def fronted(acme: Company, port: int, *, wait: bool = True) -> AsyncIterator[Slack]:
+    """Slack in front of a house, served on a port; connected, unless nobody waits for it."""
     slack = Slack(acme.house, pace=0.0)
     acme.worker.messenger = Everywhere(acme.mailbox, slack.messenger)
     app = make_app(acme.house)
@@ -165,7 +165,8 @@ async def fronted(acme: Company, port: int) -> AsyncIterator[Slack]:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     slack.start()
-    await slack.connected()
+    if wait:
+        await slack.connected()
     try:
         yield slack
     finally:
