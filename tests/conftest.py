@@ -16,6 +16,7 @@ import pytest
 from hypothesis import settings
 
 from tests.peers import chromium as chromium_peer
+from tests.peers import emulate, slack_types
 from tests.peers import postgres as postgres_peer
 
 if TYPE_CHECKING:
@@ -23,7 +24,12 @@ if TYPE_CHECKING:
 
 # Marker → why the peer cannot be used here, or None. Only absence is looked at: a peer that is here and does
 # not start is a broken test run, never a skipped one.
-PEERS = {"postgres": postgres_peer.missing, "chromium": chromium_peer.missing}
+PEERS = {
+    "postgres": postgres_peer.missing,
+    "chromium": chromium_peer.missing,
+    "emulate": emulate.missing,
+    "slack_types": slack_types.missing,
+}
 NEEDS = {"postgres_url": "postgres", "postgres_cluster": "postgres", "chromium": "chromium"}
 ABSENT = pytest.StashKey[dict[str, str]]()
 TURNED_AWAY = pytest.StashKey[Counter[str]]()

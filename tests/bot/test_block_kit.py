@@ -37,6 +37,7 @@ from demo.workspace.elements import find, first_state, held
 from flows.model import Stage
 from tests.bot.drawings import GOLDEN, HANDLE, LINK, NUMBER, card, drawings, stages, written
 from tests.bot.people import ACCESS, EVE, MAYA, NOW, OMAR, RAVI, RESET, a_request
+from tests.peers import slack_types
 
 S = Stage
 Json = dict[str, Any]
@@ -438,3 +439,12 @@ def test_a_handle_is_never_cut() -> None:
 
 def test_the_stories_here_are_told_of_real_requests() -> None:
     assert {a_request(RESET, stage).stage for stage in Stage} == set(Stage)
+
+
+@pytest.mark.slack_types
+def test_slacks_own_types_take_every_view() -> None:
+    drawn = [each for file in drawings().values() for each in file.values()]
+    blocks = [block for each in drawn if "text" in each for block in each["blocks"]]
+    assert slack_types.complaints("KnownBlock", blocks) == []
+    assert slack_types.complaints("View", [each for each in drawn if "text" not in each]) == []
+    assert slack_types.complaints("KnownBlock", [{"type": "header", "text": "not an object"}]) != []

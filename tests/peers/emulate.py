@@ -1,0 +1,144 @@
+"""A Slack Web API that isn't ours: emulate, with strict scopes and one token for each set of them.
+
+It answers POST only, knows neither Socket Mode nor presses, and keeps everything in memory.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.peers import npm_folder
+
+PATIENCE = 30.0  # seconds until it has to answer
+APP, BOT = "A0COUNTERSIGN", "U0COUNTERSIGN"
+_LOOKER = "xoxb-looks-around"  # a token of our own: to look which ids everybody was given, and to join
+
+
+@dataclass(frozen=True)
+class Team:
+    """A running workspace: its Web API and who is there. The bot is in `channel`, and not in `elsewhere`."""
+
+    url: str
+    id: str
+    bot: str
+    maya: str
+    email: str
+    channel: str
+    elsewhere: str
+
+
+def missing() -> str | None:
+    """Why emulate can't be started here, or None when it can."""
+    return npm_folder.missing("emulate")
+
+
+@contextmanager
+def running(tokens: Mapping[str, Sequence[str]]) -> Iterator[Team]:
+    """A workspace in which these tokens are good: token → scopes. Stopped at the end by its process id."""
+    node = npm_folder.node()
+    assert node is not None, missing()
+    with tempfile.TemporaryDirectory(prefix="countersign-emulate-") as folder:
+        seed = Path(folder) / "seed.json"
+        seed.write_text(json.dumps({"slack": _seed(tokens)}), encoding="utf-8")
+        process, port = _started(node, seed)
+        try:
+            yield _team(port)
+        finally:
+            process.terminate()
+            process.wait(timeout=10)
+
+
+def _started(node: str, seed: Path) -> tuple[subprocess.Popen[bytes], int]:
+    # Between choosing a free port and listening on it somebody else may take it: try again.
+    program, log = str(npm_folder.MODULES / "emulate" / "dist" / "index.js"), seed.with_name("log")
+    for _ in range(4):
+        port = _free_port()
+        command = [node, program, "start", "--service", "slack", "--port", str(port), "--seed", str(seed)]
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                command, cwd=seed.parent, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            )
+        if _answers(process, port):
+            return process, port
+        process.kill()
+        process.wait(timeout=10)
+    raise RuntimeError(f"emulate doesn't start: {log.read_text(errors='replace')}")
+
+
+def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        try:
+            _call(port, "auth.test")
+        except OSError:
+            try:
+                process.wait(timeout=0.05)  # it ends, or it gets a little more time
+            except subprocess.TimeoutExpired:
+                continue
+            return False
+        else:
+            return True
+    return False
+
+
+def _call(port: int, method: str, **arguments: str) -> Any:
+    headers = {"Authorization": f"Bearer {_LOOKER}", "Content-Type": "application/json"}
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("POST", f"/api/{method}", json.dumps(arguments), headers)
+        return json.loads(connection.getresponse().read())
+    finally:
+        connection.close()
+
+
+def _team(port: int) -> Team:
+    channels = {found["name"]: found["id"] for found in _call(port, "conversations.list")["channels"]}
+    _call(port, "conversations.join", channel=channels["security"])
+    maya = next(user for user in _call(port, "users.list")["members"] if user["name"] == "maya")
+    return Team(
+        url=f"http://127.0.0.1:{port}/api/",
+        id=_call(port, "auth.test")["team_id"],
+        bot=BOT,
+        maya=maya["id"],
+        email=maya["profile"]["email"],
+        channel=channels["security"],
+        elsewhere=channels["lunch"],
+    )
+
+
+def _seed(tokens: Mapping[str, Sequence[str]]) -> dict[str, object]:
+    good = {**tokens, _LOOKER: ("users:read", "users:read.email", "channels:read", "channels:join")}
+    app = {
+        "app_id": APP,
+        "client_id": "1.2",
+        "client_secret": "s",
+        "name": "Countersign",
+        "redirect_uris": [],
+    }
+    return {
+        "team": {"name": "Acme", "domain": "acme"},
+        "users": [{"name": "maya", "real_name": "Maya Lindqvist", "email": "maya.lindqvist@example.com"}],
+        "channels": [{"name": "security"}, {"name": "lunch"}],
+        "oauth_apps": [{**app, "bot_id": "B0COUNTERSIGN", "bot_user_id": BOT, "bot_name": "countersign"}],
+        "tokens": [
+            {"token": token, "type": "bot", "user_id": BOT, "app_id": APP, "scopes": list(scopes)}
+            for token, scopes in good.items()
+        ],
+        "strict_scopes": True,
+    }
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
