@@ -12,13 +12,13 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import select
 
-from bot import console
+from bot import console, slack_doctor
 from flows.errors import UnknownRequest
 from handlers import doctor
 from handlers.evidence import Auditor, Finding, Level
 from handlers.house import seed_binding
 from handlers.playbooks import PlaybookError, load
-from handlers.settings import Settings, load_reach, load_settings, new_secret
+from handlers.settings import Settings, SettingsError, load_reach, load_settings, new_secret
 from storage import migrate, setup
 from storage.seals import Keys
 from storage.setup import PRODUCTION, Hold, NotReady
@@ -276,11 +276,13 @@ def policy_check(as_json: Json = False) -> None:
 
 @cli.command("doctor")
 def doctor_(as_json: Json = False) -> None:
-    """Check settings, database, key, clock and playbooks, with a remedy each. Example: python app.py doctor"""
+    """Check settings, database, key, clock, playbooks and Slack, a remedy each. Example: python app.py doctor"""
 
     async def work() -> int:
         with console.busy("Looking around"):
             findings = await doctor.diagnose()
+            with contextlib.suppress(SettingsError):  # which it has told already
+                findings += await slack_doctor.findings(load_settings())
         return console.report("Doctor", findings, as_json=as_json)
 
     run(work(), as_json=as_json)
