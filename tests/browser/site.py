@@ -140,14 +140,14 @@ async def look_alike() -> AsyncIterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def site(database_url: str, folder: Path) -> AsyncIterator[Site]:
+async def site(database_url: str, folder: Path, **settings: object) -> AsyncIterator[Site]:
     """A company with its pages served, its worker working and its clock ticking."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     url = f"http://localhost:{port}"
     bind = f"127.0.0.1:{port}"
-    async with company(database_url, folder, hands=Now(), public_url=url, bind=bind) as acme:
+    async with company(database_url, folder, hands=Now(), public_url=url, bind=bind, **settings) as acme:
         seen: list[str] = []
         runner = web.AppRunner(make_app(acme.house), access_log=None)
         await runner.setup()
