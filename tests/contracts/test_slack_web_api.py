@@ -16,6 +16,7 @@ from demo.workspace.people import Json
 from demo.workspace.serve import serving
 from demo.workspace.workspace import Workspace
 from demo.workspace.world import World
+from tests.peers import emulate
 
 #: Everything these tests ask for.
 ALL = (
@@ -87,10 +88,26 @@ async def workspace(stack: AsyncExitStack, scopes: tuple[str, ...]) -> WebApi:
     )
 
 
-SERVED = {"workspace": workspace}
+async def emulated(stack: AsyncExitStack, scopes: tuple[str, ...]) -> WebApi:
+    """One that others made."""
+    token = "xoxb-of-this-test"
+    team = stack.enter_context(emulate.running({token: scopes}))
+    return WebApi(
+        base_url=team.url,
+        token=token,
+        channel=team.channel,
+        elsewhere=team.elsewhere,
+        person=team.maya,
+        email=team.email,
+        app=team.bot,
+        team=team.id,
+    )
 
 
-@pytest.fixture(params=list(SERVED))
+SERVED = {"workspace": workspace, "emulate": emulated}
+
+
+@pytest.fixture(params=["workspace", pytest.param("emulate", marks=pytest.mark.emulate)])
 async def slack_web_api(request: pytest.FixtureRequest) -> AsyncIterator[Opens]:
     async with AsyncExitStack() as stack:
 
@@ -109,9 +126,16 @@ async def test_a_token_says_who_the_app_is(slack_web_api: Opens) -> None:
     assert (who["ok"], who["team_id"], who["user_id"]) == (True, api.team, api.app)
 
 
-async def test_no_token_and_a_wrong_token_do_nothing(slack_web_api: Opens) -> None:
+async def test_without_a_token_nothing_is_done(slack_web_api: Opens) -> None:
     api = await slack_web_api(ALL)
     assert (await api.refused("auth.test", token=""))["error"] == "not_authed"
+
+
+@pytest.mark.parametrize(
+    "slack_web_api", ["workspace"], indirect=True
+)  # emulate takes any token for a developer's
+async def test_with_a_wrong_token_nothing_is_done(slack_web_api: Opens) -> None:
+    api = await slack_web_api(ALL)
     assert (await api.refused("auth.test", token="xoxb-of-somebody-else"))["error"] == "invalid_auth"
 
 
@@ -129,13 +153,17 @@ async def test_a_method_needs_its_scope_and_names_it(
     slack_web_api: Opens, method: str, needed: str, arguments: Json
 ) -> None:
     short = await slack_web_api(tuple(scope for scope in ALL if scope != needed and scope != "im:read"))
-    given = {key: getattr(short, value, value) for key, value in arguments.items()}
-    refusal = await short.refused(method, **given)
+    refusal = await short.refused(method, **of(short, arguments))
     assert refusal["error"] == "missing_scope"
     assert needed in refusal["needed"].split(",")
     assert needed not in refusal["provided"].split(",")
     enough = await slack_web_api(ALL)
-    assert (await enough.call(method, **given))["ok"]
+    assert (await enough.call(method, **of(enough, arguments)))["ok"]
+
+
+def of(api: WebApi, arguments: Json) -> Json:
+    """Arguments with the ids that things have there."""
+    return {key: getattr(api, value, value) for key, value in arguments.items()}
 
 
 # -- messages
