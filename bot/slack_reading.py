@@ -43,10 +43,10 @@ def shared(body: Json) -> Said:
 
 
 def click(body: Json) -> Click | None:
-    """What was pressed on a message, on a Home tab or in a window. None for what isn't ours."""
+    """What was pressed on a message, on a Home tab or in a window. None for what isn't ours, and for links."""
     action = body["actions"][0]
     verb = _verb(action["action_id"].partition(":")[0])
-    if verb is None:
+    if verb in (None, Verb.OPEN):
         return None
     view = body.get("view")
     if view is not None:

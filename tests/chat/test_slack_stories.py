@@ -32,6 +32,8 @@ async def test_a_forgotten_password_from_the_first_word_to_the_new_one(acme: Off
     assert card.ts == proposal.ts, "the proposal became the card"
     assert request.id in words(card)
     assert (request.origin.platform, request.origin.account) == ("slack", "U0MAYA")
+    await acme.press("maya", "Open my device page")
+    assert acme.last("maya").ts == card.ts, "a link leads away, and nothing is said about it"
 
     await acme.company.proves(request, maya)
     await acme.settled()
