@@ -188,7 +188,7 @@ export function guide(desk, place) {
   const quoted = (heading, said, none = "") => h("div", { class: "saw" }, h("h4", null, heading), said.length ? said.slice(-2).map((each) => h("blockquote", null, each)) : h("p", { class: "hint" }, none));
 
   function end() {
-    const { title: heading, say, lines: points } = tour.end(kept);
+    const { title: heading, say, lines: points } = tour.end(kept, results);
     const other = TOURS.find((each) => each !== tour);
     return {
       key: results,

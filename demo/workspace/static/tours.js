@@ -1,6 +1,6 @@
 // The two tours, as data: what to do, how the page knows that it was done, and why an attack came to nothing.
 //
-// A tour: name, title, about, intro {title, say, holds, begin}, steps, end(view) {title, say, lines}. A step:
+// A tour: name, title, about, intro {title, say, holds, begin}, steps, end(kept, results) {title, say, lines}. A step:
 //   as       {me, phone, app, really, next(view)}   whose chat and whose phone, and who the visitor really is
 //   title, say(view)          what to do, with Slack's own marks
 //   offer    {label, run(view)}     what the page can do for the visitor
@@ -251,10 +251,13 @@ const steal = {
       unseen: "The alarm is on its way.",
     },
   ],
-  end: () => ({
+  end: (kept, results) => ({
     title: "Eve goes home with nothing",
-    say: "She had the chat, the data, the link, the signing secret and the phone. What was missing is the one thing that counts: Maya herself, on her own device.",
-    lines: [],
+    say: "She had the chat, the data, the link, the signing secret, in the end even the phone. What she never had is what counts: Maya herself, on her own device.",
+    lines: [
+      `${results.length} attempts, and Maya's password is the one she had.`,
+      `Security saw ${results.filter(({ saw }) => saw).length} of them, ${results.filter(({ saw }) => saw.includes("▲")).length} as an alarm. The others came to nothing that could be seen.`,
+    ],
   }),
 };
 
