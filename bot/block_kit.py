@@ -36,7 +36,7 @@ _WAITING = (
     6,
 )
 _MINE = ("Under way", "You have nothing under way. What you ask for stands here until it is over.", 6)
-_RECENT = ("Over", "What has ended stands here for a while.", 4)
+_RECENT = ("Ended lately", "What has ended stands here for a while.", 4)
 
 
 # -- a request's card -------------------------------------------------------------------------
@@ -174,28 +174,30 @@ def _mapping(thing: object) -> Mapping[Any, Any]:
 
 
 def home(page: Home) -> dict[str, Any]:
-    """A person's Home tab: what waits for them, what they can ask for, what is under way, what is over."""
+    """A person's Home tab: what waits for them, what they can ask for, what is under way, what is over.
+
+    Whoever has nothing there and can ask for nothing isn't shown empty lists, but what to do instead.
+    """
     link = next((choice.url for choice in page.links if choice.url), "")
-    shown = [
-        *page.waiting[: _WAITING[2]],
-        *page.mine[: _MINE[2]],
-        *page.recent[: _RECENT[2]],
-    ]
+    shown = [*page.waiting[: _WAITING[2]], *page.mine[: _MINE[2]], *page.recent[: _RECENT[2]]]
     pressed = [choices(entry.card, entry.handle, link) for entry in shown]
     offers = [page.offers[i : i + MOST_BUTTONS] for i in range(0, len(page.offers), MOST_BUTTONS)][
         :_MOST_ROWS
     ]
     rows = buttons(page.links[:MOST_BUTTONS], *offers, *pressed)
     links, *asks = [next(rows) for _ in range(1 + len(offers))]
+    known = bool(shown or offers)
     parts: list[Block] = [HeaderBlock(text=plain(page.greeting, _HEADER))]
+    parts += [] if known else _sentence(page.small)
     parts += [ActionsBlock(elements=links)] if links else []
-    parts += _list(_WAITING, page.waiting, rows)
-    if asks:
-        parts += [DividerBlock(), _heading("Ask for"), *(ActionsBlock(elements=row) for row in asks)]
-    parts += [DividerBlock(), *_list(_MINE, page.mine, rows)]
-    parts += [DividerBlock(), *_list(_RECENT, page.recent, rows)]
-    if clean(page.small):
-        parts += [DividerBlock(), ContextBlock(elements=[plain(page.small)])]
+    if known:
+        parts += _list(_WAITING, page.waiting, rows)
+        if asks:
+            parts += [DividerBlock(), _heading("Ask for"), *(ActionsBlock(elements=row) for row in asks)]
+        parts += [DividerBlock(), *_list(_MINE, page.mine, rows)]
+        parts += [DividerBlock(), *_list(_RECENT, page.recent, rows)]
+        if clean(page.small):
+            parts += [DividerBlock(), ContextBlock(elements=[plain(page.small)])]
     drawn: dict[str, Any] = View(type="home", blocks=parts).to_dict()
     return drawn
 

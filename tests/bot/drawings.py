@@ -11,6 +11,7 @@ from typing import Any
 from bot.block_kit import home, message, modal, reply
 from bot.cards import Card, Choice, Form, Home, HomeLine, Reply, Status, Verb, Weight
 from bot.reading import Beside, Reading
+from bot.replies import stranger_home
 from bot.views import NOTICES, form, request_card
 from flows.model import Method, Playbook, Stage
 from tests.bot.people import ACCESS, MAYA, NOW, OMAR, PEOPLE, RAVI, RESET, WHY, a_request
@@ -126,7 +127,7 @@ def entry(playbook: Playbook, stage: Stage, viewer: str) -> HomeLine:
 
 
 def homes() -> Drawings:
-    """The Home tab of somebody busy, and of somebody new."""
+    """The Home tab of somebody busy, of somebody new, and of an account that is nobody's."""
     offers = tuple(
         Choice(title, Verb.ASK, f"v1.{title[:1]}") for title in ("Password reset", "Account unlock", "Access")
     )
@@ -140,7 +141,9 @@ def homes() -> Drawings:
         links=links,
         small="This account is Omar Haddad's.",
     )
-    return {"busy": home(busy), "new": home(Home("Welcome, Eve", offers=offers, links=links))}
+    new = Home("Hello, Eve", offers=offers, links=links)
+    stranger = stranger_home("https://desk.example.com/accounts/connect")
+    return {"busy": home(busy), "new": home(new), "stranger": home(stranger)}
 
 
 def drawings() -> Mapping[str, Drawings]:

@@ -183,7 +183,13 @@ def test_a_long_list_says_how_many_more_there_are() -> None:
 
 
 def test_an_empty_list_says_what_will_stand_there() -> None:
-    assert len(re.findall("stands? here", texts(home(Home("Hello"))))) == 3
+    assert len(re.findall("stands? here", texts(drawings()["homes"]["new"]))) == 3
+
+
+def test_whoever_is_nobody_here_yet_is_told_what_to_do_and_nothing_else() -> None:
+    stranger = drawings()["homes"]["stranger"]
+    assert [block["type"] for block in stranger["blocks"]] == ["header", "section", "actions"]
+    assert "Open the link on your registered device" in texts(stranger)
 
 
 # -- forms ------------------------------------------------------------------------------------
