@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 from multidict import MultiMapping
 
 from bot.slack_shape import Kind, kind_of
@@ -58,21 +58,31 @@ async def body_of(request: web.Request, most: int = LARGEST, patience: float = 1
     packing(request.headers)
     if (request.content_length or 0) > most:
         raise Refused(413, "too large")
-    body, reason = bytearray(), None
+    body, refusal = b"", None
     try:
-        async with asyncio.timeout(patience):
-            async for piece in request.content.iter_any():
-                body += piece
-                if len(body) > most:
-                    break
+        if request.content.is_eof():  # a small body comes along with its headers
+            body = request.content.read_nowait()
+        else:
+            async with asyncio.timeout(patience):
+                body = await _arriving(request.content, most)
     except TimeoutError:
-        reason = Refused(408, "too slow")
+        refusal = Refused(408, "too slow")
     except (ConnectionError, web.RequestPayloadError):  # it broke off, or isn't put together as it says
-        reason = Refused(400, "broken off")
+        refusal = Refused(400, "broken off")
     if len(body) > most:
-        reason = Refused(413, "too large")
-    if reason is not None:
-        raise reason
+        refusal = Refused(413, "too large")
+    if refusal is not None:
+        raise refusal
+    return body
+
+
+async def _arriving(content: StreamReader, most: int) -> bytes:
+    """All of it, or the beginning of what is too much."""
+    body = bytearray()
+    async for piece in content.iter_any():
+        body += piece
+        if len(body) > most:
+            break
     return bytes(body)
 
 
