@@ -54,9 +54,10 @@ def cut(text: str, most: int, *, escape: bool = False) -> str:
     With `escape`, for where Slack reads control characters; none of them is broken in two.
     """
     whole = html.escape(text, quote=False) if escape else text
-    if 2 * len(whole) <= most:
+    if len(whole) <= (most if whole.isascii() else most // 2):
         return whole
-    pieces = [html.escape(c, quote=False) for c in text] if escape else list(text)
+    begins = text[: most + 1]
+    pieces = [html.escape(c, quote=False) for c in begins] if escape else list(begins)
     if (shown := within(pieces, most)) == whole:
         return whole
     return f"{within(pieces, most - 1).rstrip()}…" if shown else "…"
