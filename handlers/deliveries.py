@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, delete, func, select
 
 from storage.book import Book, Need, Outcome, Work
 from storage.sql import TABLES, Row
@@ -25,6 +25,7 @@ _undone = (
     .where(_DELIVERIES.c.open_since.is_not(None), _DELIVERIES.c.key.startswith(bindparam("platform")))
     .order_by(_DELIVERIES.c.open_since)
 )
+_waiting = select(func.count().label("count")).where(_DELIVERIES.c.open_since.is_not(None))
 _old = delete(_DELIVERIES).where(
     _DELIVERIES.c.open_since.is_(None),
     _DELIVERIES.c.received_at < bindparam("before", type_=Instant()),
@@ -74,6 +75,11 @@ class Deliveries:
         found = await self._store.fetch(_undone, platform=f"{platform}:")
         open_ = self._store.keys.open
         return [Delivery(row["key"], open_(bytes(row["body"]), f"delivery:{row['key']}")) for row in found]
+
+    async def waiting(self) -> int:
+        """How many were acknowledged and aren't done."""
+        (row,) = await self._store.fetch(_waiting)
+        return int(row["count"])
 
     async def sweep(self) -> None:
         """Forget what is done and too old to come again."""

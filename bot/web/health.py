@@ -7,6 +7,7 @@ from aiohttp import web
 from sqlalchemy import func, select
 
 from bot.web.page import HOUSE
+from handlers.deliveries import Deliveries
 from storage.sql import TABLES
 
 log = structlog.get_logger()
@@ -29,10 +30,16 @@ async def readyz(request: web.Request) -> web.Response:
     try:
         await house.store.fetch(_events)
         waiting, oldest = await house.worker.outbox.waiting()
+        undone = await Deliveries(house.store).waiting()
     except Exception as failure:  # noqa: BLE001  any driver's error means the same to a load balancer
         log.error("not ready", error=type(failure).__name__)  # for operators, not for whoever asks
         return web.json_response({"status": "unavailable"}, status=503)
     late = (house.store.clock() - oldest).total_seconds() if oldest else 0.0
     return web.json_response(
-        {"status": "ready", "effects_waiting": waiting, "oldest_seconds": max(0, round(late))}
+        {
+            "status": "ready",
+            "effects_waiting": waiting,
+            "oldest_seconds": max(0, round(late)),
+            "deliveries_waiting": undone,
+        }
     )
