@@ -157,7 +157,7 @@ def _bolt(client: SlackClient) -> AsyncApp:
         )
 
     quiet = logging.getLogger("slack_bolt")
-    quiet.setLevel(logging.WARNING)
+    quiet.setLevel(logging.ERROR)  # its warnings tell of payloads
     return AsyncApp(
         client=AsyncWebClient(base_url=client.web.base_url),  # the token comes with `authorize`
         logger=quiet,
