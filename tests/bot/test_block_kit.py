@@ -436,6 +436,11 @@ def test_a_text_that_is_too_long_ends_in_an_ellipsis_and_breaks_no_character() -
     assert not re.search(r"&(?!amp;)", note)
 
 
+def test_characters_that_count_twice_in_slack_count_twice_here() -> None:
+    (button,) = of_type(reply(Reply("Which?", choices=(Choice("🗝" * 75, Verb.ASK, "h"),))), "button")
+    assert button["text"]["text"] == "🗝" * 37 + "…"
+
+
 def test_a_handle_is_never_cut() -> None:
     with pytest.raises(SlackObjectFormationError, match="value"):
         message(card(RESET, S.AWAITING_PROOF, MAYA), "h" * 2001, LINK)
