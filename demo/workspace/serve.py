@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -51,5 +52,17 @@ async def serving(workspace: Workspace, port: int = 0) -> AsyncIterator[str]:
         yield workspace.url
     finally:
         await workspace.post.close()
+        await no_one_new(runner)
         await runner.cleanup()
         workspace.world.close()
+
+
+async def no_one_new(runner: web.AppRunner) -> None:
+    """Stop listening, and let those in who were already at the door, so that the clean-up finds and closes them.
+
+    asyncio takes a few turns from accepting a connection to telling its server of it; aiohttp waits for one.
+    """
+    for site in list(runner.sites):
+        await site.stop()
+    for _ in range(5):
+        await asyncio.sleep(0)

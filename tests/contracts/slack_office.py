@@ -15,7 +15,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from demo.workspace.acts import Acts
 from demo.workspace.installed import Installed
 from demo.workspace.people import Json
-from demo.workspace.serve import serving
+from demo.workspace.serve import no_one_new, serving
 from demo.workspace.workspace import Workspace
 from demo.workspace.world import Message, World
 
@@ -89,6 +89,7 @@ async def listening(app: web.Application) -> AsyncIterator[int]:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         yield runner.addresses[0][1]
     finally:
+        await no_one_new(runner)
         await runner.cleanup()
 
 
