@@ -209,6 +209,12 @@ def test_a_form_keeps_what_was_typed_and_leaves_errors_to_slack() -> None:
     assert (drawn["callback_id"], drawn["private_metadata"]) == ("send_form", HANDLE)
 
 
+def test_what_was_typed_is_kept_as_far_as_the_field_takes_it() -> None:
+    typed = Input("why", "Why?", max_length=10, value="\ud800 two  blanks, & more")
+    (block,) = of_type(modal(Form("Access", HANDLE, (typed,))), "input")
+    assert block["element"]["initial_value"] == " two  blan"
+
+
 def test_more_choices_than_slack_shows_in_one_list_are_all_there() -> None:
     choices = tuple((f"g{i}", f"group {i}") for i in range(250))
     (block,) = of_type(modal(Form("Access", HANDLE, (Input("group", "Group", choices=choices),))), "input")
