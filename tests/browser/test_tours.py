@@ -2,136 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import re
-import socket
-import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, FrameLocator, Locator, Page, expect
+from playwright.async_api import Browser, expect
 
 from demo import directory
-
-ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 30  # seconds; a shared machine has slow moments
-
-
-@dataclass(frozen=True)
-class Demo:
-    """The running demo: where its page is, and where it keeps everything."""
-
-    url: str
-    folder: Path
-
-    async def signs_in(self, password: str) -> bool:
-        """Whether Maya's account takes this password."""
-        return await directory.create(self.folder / "directory.db").bind("maya.lindqvist", password)
+from tests.browser.tourist import Demo, running, tourist
 
 
 @pytest.fixture
 async def demo(tmp_path: Path) -> AsyncIterator[Demo]:
-    """`app.py demo`, in a process of its own, from its start to its end."""
-    port = two_free_ports()
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("COUNTERSIGN_")}
-    command = (sys.executable, str(ROOT / "app.py"), "demo", "--port", str(port), "--folder", str(tmp_path))
-    program = await asyncio.create_subprocess_exec(
-        *command, env=kept, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
-    assert program.stdout is not None
-    said = b""
-    async with asyncio.timeout(PATIENCE):
-        while b"slack_connected" not in said:
-            line = await program.stdout.readline()
-            assert line, said.decode()
-            said += line
-    reading = asyncio.create_task(program.stdout.read())
-    try:
-        yield Demo(f"http://localhost:{port}", tmp_path)
-    finally:
-        program.terminate()
-        await asyncio.wait_for(program.wait(), PATIENCE)
-        await reading
-
-
-def two_free_ports() -> int:
-    """A port that nobody listens on, and nobody on the next one either."""
-    while True:
-        with socket.socket() as one, socket.socket() as other:
-            one.bind(("127.0.0.1", 0))
-            port = int(one.getsockname()[1])
-            try:
-                other.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-            return port
-
-
-@dataclass(frozen=True)
-class Tourist:
-    """Somebody who does what the guide says and nothing else."""
-
-    page: Page
-
-    @property
-    def guide(self) -> Locator:
-        return self.page.locator("#guide .guide-body")
-
-    @property
-    def chat(self) -> Locator:
-        return self.page.locator("#messages")
-
-    @property
-    def security(self) -> Locator:
-        return self.page.locator("#security-messages")
-
-    @property
-    def phone(self) -> FrameLocator:
-        return self.page.frame_locator("#screen")
-
-    async def reads(self, title: str) -> None:
-        """The guide has come to this."""
-        await expect(self.guide.get_by_role("heading", name=title, exact=True)).to_be_visible(timeout=15_000)
-
-    async def presses(self, name: str) -> None:
-        """What the guide itself offers."""
-        await self.guide.get_by_role("button", name=name, exact=True).click()
-
-    async def lets_it_write(self) -> None:
-        await self.presses("Write it for me")
-        await expect(self.page.get_by_role("textbox", name="Message to Countersign")).to_be_focused()
-        await self.page.keyboard.press("Enter")
-
-    async def types_number(self, code: str) -> None:
-        """On the phone: the number that the guide repeats from the chat, and this code."""
-        number = await self.guide.locator("strong", has_text=re.compile(r"^\d{3}.\d{3}$")).inner_text()
-        await self.phone.get_by_label("Number from where you asked").fill(number.replace("\u00a0", " "))
-        await self.phone.get_by_label("Code from your sign-in app").fill(code)
-        await self.phone.get_by_role("button", name="Confirm with these").click()
-
-    async def fails(self, lesson: str) -> None:
-        """The attempt came to nothing, and the guide says why and what security saw."""
-        await self.reads(lesson)
-        await expect(self.guide.locator(".verdict", has_text="It didn't work")).to_be_visible()
-        await expect(self.guide.get_by_role("heading", name="Security saw")).to_be_visible()
-
-
-async def tourist(demo: Demo, chromium: Browser, width: int = 1440, height: int = 900) -> Tourist:
-    context = await chromium.new_context(viewport={"width": width, "height": height})
-    page = await context.new_page()
-    await page.goto(demo.url)
-    await expect(page.frame_locator("#screen").get_by_text("Maya Lindqvist").first).to_be_attached(
-        timeout=15_000
-    )
-    return Tourist(page)
+    async with running(tmp_path) as started:
+        yield started
 
 
 @pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
 async def test_reset_my_password(demo: Demo, chromium: Browser, width: int, height: int) -> None:
-    visitor = await tourist(demo, chromium, width, height)
+    visitor = await tourist(demo, chromium, viewport={"width": width, "height": height})
     page = visitor.page
     await page.get_by_role("button", name=re.compile("^Reset my password")).click()
     await visitor.reads("Say it in your own words")
@@ -267,7 +157,9 @@ async def test_a_tour_goes_on_only_when_the_step_is_done(demo: Demo, chromium: B
     await visitor.reads("Take a tour")
 
 
-async def test_following_a_link_is_answered_by_nobody(demo: Demo, chromium: Browser) -> None:
+async def test_the_phone_tells_what_is_new_and_following_a_link_says_nothing(
+    demo: Demo, chromium: Browser
+) -> None:
     visitor = await tourist(demo, chromium)
     box = visitor.page.get_by_role("textbox", name="Message to Countersign")
     await box.fill("I forgot my password")

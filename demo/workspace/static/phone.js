@@ -1,6 +1,7 @@
 // The phone: the device page in a frame, and what the sign-in app shows beneath.
 
 import { h, icon, put, svg } from "./dom.js";
+import { cards } from "./reading.js";
 
 const STEP = 30; // seconds a code lasts
 const ROUND = 2 * Math.PI * 9;
@@ -13,12 +14,15 @@ export class Phone {
   #code = { person: "", code: "", seconds: 0, at: 0 };
   #asking = false;
   #sent = false;
+  #since = 0; // pages since it was last sent somewhere: one, unless the visitor went on from there
+  #waiting = ""; // the requests its holder knows to be open
 
   constructor(desk) {
     this.#desk = desk;
     $("screen").addEventListener("load", () => {
       if (!this.#sent) return;
       this.loads += 1;
+      this.#since += 1;
       desk.changed();
     });
     document.addEventListener("click", (event) => this.#caught(event));
@@ -29,6 +33,8 @@ export class Phone {
   take(holder, next = "/") {
     this.path = next;
     this.#sent = true;
+    this.#since = 0;
+    this.#waiting = this.#open(holder);
     const action = `${this.#desk.settings.device_page}/demo/be/${encodeURIComponent(holder.person)}?next=${encodeURIComponent(next)}`;
     const form = h("form", { method: "post", action, target: "phone", hidden: true });
     document.body.append(form);
@@ -40,10 +46,27 @@ export class Phone {
 
   /** Open one of Countersign's own pages on the phone. */
   open(path) {
+    this.#go(path);
+    this.#desk.look("phone");
+  }
+
+  #go(path) {
     this.path = path;
     this.#sent = true;
+    this.#since = 0;
     $("screen").src = this.#desk.settings.device_page + path;
-    this.#desk.look("phone");
+  }
+
+  #open(holder) {
+    return cards(this.#desk.direct(holder)).filter((card) => card.open).map((card) => card.name + card.stands).join();
+  }
+
+  /** A phone tells its holder what is new: where its first page is shown still, that page is shown again. */
+  #buzz(holder) {
+    const waiting = this.#open(holder);
+    if (waiting === this.#waiting) return;
+    this.#waiting = waiting;
+    if (this.path === "/" && this.#since === 1) this.#go("/");
   }
 
   /** A link of the chat that leads to the device page opens here, unless a window of its own was asked for. */
@@ -86,6 +109,7 @@ export class Phone {
   render() {
     const { holder, app, settings, first } = this.#desk;
     if (!holder) return;
+    this.#buzz(holder);
     const { me, really } = this.#desk;
     const title = `${first(holder)}'s ${me !== really && holder === really ? "own " : ""}phone`;
     if ($("phone-title").textContent !== title) {

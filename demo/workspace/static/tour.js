@@ -109,7 +109,10 @@ export function guide(desk, place) {
     drawn = key;
     put(body, page.draw());
     if (inside) ([...body.querySelectorAll("[data-name]")].find((each) => each.dataset.name === inside) ?? body.querySelector("h3"))?.focus();
-    if (moved) told.textContent = page.tell ?? "";
+    if (!moved) return;
+    told.textContent = page.tell ?? "";
+    place.scrollTop = 0;
+    if (place.getBoundingClientRect().top < 0) place.scrollIntoView();
   }
 
   /** Mark what the step is about, in the pane and, where only one pane is seen, on its tab. */

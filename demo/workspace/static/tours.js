@@ -70,7 +70,7 @@ const reset = {
       as: maya,
       title: "Show that it's you",
       needs: true,
-      say: ({ card }) => `The phone says what would change, for whom, and who asked. Type the number *${card?.number ?? ""}* and the code of the sign-in app beneath it, then press *Confirm with these*.`,
+      say: ({ card }) => `The phone says what would change, for whom, and who asked. Further down on it, type the number *${card?.number ?? ""}* and the code that the sign-in app shows at the bottom, then press *Confirm with these*.`,
       point: () => handset,
       reached: ({ card }) => ["secret", "done"].includes(card?.stands),
     },
