@@ -169,6 +169,12 @@ def test_buttons_that_ask_for_the_same_are_told_apart() -> None:
     assert {"open:1", "open:2", "open:3", "ask:1", "deny", "cancel", "disown", "ask_again"} <= set(ids)
 
 
+def test_nobody_is_shown_more_than_a_hundred_buttons() -> None:
+    many = tuple(Choice(f"{i}", Verb.PICK, f"h{i}") for i in range(140))
+    assert pressed(reply(Reply("Which?", choices=many))) == [f"pick:{i}" for i in range(1, 101)]
+    assert len(pressed(home(Home("Hello", offers=many)))) == 100
+
+
 def test_a_line_of_the_home_tab_carries_its_own_handle() -> None:
     values = {b["action_id"]: b.get("value") for b in of_type(drawings()["homes"]["busy"], "button")}
     assert values["deny"] == "v1.awaiting_approval"
