@@ -180,7 +180,7 @@ def home(page: Home) -> dict[str, Any]:
     """
     link = next((choice.url for choice in page.links if choice.url), "")
     shown = [*page.waiting[: _WAITING[2]], *page.mine[: _MINE[2]], *page.recent[: _RECENT[2]]]
-    pressed = [choices(entry.card, entry.handle, link) for entry in shown]
+    pressed = [choices(entry.card, entry.handle, entry.link or link) for entry in shown]
     offers = [page.offers[i : i + MOST_BUTTONS] for i in range(0, len(page.offers), MOST_BUTTONS)][
         :_MOST_ROWS
     ]

@@ -213,10 +213,11 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class HomeLine:
-    """One request in a list: how it stands and what can be pressed there."""
+    """One request in a list: how it stands, what can be pressed there, and its own page."""
 
     card: Card
     handle: str
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)

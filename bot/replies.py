@@ -199,17 +199,23 @@ def picking(playbooks: Sequence[Playbook], handle: str) -> Form:
 
 
 def home(
-    person: Person, lines: Sequence[HomeLine], playbooks: Sequence[Playbook], handle: Handing, devices: str
+    person: Person,
+    lines: Sequence[HomeLine],
+    offered: Sequence[tuple[Playbook, bool]],
+    handle: Handing,
+    devices: str,
 ) -> Home:
-    """A person's own page."""
+    """A person's own page. `offered`: what they may ask for, and whether there is something to fill in first."""
     open_ones = [line for line in lines if not line.card.over]
-    waiting = tuple(line for line in open_ones if line.card.moves)
     return Home(
         greeting=f"Hello, {person.name.split(' ')[0]}",
-        waiting=waiting,
+        waiting=tuple(line for line in open_ones if line.card.moves),
         mine=tuple(line for line in open_ones if not line.card.moves),
         recent=tuple(line for line in lines if line.card.over),
-        offers=tuple(Choice(p.title, Verb.ASK_FORM, handle(p.name)) for p in playbooks),
+        offers=tuple(
+            Choice(playbook.title, Verb.ASK_FORM if form else Verb.ASK, handle(playbook.name))
+            for playbook, form in offered
+        ),
         links=(Choice("Open my device page", Verb.OPEN, url=devices),),
         small="Write to me in Messages, in your own words, whenever you need something.",
     )

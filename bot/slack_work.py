@@ -13,6 +13,7 @@ from bot.cards import Click, Form, Reply, Said, Verb
 from bot.inbox import Inbox
 from bot.slack_client import SlackClient
 from bot.verbs import FORM, HOME, Answer, Chat
+from bot.windows import Windows
 from flows.accounts import Account
 
 log = structlog.get_logger()
@@ -24,7 +25,8 @@ class SlackWork:
     """One workspace's deliveries on their way to the desk and back into the conversation."""
 
     def __init__(self, chat: Chat, client: SlackClient, inbox: Inbox) -> None:
-        self.chat = chat
+        self._chat = chat
+        self._windows = Windows(chat)
         self._client = client
         self._inbox = inbox
 
@@ -35,7 +37,7 @@ class SlackWork:
         if click is None or click.verb not in WINDOWS:
             return False
         try:
-            form = await self.chat.window(click)
+            form = await self._windows.opened(click)
         except no.Refusal as refusal:
             self.refused(key, click, refusal)
             return True
@@ -46,7 +48,7 @@ class SlackWork:
     async def picking(self, key: str, account: Account, trigger: str) -> None:
         """Open the window in which one chooses what to ask for."""
         try:
-            await self._open(key, account, trigger, await self.chat.picking(account))
+            await self._open(key, account, trigger, await self._windows.picking(account))
         except no.Refusal:
             self.said(key, Said("", account, "", private=False))  # it is answered with what to do first
 
@@ -57,7 +59,9 @@ class SlackWork:
             return None
         verdict: Form | dict[str, str] | None
         try:
-            verdict = await (self.chat.window(click) if click.verb is Verb.PICK else self.chat.wrong(click))
+            verdict = await (
+                self._windows.opened(click) if click.verb is Verb.PICK else self._windows.wrong(click)
+            )
         except no.Refusal as refusal:
             self.refused(key, click, refusal)
             return None
@@ -92,11 +96,11 @@ class SlackWork:
 
     async def _answer(self, said: Said) -> None:
         where = said.conversation if said.private else await self._client.direct(said.who.id)
-        answer = await self.chat.said(replace(said, conversation=where))
+        answer = await self._chat.said(replace(said, conversation=where))
         await self._client.post(where, block_kit.reply(answer.reply), said.thread)
 
     async def _press(self, click: Click, key: str) -> None:
-        answer = await self.chat.pressed(click, key)
+        answer = await self._chat.pressed(click, key)
         if answer is not None:
             await self._reply(click, answer)
         if click.conversation == HOME:
@@ -119,7 +123,7 @@ class SlackWork:
         await self._client.post(await self._client.direct(account.id), block_kit.reply(reply))
 
     async def _home(self, account: Account) -> None:
-        await self._client.publish(account.id, block_kit.home(await self.chat.home(account)))
+        await self._client.publish(account.id, block_kit.home(await self._windows.home(account)))
 
 
 async def _nothing() -> None:

@@ -10,6 +10,7 @@ async with office(database_url, tmp_path) as acme:
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from sqlalchemy import select
 
 from bot.journal import Everywhere
 from bot.slack import PATH, Slack
@@ -29,6 +31,7 @@ from demo.workspace.serve import serving
 from demo.workspace.workspace import Workspace
 from demo.workspace.world import Message, World
 from handlers.ports import Connector
+from storage.sql import TABLES
 from tests.company import Company, Hands, company
 
 SIGNING = "a-signing-secret-for-tests-0123456789"
@@ -83,6 +86,14 @@ class Office:
         """Write to the bot, and wait until it has answered."""
         await self.acts.say(person, text)
         await self.settled()
+
+    async def refusals(self) -> list[str]:
+        """The names of every refusal on record, oldest first."""
+        events = TABLES["audit_events"]
+        told = select(events.c.body).where(events.c.type == "Refused").order_by(events.c.seq)
+        return [
+            json.loads(bytes(row["body"]))["data"]["reason"] for row in await self.company.store.fetch(told)
+        ]
 
     def labels(self, person: str) -> list[str]:
         """What can be pressed in a conversation."""

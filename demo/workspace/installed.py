@@ -61,7 +61,7 @@ class Installed:
     commands: tuple[Command, ...] = (Command("/desk", "Ask the service desk", "[what you need]"),)
     shortcuts: tuple[Shortcut, ...] = (
         Shortcut("ask_desk", "Ask the service desk"),
-        Shortcut("report_message", "Report to the service desk", "message"),
+        Shortcut("report_message", "Report to the desk", "message"),
     )
     pace: Pace = field(default_factory=Pace)
 

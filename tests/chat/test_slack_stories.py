@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from demo.workspace.people import PARTNER
 from flows.model import Stage
 from tests.office import Office, buttons, office, words
 
@@ -86,6 +89,25 @@ async def test_i_didnt_ask_for_this_stops_what_is_open_and_alarms_security(acme:
     await acme.press("maya", f"Stop {request.id}")
     assert (await acme.company.desk.get(request.id)).stage is Stage.DISOWNED
     assert "Somebody may be after the account" in " ".join(map(words, acme.security()))
+
+
+@pytest.mark.parametrize("change", [{"deleted": True}, {"restricted": True}, {"team": PARTNER}])
+async def test_whoever_stops_being_a_member_is_shut_out_with_the_next_press(
+    acme: Office, change: dict[str, Any]
+) -> None:
+    await acme.company.enrolled("maya")
+    await acme.connected("maya")
+    await acme.says("maya", "I forgot my password")
+    (yes, *_) = buttons(acme.last("maya"))
+    people = acme.workspace.world.people
+    before = people["U0MAYA"]
+    click = {"type": "block_actions", "actions": [{"block_id": "b", **yes}], "channel": {"id": before.im}}
+    click |= {"container": {"type": "message", "message_ts": acme.last("maya").ts, "channel_id": before.im}}
+    people["U0MAYA"] = replace(before, **change)
+    await acme.acts.forge("eve", click | {"user": {"id": "U0MAYA", "team_id": "T0ACME"}})
+    await acme.settled()
+    assert await acme.company.desk.concerning("maya") == []
+    assert await acme.refusals() == ["Outsider"]
 
 
 async def test_guests_apps_leavers_and_strangers_are_refused(acme: Office) -> None:
