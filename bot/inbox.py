@@ -22,6 +22,10 @@ MOST = 8  # attempts, over about four minutes; after that it waits for the next 
 Work = Callable[[], Awaitable[None]]
 
 
+class Unreachable(Exception):
+    """The platform has nobody there whom we could answer. It won't be otherwise a moment later."""
+
+
 class Inbox:
     """The deliveries under way."""
 
@@ -56,6 +60,10 @@ class Inbox:
                 async with self._free:
                     await work()
                     await self.deliveries.finish(key)
+                return
+            except Unreachable:
+                log.info("unreachable", delivery=key)
+                await self.deliveries.finish(key)
                 return
             except Exception as failure:  # noqa: BLE001  whatever it is, the delivery is still undone
                 log.warning("delivery_failed", delivery=key, attempt=attempt, error=type(failure).__name__)

@@ -13,7 +13,9 @@ from slack_sdk.http_retry.builtin_async_handlers import (
     AsyncServerErrorRetryHandler,
 )
 from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
+from bot.inbox import Unreachable
 from bot.verbs import Profile
 from flows.accounts import Account
 
@@ -26,8 +28,20 @@ GONE = frozenset({"message_not_found", "channel_not_found", "cant_update_message
 ELSEWHERE = frozenset({"channel_not_found", "not_in_channel", "user_not_in_channel"})
 
 
+#: And for somebody whom we can't write to: it won't be otherwise a moment later.
+NOBODY = frozenset(
+    {"user_disabled", "user_not_found", "user_not_visible", "cannot_dm_bot", "account_inactive"}
+)
+
+
 class Busy(Exception):
     """Too much waits for this conversation already: come back later."""
+
+
+def said(error: SlackApiError) -> str:
+    """Slack's word for what went wrong; empty when the answer wasn't Slack's own, such as a gateway's page."""
+    answer = error.response.data if isinstance(error.response, AsyncSlackResponse) else error.response
+    return str(answer.get("error", "")) if isinstance(answer, dict) else ""
 
 
 class SlackClient:
@@ -61,17 +75,22 @@ class SlackClient:
         """A new message; gives its `ts`. Raises Busy, SlackApiError, or whatever the network does."""
         await self._turn(channel)
         sent = await self.web.chat_postMessage(
-            channel=channel, thread_ts=thread or None, unfurl_links=False, unfurl_media=False, **content
+            channel=channel,
+            thread_ts=thread or None,
+            mrkdwn=False,
+            unfurl_links=False,
+            unfurl_media=False,
+            **content,
         )
         return str(sent["ts"])
 
     async def whisper(self, channel: str, user: str, content: Mapping[str, Any]) -> None:
-        """A message that one person alone sees; in our direct messages, where we can't say it. Raises as `post`."""
+        """A message that one person alone sees; in our direct messages, where we can't say it there. Raises both."""
         await self._turn(channel)
         try:
             await self.web.chat_postEphemeral(channel=channel, user=user, **content)
         except SlackApiError as error:
-            if error.response.get("error") not in ELSEWHERE:
+            if said(error) not in ELSEWHERE:
                 raise
             await self.post(await self.direct(user), content)
 
@@ -80,15 +99,20 @@ class SlackClient:
         try:
             await self.web.chat_update(channel=channel, ts=ts, **content)
         except SlackApiError as error:
-            if error.response.get("error") in GONE:
+            if said(error) in GONE:
                 return False
             raise
         return True
 
     async def direct(self, user: str) -> str:
-        """The conversation between this user and us."""
+        """The conversation between this user and us. Raises Unreachable."""
         if user not in self._direct:
-            opened = await self.web.conversations_open(users=user)
+            try:
+                opened = await self.web.conversations_open(users=user)
+            except SlackApiError as error:
+                if said(error) in NOBODY:
+                    raise Unreachable from None
+                raise
             self._direct[user] = str(opened["channel"]["id"])
         return self._direct[user]
 
@@ -117,7 +141,7 @@ class SlackClient:
         try:
             user = dict((await self.web.users_info(user=account.id))["user"])
         except SlackApiError as error:
-            if error.response.get("error") in ("user_not_found", "user_not_visible"):
+            if said(error) in ("user_not_found", "user_not_visible"):
                 return None
             raise
         odd = ("deleted", "is_bot", "is_restricted", "is_ultra_restricted", "is_stranger", "is_workflow_bot")

@@ -8,9 +8,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import structlog
+
 import flows.errors as no
 from bot import block_kit, replies
 from bot.handles import Handle, Handles
+from bot.inbox import Unreachable
 from bot.seen import read
 from bot.slack_client import SlackClient
 from bot.views import alarm, request_card
@@ -18,6 +21,8 @@ from flows.model import Method, Request, Stage
 from flows.request import usable
 from handlers.house import House
 from handlers.posted import Place, Posted
+
+log = structlog.get_logger()
 
 PLATFORM = "slack"
 
@@ -40,11 +45,14 @@ class SlackMessenger:
         if notice == "challenge":
             request = await self._with_number(request)
         for account in await self._house.accounts.of(person, PLATFORM):
-            if account.workspace == self._team:
-                place = Place(
-                    request.id, person, PLATFORM, self._team, await self._client.direct(account.id), ""
-                )
-                await self._draw(place)
+            if account.workspace != self._team:
+                continue
+            try:
+                where = await self._client.direct(account.id)
+            except Unreachable:
+                log.warning("unreachable", request_id=request.id, person=person, platform=PLATFORM)
+                continue
+            await self._draw(Place(request.id, person, PLATFORM, self._team, where, ""))
 
     async def announce(self, audience: str, notice: str, request: Request | None, detail: str) -> None:
         """Security's channel has one card a request; what must not be missed is said beside it, too."""
