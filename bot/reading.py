@@ -149,6 +149,12 @@ class Reading:
         return person is not None and person.active and self.playbook.handed_to in person.roles and not party
 
     @property
+    def here(self) -> bool:
+        """True when this is read on the very device that the proof was given on."""
+        proof = self.request.verification
+        return proof is not None and proof.device == self.beside.device
+
+    @property
     def elsewhere(self) -> bool:
         """True when the proof was given on another device than the one this is read on."""
         proof, device = self.request.verification, self.beside.device

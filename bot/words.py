@@ -50,7 +50,7 @@ def words(seen: Reading) -> tuple[str, str, str]:
         case S.AWAITING_FULFILMENT:
             note = "Nobody has to do anything now. You can look away: it will say here how it ends."
             return f"{playbook.title}: being made", "Countersign is making the change", note
-        case S.AWAITING_COLLECTION if mine and not seen.elsewhere:
+        case S.AWAITING_COLLECTION if mine and seen.here:
             note = f"The change is made. The {seen.secret} is shown once, on this device only, then deleted."
             return f"Your {seen.secret} is ready", f"Waiting for you: look at the {seen.secret}", note
         case S.AWAITING_COLLECTION:
