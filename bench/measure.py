@@ -9,22 +9,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import json
 import multiprocessing
 import os
-import platform
-import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
-from typing import Any
+from typing import Literal
 
 from rich.console import Console
-from rich.table import Table
 
-TOLERANCE = 1.3  # a quick run is short, so it is judged at the goal divided by this
 ROOT = Path(__file__).parents[1]
 _TICK = os.sysconf("SC_CLK_TCK")
 
@@ -43,15 +37,31 @@ class Sample:
         """Operations a second."""
         return self.operations / self.seconds
 
+    @property
+    def per_core(self) -> float:
+        """Operations in a second of CPU: of the server's, where there is one that is measured."""
+        return self.operations / (self.server or self.cpu)
+
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """Two sides, each of which runs once in a fresh process when called. Met at `goal` × the ceiling's rate."""
+    """Two sides, each of which runs once in a fresh process when called. Met at `goal` × the ceiling's, if any."""
 
     name: str
     ours: Callable[[], Sample]
     ceiling: Callable[[], Sample]
-    goal: float
+    goal: float | None = None
+    by: Literal["rate", "per_core"] = "rate"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A figure that is the better the smaller it is, one value a round. Met at `most`, if there is a most."""
+
+    name: str
+    values: Sequence[float]
+    unit: str
+    most: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,75 +194,3 @@ def compete(plan: Plan, contests: Sequence[Contest]) -> dict[str, list[Round]]:
                     ceiling, ours = contest.ceiling(), contest.ours()
                 rounds[contest.name].append((ours, ceiling))
     return rounds
-
-
-def report(program: str, plan: Plan, contests: Sequence[Contest], rounds: Mapping[str, list[Round]]) -> int:
-    """Print the table, and the JSON when it is asked for. Gives the exit code."""
-    results = [_result(plan, contest, rounds[contest.name]) for contest in contests]
-    Console(width=None if sys.stdout.isatty() else 120).print(_table(plan, results))
-    if plan.json:
-        print(json.dumps({"program": program, **asdict(plan), "machine": machine(), "results": results}))
-    return 1 if plan.check and not all(result["met"] for result in results) else 0
-
-
-def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
-    return {
-        "cores": len(os.sched_getaffinity(0)),
-        "python": platform.python_version(),
-        "load": os.getloadavg()[0],
-    }
-
-
-def _result(plan: Plan, contest: Contest, played: Sequence[Round]) -> dict[str, Any]:
-    ratios = [ours.rate / ceiling.rate for ours, ceiling in played]
-    least = contest.goal / TOLERANCE if plan.quick else contest.goal
-    return {
-        "contest": contest.name,
-        "ratio": round(median(ratios), 2),
-        "ratios": [round(ratio, 2) for ratio in ratios],
-        "goal": contest.goal,
-        "met": median(ratios) >= least,
-        "ours": _figures([ours for ours, _ in played]),
-        "ceiling": _figures([ceiling for _, ceiling in played]),
-    }
-
-
-def _figures(samples: Sequence[Sample]) -> dict[str, float]:
-    return {
-        "per_second": round(median(sample.rate for sample in samples)),
-        "cpu_us": round(median(sample.cpu / sample.operations for sample in samples) * 1e6),
-        "server_us": round(median(sample.server / sample.operations for sample in samples) * 1e6),
-    }
-
-
-def _table(plan: Plan, results: Sequence[Mapping[str, Any]]) -> Table:
-    judged = f" ÷ {TOLERANCE}" if plan.quick else ""
-    where = machine()
-    table = Table(
-        title=f"{plan.rounds} rounds of {plan.seconds:g} s a side, medians",
-        title_justify="left",
-        caption=f"{where['cores']} cores, Python {where['python']}, load {where['load']:.1f}",
-        caption_justify="left",
-    )
-    table.add_column("contest", no_wrap=True)
-    for heading in ("ratio", "rounds", f"goal{judged}", "", "ours /s", "µs CPU", "ceiling /s", "µs CPU"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for result in results:
-        ours, ceiling = result["ours"], result["ceiling"]
-        table.add_row(
-            result["contest"],
-            f"{result['ratio']:.2f}",
-            f"{min(result['ratios']):.2f}–{max(result['ratios']):.2f}",
-            f"≥ {result['goal']:g}",
-            "met" if result["met"] else "MISSED",
-            f"{ours['per_second']:,}",
-            _cpu(ours),
-            f"{ceiling['per_second']:,}",
-            _cpu(ceiling),
-        )
-    return table
-
-
-def _cpu(figures: Mapping[str, float]) -> str:
-    return f"{figures['cpu_us']}" + (f" + {figures['server_us']}" if figures["server_us"] else "")

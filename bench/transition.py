@@ -36,7 +36,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # `python bench/transition.p
 import asyncpg
 from sqlalchemy import func, select
 
-from bench.measure import ROOT, Contest, Plan, Sample, alone, apart, arguments, compete, race, report
+from bench.measure import ROOT, Contest, Plan, Sample, alone, apart, arguments, compete, race
+from bench.report import report
 from flows.commands import BeginProof, Command, Prove, ReportConfirmed, Submit
 from flows.digest import request_digest
 from flows.model import Assurance, Checked, Facts, Method, Origin, Person, Playbook, Receipt, Request, Stage
