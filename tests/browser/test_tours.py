@@ -165,6 +165,7 @@ async def test_the_phone_tells_what_is_new_and_following_a_link_says_nothing(
     await box.fill("I forgot my password")
     await box.press("Enter")
     await visitor.chat.get_by_role("button", name="Yes, ask for it").click()
+    await expect(visitor.phone.get_by_text("One request waits for you")).to_be_visible(timeout=15_000)
     await visitor.chat.get_by_role("link", name="Open my device page").click()
     await expect(
         visitor.phone.get_by_role("heading", name="Password reset for Maya Lindqvist")

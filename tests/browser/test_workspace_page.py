@@ -120,7 +120,7 @@ async def test_every_kind_of_block_is_drawn_and_none_as_html(visit: Visit) -> No
     await expect(section.locator(".fields li")).to_have_text(["Asked by\nMaya", "Proof\nnone yet"])
     await expect(message.get_by_role("separator")).to_be_attached()
     await expect(message.get_by_role("img", name="A chart")).to_be_visible()
-    await expect(message.locator(".context")).to_contain_text("A :quiet: line")
+    await expect(message.locator(".context")).to_contain_text("A :wave: line")
     rich = message.locator(".rich")
     await expect(rich.locator("strong")).to_have_text("<script>1</script> *as it is* ")
     await expect(rich.locator("code")).to_have_text("CS-7F3KQ")
@@ -213,6 +213,21 @@ async def test_a_form_keeps_what_was_typed_and_says_what_to_change(visit: Visit)
     assert values["device"]["value"]["selected_option"]["value"] == "d1"
     assert values["until"]["value"]["selected_date"] is None
     await expect(form).to_have_count(0)
+
+
+async def test_what_was_typed_outlives_a_change_of_the_form(visit: Visit) -> None:
+    screens, page = visit.acme.workspace.screens, visit.page
+    view = screens.open("U0MAYA", FORM)
+    form = page.get_by_role("dialog", name="A form")
+    await form.get_by_label("Why is it needed?").fill("It fell into the lake")
+    await form.get_by_label("Which device?").select_option(label="Old phone")
+    await form.get_by_label("Which device?").focus()
+    more = {"type": "section", "text": plain("It takes about a minute.")}
+    screens.update({**FORM, "blocks": [more, *FORM["blocks"]]}, id=view["id"])
+    await expect(form.get_by_text("It takes about a minute.")).to_be_visible()
+    await expect(form.get_by_label("Why is it needed?")).to_have_value("It fell into the lake")
+    await expect(form.get_by_label("Which device?")).to_have_value("d1")
+    await expect(form.get_by_label("Which device?")).to_be_focused()
 
 
 async def test_a_form_is_left_with_escape(visit: Visit) -> None:
@@ -316,6 +331,23 @@ async def test_the_keyboard_alone_reaches_everything(visit: Visit) -> None:
     await expect(page.get_by_role("menuitem", name="/desk")).to_be_focused()
     await page.keyboard.press("Escape")
     await expect(page.get_by_role("button", name="Shortcuts")).to_be_focused()
+
+
+async def test_focus_and_half_typed_words_outlive_what_arrives(visit: Visit) -> None:
+    page, workspace = visit.page, visit.acme.workspace
+    ts = visit.posts(EVERYTHING)
+    await page.get_by_role("textbox", name="Message to").fill("half a sent")
+    await page.get_by_role("button", name="Go on").focus()
+    message = workspace.world.message("D0MAYA", ts)
+    assert message is not None
+    changed = [{"type": "section", "text": plain("Changed meanwhile")}, *EVERYTHING]
+    workspace.change(message, workspace.content({"text": "Changed", "blocks": changed}))
+    await expect(page.locator("#messages").get_by_text("Changed meanwhile")).to_be_visible()
+    await expect(page.get_by_role("button", name="Go on")).to_be_focused()
+    visit.posts([], text="One more")
+    await expect(page.locator("#messages").get_by_text("One more")).to_be_visible()
+    await expect(page.get_by_role("button", name="Go on")).to_be_focused()
+    await expect(page.get_by_role("textbox", name="Message to")).to_have_value("half a sent")
 
 
 @pytest.mark.parametrize("look", LOOKS)

@@ -92,7 +92,13 @@ EVERYTHING: list[Json] = [
         "alt_text": "A chart",
         "title": plain("By week"),
     },
-    {"type": "context", "elements": [plain("A :quiet: line"), {"type": "mrkdwn", "text": "and *more*"}]},
+    {
+        "type": "context",
+        "elements": [
+            {"type": "plain_text", "text": "A :wave: line", "emoji": False},
+            {"type": "mrkdwn", "text": "and *more*"},
+        ],
+    },
     {
         "type": "rich_text",
         "elements": [
