@@ -36,6 +36,8 @@ COMMANDS: Mapping[Verb, type[Cancel | Disown | Deny | Retry | GiveUp]] = {
     Verb.RETRY: Retry,
     Verb.GIVE_UP: GiveUp,
 }
+#: What else a press may do here. Anything beyond takes a device, and no button of ours sends it.
+OTHERS = frozenset({Verb.ASK, Verb.ASK_AGAIN, Verb.SEND_FORM, Verb.PICK, Verb.LIST})
 FORM = "form"  # the conversation that a form's handle is bound to: it stands in a window of its own
 HOME = "home"  # and that of a person's own page
 
@@ -150,6 +152,8 @@ class Chat:
         try:
             person = await self.insider(click.who)
             handle = self.read(click, person)
+            if click.verb not in COMMANDS and click.verb not in OTHERS:
+                raise no.StrangeCard
         except no.Refusal as refusal:
             await self.recorded(click.verb.value, click.who, refusal)
             return Answer(replies.refused(refusal), aside=True)
