@@ -24,7 +24,7 @@ from bot.slack_messenger import PLATFORM
 from bot.web import session as cookies
 from demo import directory
 from demo.directory import DemoDirectory
-from demo.workspace.installed import Installed, asked_for
+from demo.workspace.installed import Installed, Pace, asked_for
 from demo.workspace.people import COMPANY, HOME, SECURITY
 from demo.workspace.workspace import Workspace
 from demo.workspace.world import World
@@ -83,7 +83,13 @@ def settle(folder: Path, port: int, *, reset: bool) -> tuple[Settings, DemoDirec
         security_channel=SECURITY.id,
     )
     manifest: Mapping[str, Any] = yaml.safe_load(_MANIFEST.read_text("utf-8"))
-    installed = Installed(new_secret(), kept["tokens"]["bot"], kept["tokens"]["app"], **asked_for(manifest))
+    installed = Installed(
+        new_secret(),
+        kept["tokens"]["bot"],
+        kept["tokens"]["app"],
+        pace=Pace(retries=(0.5, 2.0, 10.0)),  # visitors write before the app has connected
+        **asked_for(manifest),
+    )
     workspace = Workspace(World(home / "workspace.db"), installed, settings.public_url)
     return settings, directory.create(home / "directory.db"), workspace
 
@@ -106,7 +112,7 @@ async def _enrolled(house: House, person: str) -> dict[str, str]:
     seed, now = secrets.token_bytes(20), house.store.clock()
     id = secrets.token_urlsafe(16)
     cookie = cookies.new_cookie(id)
-    device = Device(id, person, "Demo phone", token_hash(cookies.secret_of(cookie)), now)
+    device = Device(id, person, f"{person.capitalize()}'s phone", token_hash(cookies.secret_of(cookie)), now)
     sealed = house.store.keys.close(seed, seed_binding(person))
     key = Authenticator("app-" + secrets.token_urlsafe(16), person, id, Method.CODE, sealed, 0, now)
     await house.registry.enrol(invitation.id, token_hash(browser), device, key)
