@@ -5,25 +5,32 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from storage.sql import Compiler, Delete, Insert, Load, Operation, Row, Run, Steps, Update
 
+#: Seconds. A commit that takes no longer holds the event loop up no longer than deciding a full batch does.
+FAST = 0.005
+
 
 class SqliteDriver:
     """Two connections: one reads, one writes, each only from the event loop's thread but for the commit itself.
 
-    Statements only touch memory and the page cache. What waits for the disk is the commit, so that alone goes to a
-    thread, and whatever comes meanwhile makes the next batch.
+    Statements only touch memory and the page cache. What waits for the disk is the commit. While the disk is fast
+    that is done in line, because handing it to a thread and back costs more than it does; else a thread waits, the
+    loop goes on, and whatever comes meanwhile makes the next batch.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False, fast: float = FAST) -> None:
         self._sql = Compiler.for_sqlite()
         self._writing = None if read_only else _connected(path, "rwc")
         self._reading = _connected(path, "ro")
         self._commits = ThreadPoolExecutor(1, "commit")
+        self._fast = fast
+        self._commit_takes = 0.0  # seconds, a moving mean of the last dozen or so
 
     async def close(self) -> None:
         """Close both connections, the reading one first: only one that may write folds the WAL into the file."""
@@ -48,13 +55,21 @@ class SqliteDriver:
                 try:
                     operations = steps.send(answers)
                 except StopIteration as end:
-                    await asyncio.get_running_loop().run_in_executor(self._commits, db.execute, "COMMIT")
+                    if self._commit_takes < self._fast:
+                        self._commit(db)
+                    else:
+                        await asyncio.get_running_loop().run_in_executor(self._commits, self._commit, db)
                     return end.value
                 answers = [self._execute(db, operation) for operation in operations]
         except BaseException:
             if db.in_transaction:
                 db.execute("ROLLBACK")
             raise
+
+    def _commit(self, db: sqlite3.Connection) -> None:
+        started = time.perf_counter()
+        db.execute("COMMIT")
+        self._commit_takes += (time.perf_counter() - started - self._commit_takes) / 16
 
     def _execute(self, db: sqlite3.Connection, operation: Operation) -> list[Row]:
         match operation:

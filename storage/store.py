@@ -151,6 +151,8 @@ class Store:
             batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
             results = await self._commit([work for work, _ in batch])
             _answer([future for _, future in batch], results)
+            if self._waiting:
+                await asyncio.sleep(0)  # the turn of those just answered: a commit in line gives nobody one
 
     async def _commit(self, works: Sequence[Work]) -> list[Any]:
         try:

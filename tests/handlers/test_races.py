@@ -231,6 +231,17 @@ async def test_a_defect_in_one_command_leaves_the_others_alone(database_url: str
         await whole(acme)
 
 
+async def test_whoever_is_answered_goes_on_before_the_whole_queue_is_done(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with company(database_url, tmp_path) as acme:
+        writes = [asyncio.create_task(acme.store.write(note(n))) for n in range(3 * BATCH)]
+        await writes[0]
+        assert not writes[-1].done()
+        await asyncio.gather(*writes)
+        assert await noted(acme.store) == list(range(3 * BATCH))
+
+
 async def test_a_collision_in_a_batch_fails_alone_and_the_others_happen_once(
     database_url: str, tmp_path: Path
 ) -> None:

@@ -27,7 +27,7 @@ from handlers.house import seed_binding
 from storage import migrate, setup
 from storage.seals import Keys
 from storage.setup import DEMO, PRODUCTION, Hold, NotReady
-from storage.sql import TABLES, Run, Steps, primary_key
+from storage.sql import TABLES, Insert, Run, Steps, primary_key
 from storage.sqlite import SqliteDriver
 from storage.store import Place, Store
 from storage.tables import SEALED
@@ -128,6 +128,27 @@ async def test_sqlite_waits_for_the_disk_at_every_commit(sqlite_url: str) -> Non
             return next(iter(row.values()))
 
         assert await driver.transact(steps()) == value
+    await driver.close()
+
+
+@pytest.mark.parametrize(("fast", "meanwhile"), [(60.0, 0), (0.0, 1)])
+async def test_only_a_slow_disk_is_waited_for_in_a_thread(
+    sqlite_url: str, fast: float, meanwhile: int
+) -> None:
+    """In line nothing else happens meanwhile; with a thread the event loop goes on. Both keep the row."""
+    await migrate.upgrade(sqlite_url)
+    path = Place.parse(sqlite_url).path
+    assert path is not None
+    driver = SqliteDriver(path, fast=fast)
+    happened: list[None] = []
+    asyncio.get_running_loop().call_soon(happened.append, None)
+
+    def steps() -> Steps[None]:
+        yield [Insert("playbooks", [{"hash": "h", "name": "n", "version": 1, "content": "c"}])]
+
+    await driver.transact(steps())
+    assert len(happened) == meanwhile
+    assert len(await driver.fetch(Run(select(TABLES["playbooks"]), {}))) == 1
     await driver.close()
 
 
