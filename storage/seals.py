@@ -7,10 +7,10 @@ can be given, newest first: the first one seals, all of them open, `app.py db re
 from __future__ import annotations
 
 import hashlib
-import hmac
 import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from hmac import compare_digest, digest
 from operator import itemgetter
 from typing import Any
 
@@ -18,10 +18,13 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from sqlalchemy import LargeBinary
+from sqlmodel import SQLModel
 
 from flows.errors import Tampered
-from storage.tables import SEALED, iso
+from storage.tables import SEALED, Instant, iso
 
 _ID = 4  # bytes of key id in front of every seal and box
 
@@ -33,7 +36,7 @@ class Keys:
         if not secrets or any(len(secret) < 32 for secret in secrets):
             raise ValueError("a secret key has at least 32 characters")
         self._secrets = [secret.encode() for secret in secrets]
-        self._mac = {self._id(s): self._derive(s, "row seal") for s in self._secrets}
+        self._mac = {self._id(s): HMAC(self._derive(s, "row seal"), SHA256()) for s in self._secrets}
         self._box = {self._id(s): AESGCM(self._derive(s, "sealed box")) for s in self._secrets}
         self._first = self._id(self._secrets[0])
 
@@ -54,15 +57,19 @@ class Keys:
 
     def seal(self, table: str, row: Mapping[str, Any]) -> bytes:
         """The MAC of a row's covered columns: key id ‖ HMAC-SHA-256."""
-        return self._first + hmac.digest(self._mac[self._first], _content(table, row), "sha256")
+        return self._first + self._authenticated(self._first, table, row)
 
     def holds(self, table: str, row: Mapping[str, Any]) -> bool:
         """True when the row carries the seal its content demands."""
         mac = bytes(row["mac"])
-        key = self._mac.get(mac[:_ID])
-        if key is None:
+        if mac[:_ID] not in self._mac:
             return False
-        return hmac.compare_digest(hmac.digest(key, _content(table, row), "sha256"), mac[_ID:])
+        return compare_digest(self._authenticated(mac[:_ID], table, row), mac[_ID:])
+
+    def _authenticated(self, id: bytes, table: str, row: Mapping[str, Any]) -> bytes:
+        mac = self._mac[id].copy()  # has taken in its key already
+        mac.update(_content(table, row))
+        return mac.finalize()
 
     def is_newest(self, mac: bytes) -> bool:
         """True when this seal or box was made with the newest secret."""
@@ -92,7 +99,7 @@ class Keys:
 
         HMAC-SHA-256 of 32 CSPRNG bytes under a secret key, reduced modulo 10**6: the bias is below 2**-236.
         """
-        derived = hmac.digest(self.derive("challenge number"), bytes.fromhex(nonce), "sha256")
+        derived = digest(self.derive("challenge number"), bytes.fromhex(nonce), "sha256")
         return f"{int.from_bytes(derived) % 1_000_000:06d}"
 
 
@@ -102,12 +109,23 @@ def token_hash(token: str) -> str:
 
 
 def _content(table: str, row: Mapping[str, Any]) -> bytes:
-    values = [
-        _PLAIN[type(value)](value) if type(value) in _PLAIN else value for value in _COVERED[table](row)
-    ]
-    return _encode([table, *values])
+    covered, odd = _COVERED[table]
+    content = [table, *covered(row)]
+    for place in odd:
+        if (plain := _PLAIN.get(type(content[place]))) is not None:
+            content[place] = plain(content[place])
+    return _encode(content)
 
 
 _encode = msgspec.json.Encoder().encode
 _PLAIN: Mapping[type, Callable[[Any], Any]] = {datetime: iso, bytes: bytes.hex, memoryview: memoryview.hex}
-_COVERED = {table: itemgetter(*columns) for table, columns in SEALED.items()}
+
+
+def _covered(table: str, columns: Sequence[str]) -> tuple[itemgetter[Any], Sequence[int]]:
+    """What reads a row's covered columns, and at which places of its content JSON needs help."""
+    kinds = SQLModel.metadata.tables[table].columns
+    odd = [i for i, name in enumerate(columns, 1) if isinstance(kinds[name].type, Instant | LargeBinary)]
+    return itemgetter(*columns), odd
+
+
+_COVERED = {table: _covered(table, columns) for table, columns in SEALED.items()}
