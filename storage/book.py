@@ -241,8 +241,17 @@ def _record(
         kind = type(event).__name__
         body = codec.canonical({"seq": seq, "at": at, "request": request, "type": kind, "data": event})
         person = getattr(event, "person", None) if request is None else None
-        about = {"seq": seq, "request": request, "person": person, "type": kind, "at": now}
-        rows.append({**about, "body": body, "leaf": leaf_hash(body)})
+        rows.append(
+            {
+                "seq": seq,
+                "request": request,
+                "person": person,
+                "type": kind,
+                "at": now,
+                "body": body,
+                "leaf": leaf_hash(body),
+            }
+        )
     frontier = Frontier.from_bytes(size, bytes(head["peaks"])).extend(row["leaf"] for row in rows)
     after = {
         "id": 1,

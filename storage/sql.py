@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -199,8 +199,8 @@ class Compiler:
     def _binder(self, kind: Any) -> Convert | None:
         if isinstance(kind, LargeBinary):  # both drivers take bytes as they are
             return None
-        if isinstance(kind, Instant):  # past the general machinery around it, on the way of every row
-            return partial(kind.process_bind_param, dialect=self.dialect)
+        if isinstance(kind, Instant):  # past the general machinery around it; the rows of a batch share times
+            return lru_cache(1024)(partial(kind.process_bind_param, dialect=self.dialect))
         found: Convert | None = kind.dialect_impl(self.dialect).bind_processor(self.dialect)
         return found
 
