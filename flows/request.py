@@ -111,6 +111,7 @@ TRANSITIONS: Mapping[tuple[Stage | None, type[Event]], Stage] = {
 }
 
 LAPSED = "not collected in time"  # the reason a request carries when nobody looked at its secret
+_REPORTS = (ReportConfirmed, ReportRejected, ReportUnconfirmed)  # the worker's words, not a person's
 PASSKEY_CHALLENGE = timedelta(minutes=2)  # SP 800-63B-4 section 3.1.6; the code's lives as long as the stage
 
 
@@ -129,7 +130,7 @@ def decide(request: Request | None, command: Command, facts: Facts) -> list[Even
         raise no.AlreadyClosed
     if isinstance(command, Tick):
         return _expire(request, facts)
-    if not isinstance(command, ReportConfirmed | ReportRejected | ReportUnconfirmed):
+    if not isinstance(command, _REPORTS):
         _works_here(command.actor, facts)
     if request.due_at is not None and facts.now >= request.due_at:
         raise no.TooLate

@@ -95,6 +95,9 @@ class Along:
     delivery: str = ""
 
 
+_ALONE = Along()
+
+
 class Desk(Records):
     """Everything a person, the clock or the worker can do to a request."""
 
@@ -118,7 +121,7 @@ class Desk(Records):
 
     async def submit(self, id: str, command: Command, along: Along | None = None) -> Decision:
         """Decide one command on one request and commit it. Raises a Refusal, which is on record by then."""
-        along = along or Along()
+        along = along or _ALONE
         facts = await self._facts(id, command)
         key = f"{id}:carry_out"
         needs = [Need("requests", "id", id), *along.needs]
@@ -138,7 +141,7 @@ class Desk(Records):
         def run(book: Book) -> Outcome:
             request = book.request(id)
             twins = book.rows(same) if same else []
-            known = replace(facts, now=book.now, open_twin=twins[0]["id"] if twins else None)
+            known = facts.but({"now": book.now, "open_twin": twins[0]["id"] if twins else None})
             events = decide(request, command, known)
             outcome = Outcome()
             if along.used is not None:
