@@ -26,7 +26,7 @@ import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager, redirect_stderr
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -110,8 +110,8 @@ async def prepare(case: Case) -> None:
 
 
 def waiting(case: Case, number: int, playbook: Playbook) -> Request:
-    """A request as its own person opened it and began to prove themself, or did."""
-    person, now = f"person-{number:05}", case.started
+    """A request as its own person opened it and began to prove themself, or did: each at a time of its own."""
+    person, now = f"person-{number:05}", case.started + timedelta(microseconds=number)
     facts = known(person, playbook, now)
     origin = Origin("slack", "T024BE7LD", "U2147483697", "D024BFF1M")
     (opened,) = decide(None, Submit(f"CS-{number:05}", playbook.name, person, person, origin, {}, {}), facts)
