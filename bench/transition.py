@@ -144,7 +144,7 @@ class Prefetched(Desk):
     """A desk whose facts were looked up beforehand: the directory's speed isn't what is measured."""
 
     def __init__(self, store: Store, found: playbooks.Playbooks, facts: Mapping[str, Facts]) -> None:
-        super().__init__(store, found, None, None, {})  # type: ignore[arg-type]  nobody else is asked
+        super().__init__(store, found, None, None, None, {})  # type: ignore[arg-type]  nobody else is asked
         self.facts = facts
 
     async def _facts(self, id: str, command: Command) -> Facts:
