@@ -85,7 +85,9 @@ async def test_another_verb_on_ones_own_card_does_no_more_than_that_person_may(a
     await acme.settled()
     assert (await acme.company.desk.get(request.id)).stage is Stage.AWAITING_PROOF
     assert len(await acme.company.desk.concerning("maya")) == 1
-    assert {"StrangeCard", "OutOfTurn", "UnknownPlaybook"} == set(await acme.refusals()), "each no is on record"
+    assert {"StrangeCard", "OutOfTurn", "UnknownPlaybook"} == set(await acme.refusals()), (
+        "each no is on record"
+    )
 
 
 async def test_a_payload_that_names_another_person_is_judged_by_its_handle(acme: Office) -> None:
