@@ -38,6 +38,7 @@ from tests.company import Company, Mailbox, settings_for
 
 TOKEN = "xoxb-for-benchmarks"  # noqa: S105  nobody's
 TEAM = "T0ACME"
+COMPANY = 1_500  # people in the directory, whether or not they ask
 WHO = {"ok": True, "team_id": TEAM, "user_id": "U0BOT", "bot_id": "B0BOT", "enterprise_id": None}
 
 
@@ -145,14 +146,14 @@ def pages(house: House, slack: Slack) -> web.Application:
     return app
 
 
-def people(count: int) -> list[Person]:
-    """So many employees."""
-    return [Person(f"p{n:05}", f"Maya Lindqvist {n}", f"maya.{n}", manager="omar") for n in range(count)]
+def people() -> list[Person]:
+    """The company."""
+    return [Person(f"p{n:05}", f"Maya Lindqvist {n}", f"maya.{n}", manager="omar") for n in range(COMPANY)]
 
 
 async def hire(folder: Path, count: int) -> None:
-    """Fill an empty folder: everybody registered and connected, written down in employees.json."""
-    everybody = people(count)
+    """Fill an empty folder: so many registered and connected, and written down in employees.json."""
+    everybody = people()
     async with acme(folder, Roster(everybody), {"directory": Counting()}) as (house, _):
         company = Company(house, None, Mailbox(), Now())  # type: ignore[arg-type]  it isn't asked
 
@@ -165,7 +166,7 @@ async def hire(folder: Path, count: int) -> None:
             await house.accounts.connect(person.id, f"slack/{TEAM}/{found.user}", "CS-00000")
             return found
 
-        hired = [await asyncio.gather(*map(one, everybody[n : n + 64])) for n in range(0, count, 64)]
+        hired = [await asyncio.gather(*map(one, everybody[:count][n : n + 64])) for n in range(0, count, 64)]
     kept = [[e.person, e.device, e.cookie, e.seed] for some in hired for e in some]
     (folder / "employees.json").write_text(json.dumps(kept))
 
@@ -178,8 +179,7 @@ def employees(folder: Path) -> list[Employee]:
 @contextlib.asynccontextmanager
 async def working(kind: str, folder: Path, api: str) -> AsyncIterator[web.Application]:
     """The desk at work."""
-    roster = Roster(people(len(employees(folder))))
-    async with acme(folder, roster, {"directory": Counting()}, api) as (house, slack):
+    async with acme(folder, Roster(people()), {"directory": Counting()}, api) as (house, slack):
         if kind != "speaks":
             slack.client.__class__ = Silent
         house.worker.messenger = slack.messenger
