@@ -245,11 +245,10 @@ async def test_the_app_comes_back_when_it_is_asked_to_reconnect(reason: str) -> 
         async def listen(say: Any) -> None:
             await say(text="Still here.")
 
-        sockets = acme.workspace.post.sockets
-        await sockets.refresh(reason)
+        await acme.workspace.post.sockets.refresh(reason)
         await acme.acts.say("maya", "are you there?")
         assert (await acme.reply("maya")).body["text"] == "Still here."
-        assert sockets.count >= 1
+        await acme.workspace.post.sockets.connected()
 
 
 async def test_a_lost_connection_loses_no_event() -> None:
