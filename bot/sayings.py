@@ -98,6 +98,8 @@ SAYINGS: Mapping[Saying, tuple[str, ...]] = MappingProxyType(
             "Alguien intenta entrar en mi cuenta",
         ),
         Saying.LIST: (
+            "Hello",
+            "Hey",
             "Hello, hello everyone, hi, hi all, hey there",
             "Dear team, dear colleagues",
             "Good morning, good afternoon, good evening, good day",
