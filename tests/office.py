@@ -25,7 +25,7 @@ from bot.slack import PATH, Slack
 from bot.web.server import make_app
 from demo.workspace.acts import Acts
 from demo.workspace.deliver import Answer
-from demo.workspace.installed import Installed
+from demo.workspace.installed import Installed, Pace
 from demo.workspace.people import SECURITY
 from demo.workspace.serve import serving
 from demo.workspace.workspace import Workspace
@@ -136,7 +136,8 @@ async def office(
     """A house and its workspace. `over`: "http" or "socket"."""
     port = free_port()
     url = f"http://127.0.0.1:{port}{PATH}" if over == "http" else None
-    installed = Installed(SIGNING, BOT, "" if url else APP, url)
+    patient = Pace(answer=30.0)  # a shared machine has slow moments; tests/contracts hold us to three seconds
+    installed = Installed(SIGNING, BOT, "" if url else APP, url, pace=patient)
     workspace = Workspace(world or World(":memory:"), installed, "http://localhost:8080")
     async with (
         serving(workspace) as address,

@@ -192,6 +192,7 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     devices = {
         **frame(),
         "devices": lines,
+        "accounts": {"slack/T0ACME/U0MAYA": "Maya Lindqvist (@maya) in Slack"},
         "add": "/ask/add_device",
         "error": "",
         "errors": {},
@@ -209,7 +210,7 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         "devices.html",
         {**devices, "devices": lines[:1], "done": "Old tablet was removed."},
     )
-    yield "devices-empty", "devices.html", {**devices, "devices": (), "add": ""}
+    yield "devices-empty", "devices.html", {**devices, "devices": (), "accounts": {}, "add": ""}
 
     sure = {**frame(), "card": mine[0], "back": "/requests/CS-7F3KQ", "hidden": {}, "weight": "danger"}
     disown = {"heading": "You didn't ask for this?", "action": "Stop it and tell security"}

@@ -312,7 +312,7 @@ async def agreed(acme: Company, heard: Heard) -> int:
     told = {json.loads(bytes(e["body"]))["data"]["id"] for e in events if e["type"] == "Opened"}
     assert told == {row["id"] for row in rows}
     owed = await acme.store.fetch(select(TABLES["outbox"]))
-    assert {row["key"] for row in owed} == {f"{id}:1:0" for id in standing}
+    assert {row["key"] for row in owed} == {f"{id}:1:{effect}" for id in standing for effect in (0, 1)}
     assert all(acme.store.keys.holds("outbox", row) for row in owed)
     texts = await acme.store.fetch(select(TABLES["clear_texts"]))
     assert {row["request"] for row in texts} == told

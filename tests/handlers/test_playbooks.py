@@ -615,7 +615,7 @@ def the_content() -> str:
         the_content().replace('"tier":3', '"tier":7'),
         the_content().replace('"quorum":1', '"quorum":0'),
         the_content().replace("phishing_resistant", "single_factor"),
-        the_content().replace('"version":1', '"version":1,"zzz":1'),
+        the_content().replace('"version":', '"aaa":1,"version":'),
     ],
 )
 def test_content_that_was_tampered_with_is_refused(broken: str) -> None:

@@ -283,6 +283,7 @@ async def test_resealing_moves_everything_to_the_newest_key(database_url: str, t
         await acme.proves(consenting, phones["nina"])
         ordered = await acme.asks("account_unlock", "omar")  # its order is owed
         await acme.proves(ordered, phones["omar"])
+        await acme.house.accounts.connect("maya", "slack/T0ACME/U0MAYA", "CS-00000")
 
     steps = await reseal(database_url, hands)
     assert steps[-1][0] == steps[-1][1] > 20
