@@ -57,7 +57,7 @@ async def test_a_playbook_with_a_required_field_opens_a_form_and_its_message_bec
 
 async def test_an_agent_asks_for_somebody_else_and_an_unknown_name_is_said_at_its_field(acme: Office) -> None:
     maya = await acme.company.enrolled("maya")
-    await acme.says("ravi", "password reset for Maya")
+    await acme.says("ravi", "a colleague forgot her password")
     await acme.press("ravi", "For somebody else")
     acme.acts.fill("ravi", {"for-whom": "nobody.at.all"})
     await acme.acts.submit("ravi")
