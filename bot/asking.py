@@ -42,6 +42,12 @@ async def meant(house: House, typed: str) -> str:
     return (exact or named)[0] if len(exact) == 1 or len(named) == 1 else typed
 
 
+def apart(values: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """A filled form: whom it is for as it was typed, empty if it wasn't asked, and the playbook's own answers."""
+    answers = {name: value for name, value in values.items() if name != SUBJECT}
+    return values.get(SUBJECT, "").strip(), answers
+
+
 async def inputs(
     house: House,
     playbook: Playbook,

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 import flows.errors as no
 from flows.accounts import Account
+from handlers.posted import Place
 from storage.seals import Keys
 
 CONNECT_WITHIN = timedelta(minutes=15)
@@ -33,8 +34,13 @@ class Handle:
     message: str = ""
 
 
+def place_of(at: Account | Place, conversation: str) -> str:
+    """What a handle is bound to besides its person: the workspace of an account or a card, and the conversation."""
+    return f"{at.platform}/{at.workspace}/{conversation}"
+
+
 class Handles:
-    """Makes and reads handles. `place` is where it stands: `platform/workspace/conversation`."""
+    """Makes and reads handles. `place` is where it stands, as `place_of` writes it."""
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys

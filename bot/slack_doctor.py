@@ -13,6 +13,7 @@ import yaml
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.slack_client import said
 from handlers.evidence import Finding, Level
 from handlers.settings import Settings
 
@@ -71,10 +72,9 @@ def _refused(check: str, error: Exception, variable: str) -> Finding:
 
 
 def _said(error: Exception) -> str:
-    """Slack's word for what is wrong. Something in between may answer what isn't Slack's JSON."""
-    data = getattr(getattr(error, "response", None), "data", None)
-    word = data.get("error") if isinstance(data, Mapping) else None
-    return word if isinstance(word, str) else type(error).__name__
+    """Slack's word for what is wrong; where there is none, the kind of failure."""
+    word = said(error) if isinstance(error, SlackApiError) else ""
+    return word or type(error).__name__
 
 
 # -- scopes -----------------------------------------------------------------------------------
@@ -135,8 +135,8 @@ async def member(client: AsyncWebClient, channel: str, bot: str) -> str | None:
             channel=channel, user=bot, text="Countersign looks whether it is here."
         )
     except SlackApiError as error:
-        if (said := _said(error)) in _OUTSIDE:
-            return _OUTSIDE[said]
+        if said(error) in _OUTSIDE:
+            return _OUTSIDE[said(error)]
         raise
     return None
 

@@ -12,7 +12,7 @@ import structlog
 
 import flows.errors as no
 from bot import block_kit, replies
-from bot.handles import Handle, Handles
+from bot.handles import Handle, Handles, place_of
 from bot.inbox import Unreachable
 from bot.seen import read
 from bot.slack_client import SlackClient
@@ -104,8 +104,7 @@ class SlackMessenger:
         card = request_card(request, seen.playbook, seen.people, person, seen.now, seen.beside)
         handle, link = "", ""
         if person:
-            where = f"{PLATFORM}/{place.workspace}/{place.conversation}"
-            handle = self.handles.make(Handle(person, request.id), where)
+            handle = self.handles.make(Handle(person, request.id), place_of(place, place.conversation))
             link = f"{house.settings.public_url}/requests/{request.id}"
         return block_kit.message(card, handle, link)
 

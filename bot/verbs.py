@@ -13,9 +13,9 @@ from typing import Protocol
 
 import flows.errors as no
 from bot import replies
-from bot.asking import SUBJECT, demanded, for_others, meant, offers
+from bot.asking import apart, demanded, for_others, meant, offers
 from bot.cards import Card, Click, Reply, Said, Verb
-from bot.handles import Handle, Handles
+from bot.handles import Handle, Handles, place_of
 from bot.phrases import Phrases
 from bot.seen import read
 from bot.views import request_card
@@ -203,8 +203,8 @@ class Chat:
         who, (conversation, message) = click.who, (click.conversation, click.message)
         if handle.message:
             conversation, _, message = handle.message.partition(":")
-        answers = {name: value for name, value in values.items() if name != SUBJECT}
-        subject = await meant(self.house, values.get(SUBJECT, "").strip() or handle.subject or person.id)
+        whom, answers = apart(values)
+        subject = await meant(self.house, whom or handle.subject or person.id)
 
         def card(id: str) -> dict[str, object]:
             return Place(id, person.id, who.platform, who.workspace, conversation, message).row()
@@ -268,8 +268,3 @@ class Chat:
 def needs_form(playbook: Playbook, person: Person) -> bool:
     """Whether there is something to fill in before this person can ask it for themself."""
     return bool(demanded(playbook)) or playbook.justification or not may_ask(playbook, person, person)
-
-
-def place_of(account: Account, conversation: str) -> str:
-    """What a handle is bound to besides its person."""
-    return f"{account.platform}/{account.workspace}/{conversation}"

@@ -12,10 +12,10 @@ from types import MappingProxyType
 
 import flows.errors as no
 from bot import replies
-from bot.asking import SUBJECT, for_others, inputs, meant, offers, references
+from bot.asking import SUBJECT, apart, for_others, inputs, meant, offers, references
 from bot.cards import Click, Form, Home, HomeLine, Verb
-from bot.handles import Handle
-from bot.verbs import FORM, HOME, Chat, needs_form, place_of
+from bot.handles import Handle, place_of
+from bot.verbs import FORM, HOME, Chat, needs_form
 from flows.accounts import Account
 from flows.model import Person, Playbook
 from handlers.forms import read_form
@@ -82,11 +82,10 @@ class Windows:
         """What has to be changed in a filled form, by field. Raises a Refusal that concerns no field."""
         person = await self._chat.person(click.who)
         playbook = self._chat.playbook(self._chat.read(click, person).playbook)
-        typed = click.values.get(SUBJECT, "").strip()
-        subject = await self._house.people.person(await meant(self._house, typed or person.id))
+        whom, answers = apart(click.values)
+        subject = await self._house.people.person(await meant(self._house, whom or person.id))
         if subject is None:
             return {SUBJECT: no.UnknownPerson().sentence}
-        answers = {name: value for name, value in click.values.items() if name != SUBJECT}
         try:
             read_form(playbook, answers, await references(self._house, subject.id))
         except no.WrongAnswer as refusal:
@@ -111,12 +110,8 @@ class Windows:
         except no.Refusal as refusal:
             return Home(greeting="Countersign", small=refusal.sentence)
         place = place_of(account, HOME)
-        found = {request.id: request for request in await house.desk.concerning(person.id, most=30)}
-        found |= {request.id: request for request in await house.desk.awaiting_approval_by(person.id)}
-        for role in person.roles:
-            found |= {request.id: request for request in await house.desk.awaiting_operator(role)}
         lines = []
-        for each in found.values():
+        for each in await house.desk.before(person, most=30):
             handle = chat.handles.make(Handle(person.id, each.id), place)
             lines.append(
                 HomeLine(await chat.card(each, person), handle, f"{chat.devices}/requests/{each.id}")

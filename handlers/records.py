@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, func, select
 
 import flows.errors as no
 from flows.digest import commitment
-from flows.model import Playbook, Request, Stage
+from flows.model import Person, Playbook, Request, Stage
 from flows.request import evolve
 from handlers.people import People
 from handlers.playbooks import PlaybookError, Playbooks, from_content
@@ -109,6 +109,14 @@ class Records:
         if playbook.consent is None:
             return frozenset()
         return await self.people.approvers(playbook.consent, await self.people.person(request.subject))
+
+    async def before(self, person: Person, most: int = 50) -> list[Request]:
+        """What a person's own list holds: their requests, what waits for their consent, and cases of their roles."""
+        found = {request.id: request for request in await self.concerning(person.id, most)}
+        found |= {request.id: request for request in await self.awaiting_approval_by(person.id)}
+        for role in person.roles:
+            found |= {request.id: request for request in await self.awaiting_operator(role)}
+        return list(found.values())
 
     async def audited(self, id: str) -> int | None:
         """The number of the newest audit event about a request, or None."""

@@ -6,9 +6,8 @@ from aiohttp import web
 
 import flows.errors as no
 from bot.handles import Handles
-from bot.web.page import DEVICE_PAGE, HOUSE, begun, reader, render
+from bot.web.page import HOUSE, asked_on, begun, reader, render
 from flows.accounts import Account
-from flows.model import Origin
 
 routes = web.RouteTableDef()
 
@@ -51,7 +50,7 @@ async def connect(request: web.Request) -> web.Response:
         person.id,
         person.id,
         {"new_account": account.name, "shown_as": shown},
-        Origin(DEVICE_PAGE, house.settings.rp_id, here.id, here.name),
+        asked_on(house, here),
         known={"new_account": (account.name,)},
     )
     raise web.HTTPSeeOther(await begun(house, opened))

@@ -7,8 +7,7 @@ from aiohttp import web
 import flows.errors as no
 from bot.facts import device_lines
 from bot.seen import account_names
-from bot.web.page import DEVICE_PAGE, HOUSE, begun, reader, render
-from flows.model import Origin
+from bot.web.page import HOUSE, asked_on, begun, reader, render
 
 routes = web.RouteTableDef()
 
@@ -68,7 +67,7 @@ async def are_you_sure(request: web.Request) -> web.Response:
 async def remove(request: web.Request) -> web.Response:
     """Open the request that removes it; it waits for the person's proof like any other."""
     house, (person, here) = request.app[HOUSE], reader(request)
-    origin = Origin(DEVICE_PAGE, house.settings.rp_id, here.id, here.name)
+    origin = asked_on(house, here)
     answers = {"device": request.match_info["device"]}
     opened = await house.desk.open("device_revocation", person.id, person.id, answers, origin)
     raise web.HTTPSeeOther(await begun(house, opened))

@@ -15,7 +15,7 @@ from bot.reading import Beside
 from bot.seen import read
 from bot.views import request_card
 from bot.web.session import SESSION, Session
-from flows.model import Method, Person, Playbook, Request
+from flows.model import Method, Origin, Person, Playbook, Request
 from flows.registration import Device
 from flows.request import usable
 from handlers.house import House
@@ -90,6 +90,11 @@ async def seen_by(
     seen = await read(house, request, person.id, device=device.id, asked_here=here)
     around = (request, seen.playbook, seen.people, person.id, seen.now, seen.beside)
     return request_card(*around), question(*around), seen.playbook, seen.beside
+
+
+def asked_on(house: House, device: Device) -> Origin:
+    """The origin of what is asked on this device's page."""
+    return Origin(DEVICE_PAGE, house.settings.rp_id, device.id, device.name)
 
 
 async def begun(house: House, request: Request) -> str:

@@ -13,8 +13,8 @@ import flows.errors as no
 from bot.asking import SUBJECT, inputs, meant, offers, takes
 from bot.views import mark
 from bot.web.page import (
-    DEVICE_PAGE,
     HOUSE,
+    asked_on,
     begun,
     drawing,
     json_body,
@@ -25,7 +25,7 @@ from bot.web.page import (
 )
 from flows.commands import Cancel, Command, Deny, Disown, GiveUp, Retry
 from flows.events import ChallengeFailed, LockedOut
-from flows.model import LIMITS, Method, Origin, Playbook, Request, SecretKind, Wrong
+from flows.model import LIMITS, Method, Playbook, Request, SecretKind, Wrong
 from handlers.desk import Decision
 
 routes = web.RouteTableDef()
@@ -37,11 +37,8 @@ routes = web.RouteTableDef()
 async def home(request: web.Request) -> web.Response:
     """Where a person starts: what waits for them, for others, and what they can ask for."""
     house, (person, device) = request.app[HOUSE], reader(request)
-    found = {r.id: r for r in await house.desk.concerning(person.id)}
-    found |= {r.id: r for r in await house.desk.awaiting_approval_by(person.id)}
-    for role in person.roles:
-        found |= {r.id: r for r in await house.desk.awaiting_operator(role)}
-    cards = [(await seen_by(house, one, person, device))[0] for one in found.values()]
+    found = await house.desk.before(person)
+    cards = [(await seen_by(house, one, person, device))[0] for one in found]
     return render(
         request,
         "home.html",
@@ -70,7 +67,7 @@ async def submit(request: web.Request) -> web.Response:
     playbook = _playbook(request)
     typed = {name: str(value) for name, value in (await request.post()).items() if name != "csrf"}
     whom = typed.pop(SUBJECT, "").strip() or person.id
-    origin = Origin(DEVICE_PAGE, house.settings.rp_id, device.id, device.name)
+    origin = asked_on(house, device)
     try:
         opened = await house.desk.open(playbook.name, person.id, await meant(house, whom), typed, origin)
     except no.WrongAnswer as refusal:
