@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -43,26 +44,37 @@ async def serving(workspace: Workspace, port: int = 0) -> AsyncIterator[str]:
 
     Port 0 takes a free one. What is under way when it is left is dropped, and the world is closed.
     """
-    runner = web.AppRunner(application(workspace), access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
     try:
-        site = web.TCPSite(runner, "127.0.0.1", port)
-        await site.start()
-        workspace.url = f"http://localhost:{runner.addresses[0][1]}"
-        yield workspace.url
+        async with listening(application(workspace), port) as taken:
+            workspace.url = f"http://localhost:{taken}"
+            try:
+                yield workspace.url
+            finally:
+                await workspace.post.close()
     finally:
-        await workspace.post.close()
-        await no_one_new(runner)
-        await runner.cleanup()
         workspace.world.close()
 
 
-async def no_one_new(runner: web.AppRunner) -> None:
-    """Stop listening, and let those in who were already at the door, so that the clean-up finds and closes them.
+@asynccontextmanager
+async def listening(app: web.Application, port: int = 0, *, patience: float = 1.0) -> AsyncIterator[int]:
+    """Serve an application on loopback until left, and give the port; `patience` is for what is under way then."""
+    with socket.create_server(("127.0.0.1", port)) as door:
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=patience)
+        try:
+            await runner.setup()
+            await web.SockSite(runner, door).start()
+            yield door.getsockname()[1]
+        finally:
+            await _no_one_new(door)
+            await runner.cleanup()
 
-    asyncio takes a few turns from accepting a connection to telling its server of it; aiohttp waits for one.
+
+async def _no_one_new(door: socket.socket) -> None:
+    """Let nobody in any more, and wait for those whose connection was just accepted.
+
+    asyncio tells a server of a connection a few turns after it has accepted it, and forgets the connection, open as
+    it is, when the server was closed in between.
     """
-    for site in list(runner.sites):
-        await site.stop()
+    asyncio.get_running_loop().remove_reader(door)
     for _ in range(5):
         await asyncio.sleep(0)

@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from aiohttp import web
 from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
@@ -15,7 +14,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from demo.workspace.acts import Acts
 from demo.workspace.installed import Installed
 from demo.workspace.people import Json
-from demo.workspace.serve import no_one_new, serving
+from demo.workspace.serve import listening, serving
 from demo.workspace.workspace import Workspace
 from demo.workspace.world import Message, World
 
@@ -67,7 +66,7 @@ async def office(transport: str = "socket", **installed: Any) -> AsyncIterator[O
     async with AsyncExitStack() as stack:
         given = {"signing_secret": SECRET, "bot_token": BOT, "app_token": APP, **installed}
         if transport == "http":
-            port = await stack.enter_async_context(listening(app.web_app(path="/slack/events")))
+            port = await stack.enter_async_context(listening(app.web_app(path="/slack/events"), patience=0.1))
             given["request_url"] = f"http://localhost:{port}/slack/events"
         workspace = Workspace(World(":memory:"), Installed(**given), DEVICE_PAGE)
         url = await stack.enter_async_context(serving(workspace))
@@ -78,19 +77,6 @@ async def office(transport: str = "socket", **installed: Any) -> AsyncIterator[O
             stack.push_async_callback(link.close_async)
             await workspace.post.sockets.connected()
         yield Office(workspace, Acts(workspace), app, client)
-
-
-@asynccontextmanager
-async def listening(app: web.Application) -> AsyncIterator[int]:
-    """Serve an application on a free loopback port, and give the port."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield runner.addresses[0][1]
-    finally:
-        await no_one_new(runner)
-        await runner.cleanup()
 
 
 # -- blocks the tests speak with

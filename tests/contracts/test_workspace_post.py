@@ -23,10 +23,10 @@ from demo.workspace.answers import SILENT
 from demo.workspace.deliver import CLICK, COMMAND, EVENT, Answer
 from demo.workspace.installed import Installed, Pace
 from demo.workspace.people import APP as COUNTERSIGN
-from demo.workspace.serve import serving
+from demo.workspace.serve import listening, serving
 from demo.workspace.workspace import Workspace
 from demo.workspace.world import World
-from tests.contracts.slack_office import APP, BOT, DEVICE_PAGE, SECRET, actions, button, listening, office
+from tests.contracts.slack_office import APP, BOT, DEVICE_PAGE, SECRET, actions, button, office
 
 QUICK = Pace(answer=1.0, retries=(0.0, 0.01, 0.01))
 
@@ -61,7 +61,7 @@ async def behind(door: Door, pace: Pace = QUICK) -> AsyncIterator[Workspace]:
     """A workspace whose app is behind this door, over signed HTTP."""
     app = web.Application()
     app.router.add_post("/", door.open)
-    async with listening(app) as port:
+    async with listening(app, patience=0.1) as port:
         installed = Installed(SECRET, BOT, request_url=f"http://localhost:{port}/", pace=pace)
         workspace = Workspace(World(":memory:"), installed, DEVICE_PAGE)
         async with serving(workspace):
