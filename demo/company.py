@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import secrets
 import shlex
 import shutil
@@ -24,6 +25,7 @@ from bot.slack_messenger import PLATFORM
 from bot.web import session as cookies
 from demo import directory
 from demo.directory import DemoDirectory
+from demo.workspace.guard import local
 from demo.workspace.installed import Installed, Pace, asked_for
 from demo.workspace.people import COMPANY, HOME, SECURITY
 from demo.workspace.workspace import Workspace
@@ -123,6 +125,7 @@ async def _enrolled(house: House, person: str) -> dict[str, str]:
 # -- what the workspace's page asks of the phones: in the demo alone -------------------------------------
 
 PATH = "/demo/"
+_ONWARD = re.compile(r"/(?![/\\])[!-~]*")  # a path of this site, without what browsers drop from an address
 VISITORS: web.AppKey[dict[str, Visitor]] = web.AppKey("visitors", dict)
 PAGE: web.AppKey[str] = web.AppKey("page", str)
 
@@ -139,7 +142,7 @@ async def _be(request: web.Request) -> web.Response:
     if request.headers.getall("Origin", []) != [request.app[PAGE]]:
         raise web.HTTPForbidden
     onward = request.query.get("next", "/")
-    if not onward.startswith("/") or onward.startswith(("//", "/\\")):
+    if _ONWARD.fullmatch(onward) is None:
         raise web.HTTPBadRequest
     response = web.HTTPSeeOther(onward)
     cookies.keep(response, _visitor(request).cookie)
@@ -153,6 +156,8 @@ async def _code(request: web.Request) -> web.Response:
 
 
 def _visitor(request: web.Request) -> Visitor:
+    if not local(request.host):
+        raise web.HTTPMisdirectedRequest
     found = request.app[VISITORS].get(request.match_info["person"])
     if found is None:
         raise web.HTTPNotFound

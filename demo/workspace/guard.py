@@ -20,7 +20,7 @@ async def own_page_only(request: web.Request, handler: Handler) -> web.StreamRes
     """Refuse what another website, or another name for this machine, sends to what is ours."""
     if request.path.startswith(OURS):
         # 1. The name is this machine's own, so that no other name can be made to mean it.
-        if _hostname(request.host) not in LOOPBACK:
+        if not local(request.host):
             return _refused(403, "This workspace answers to localhost only.")
         # 2. A browser says where a request comes from; only our own page and a visitor's typing count.
         if request.headers.get("Origin", f"http://{request.host}") != f"http://{request.host}":
@@ -57,11 +57,12 @@ def headers(device_page: str) -> dict[str, str]:
     }
 
 
-def _hostname(host: str) -> str:
+def local(host: str) -> bool:
+    """Whether a Host header names this machine, and not another name that was made to mean it."""
     try:
-        return urlsplit(f"//{host}").hostname or ""
+        return urlsplit(f"//{host}").hostname in LOOPBACK
     except ValueError:
-        return ""
+        return False
 
 
 def _refused(status: int, sentence: str) -> web.Response:
