@@ -235,15 +235,14 @@ class Home:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What an account wrote to us, and where. `private`: nobody else reads that conversation.
+    """What an account wrote to us. `conversation` is where it is answered.
 
     `thread` is the message that it was written under, if it was.
     """
 
     text: str
     who: Account
-    conversation: str
-    private: bool = True
+    conversation: str = ""
     thread: str = ""
 
 

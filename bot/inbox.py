@@ -11,15 +11,16 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from handlers.deliveries import Deliveries
+from handlers.deliveries import Deliveries, Delivery
 from handlers.worker import backoff
 
 log = structlog.get_logger()
 
 AT_ONCE = 16
-MOST = 8  # attempts, over about four minutes; after that it waits for the next start
+MOST = 40  # attempts, over about an hour; after that it waits for the next start
 
-Work = Callable[[], Awaitable[None]]
+#: A step of the work: what it gives is the next one. A step that was taken isn't taken again.
+Work = Callable[[], Awaitable["Work | None"]]
 
 
 class Unreachable(Exception):
@@ -27,13 +28,40 @@ class Unreachable(Exception):
 
 
 class Inbox:
-    """The deliveries under way."""
+    """The deliveries of one platform, on the disk and under way."""
 
-    def __init__(self, deliveries: Deliveries, pause: Callable[[int], float] = backoff) -> None:
+    def __init__(
+        self, deliveries: Deliveries, platform: str, pause: Callable[[int], float] = backoff
+    ) -> None:
         self.deliveries = deliveries
+        self._platform = platform
         self._pause = pause
         self._free = asyncio.Semaphore(AT_ONCE)
         self._under_way: set[asyncio.Task[None]] = set()
+        self._begun: set[str] = set()
+        self._open = False
+
+    # -- coming in ----------------------------------------------------------------------------------
+
+    async def take(self, delivery: Delivery) -> bool:
+        """Put a delivery on the disk. True: begin with it. It was there before, or comes too early: `resume` will."""
+        new = await self.deliveries.take(delivery)
+        return new and self._open and self._first(delivery.key)
+
+    async def resume(self, begin: Callable[[Delivery], Awaitable[object]]) -> None:
+        """From now on what comes is begun at once; what is undone on the disk is begun here, each of it once."""
+        self._open = True
+        for key in await self.deliveries.undone(self._platform):
+            delivery = await self.deliveries.read(key)
+            if delivery is not None and self._first(key):
+                await begin(delivery)
+
+    def _first(self, key: str) -> bool:
+        first = key not in self._begun
+        self._begun.add(key)
+        return first
+
+    # -- at work ------------------------------------------------------------------------------------
 
     def put(self, key: str, work: Work) -> None:
         """Begin to work on a delivery that is on the disk. Returns at once."""
@@ -55,17 +83,20 @@ class Inbox:
             await asyncio.gather(*late, return_exceptions=True)
 
     async def _finish(self, key: str, work: Work) -> None:
+        step: Work | None = work
         for attempt in range(1, MOST + 1):
             try:
                 async with self._free:
-                    await work()
+                    while step is not None:
+                        step = await step()
                     await self.deliveries.finish(key)
+                self._begun.discard(key)
                 return
             except Unreachable:
                 log.info("unreachable", delivery=key)
-                await self.deliveries.finish(key)
-                return
+                step = None
+                continue
             except Exception as failure:  # noqa: BLE001  whatever it is, the delivery is still undone
                 log.warning("delivery_failed", delivery=key, attempt=attempt, error=type(failure).__name__)
             await asyncio.sleep(self._pause(attempt))
-        log.error("delivery_given_up", delivery=key)
+        log.error("delivery_left", delivery=key)

@@ -48,8 +48,7 @@ class Slack:
         self._settings = settings
         self.client = SlackClient(settings.slack_bot_token, settings.slack_api_url, pace=pace)
         self.messenger = SlackMessenger(house, self.client, settings.security_channel)
-        self._deliveries = Deliveries(house.store)
-        self.inbox = Inbox(self._deliveries)
+        self.inbox = Inbox(Deliveries(house.store), PLATFORM)
         self._app = _bolt(self.client)
         listen(self._app, SlackWork(Chat(house, self.client), self.client, self.inbox))
         self._socket: SocketModeClient | None = None
@@ -91,8 +90,7 @@ class Slack:
                 log.error("slack_unreachable", error=type(failure).__name__)
                 await asyncio.sleep(backoff(attempt))
         log.info("slack_connected", team=self.client.team)
-        for delivery in await self._deliveries.undone(PLATFORM):
-            await self._dispatch(delivery.key, json.loads(delivery.body))
+        await self.inbox.resume(self._resumed)
         if self._settings.slack_app_token:
             web_client = AsyncWebClient(
                 token=self._settings.slack_app_token, base_url=self._settings.slack_api_url
@@ -126,18 +124,20 @@ class Slack:
         await send_async_response(socket, envelope, answer, began)
 
     async def _taken(self, post: SlackPost) -> BoltResponse:
-        """On the disk first. What came before is acknowledged, no more; what comes too early waits for `_connect`."""
+        """On the disk first. What came before is acknowledged, no more."""
         body = json.dumps(post.payload).encode()
-        new = await self._deliveries.take(Delivery(post.key, body))
-        if not new or not self.client.team:
-            return BoltResponse(status=200)
-        return await self._dispatch(post.key, post.payload)
+        if await self.inbox.take(Delivery(post.key, body)):
+            return await self._dispatch(post.key, post.payload)
+        return BoltResponse(status=200)
+
+    async def _resumed(self, delivery: Delivery) -> None:
+        await self._dispatch(delivery.key, json.loads(delivery.body))
 
     async def _dispatch(self, key: str, payload: Mapping[str, Any]) -> BoltResponse:
         request = AsyncBoltRequest(mode="socket_mode", body=dict(payload), context={"delivery": key})
         answer: BoltResponse = await self._app.async_dispatch(request)
         if answer.status == 404:  # nothing we listen to
-            await self._deliveries.finish(key)
+            await self.inbox.deliveries.finish(key)
         if answer.status != 200:
             return BoltResponse(status=200)
         return answer
@@ -167,4 +167,5 @@ def _bolt(client: SlackClient) -> AsyncApp:
         ssl_check_enabled=False,
         url_verification_enabled=False,
         attaching_function_token_enabled=False,
+        ignoring_self_events_enabled=False,  # our own words are read and left, so that their delivery is done
     )

@@ -20,6 +20,7 @@ from bot.verbs import Profile
 from flows.accounts import Account
 
 PACE = 1.0  # seconds between two messages into one conversation, as Slack asks
+MOST_TURNS = 1000  # conversations to remember the last message's time of
 LONGEST_QUEUE = 10.0  # seconds one message may have to wait for its turn
 #: Slack's words for a message that can't be updated any more, so that another has to be posted.
 GONE = frozenset({"message_not_found", "channel_not_found", "cant_update_message", "edit_window_closed"})
@@ -27,6 +28,8 @@ GONE = frozenset({"message_not_found", "channel_not_found", "cant_update_message
 #: And for a conversation where this person and we aren't together.
 ELSEWHERE = frozenset({"channel_not_found", "not_in_channel", "user_not_in_channel"})
 
+#: For a conversation that nobody reads any more.
+CLOSED = frozenset({"channel_not_found", "is_archived"})
 
 #: And for somebody whom we can't write to: it won't be otherwise a moment later.
 NOBODY = frozenset(
@@ -45,7 +48,10 @@ def said(error: SlackApiError) -> str:
 
 
 class SlackClient:
-    """One installation of the app. `team` is its workspace, known once `identify` has been answered."""
+    """One installation of the app. `team` is its workspace, known once `identify` has been answered.
+
+    `directs` are our conversations with people, by user, as far as they are known.
+    """
 
     def __init__(self, token: str, api_url: str, *, pace: float = PACE, timeout: int = 10) -> None:
         patience = [
@@ -57,7 +63,7 @@ class SlackClient:
         self.identity: Mapping[str, Any] = {}
         self._pace = pace
         self._turns: dict[str, float] = {}
-        self._direct: dict[str, str] = {}
+        self.directs: dict[str, str] = {}
 
     @property
     def team(self) -> str:
@@ -72,16 +78,21 @@ class SlackClient:
     # -- messages -----------------------------------------------------------------------------
 
     async def post(self, channel: str, content: Mapping[str, Any], thread: str = "") -> str:
-        """A new message; gives its `ts`. Raises Busy, SlackApiError, or whatever the network does."""
+        """A new message; gives its `ts`. Raises Busy, Unreachable, SlackApiError, or whatever the network does."""
         await self._turn(channel)
-        sent = await self.web.chat_postMessage(
-            channel=channel,
-            thread_ts=thread or None,
-            mrkdwn=False,
-            unfurl_links=False,
-            unfurl_media=False,
-            **content,
-        )
+        try:
+            sent = await self.web.chat_postMessage(
+                channel=channel,
+                thread_ts=thread or None,
+                mrkdwn=False,
+                unfurl_links=False,
+                unfurl_media=False,
+                **content,
+            )
+        except SlackApiError as error:
+            if said(error) in CLOSED:
+                raise Unreachable from None
+            raise
         return str(sent["ts"])
 
     async def whisper(self, channel: str, user: str, content: Mapping[str, Any]) -> None:
@@ -106,15 +117,15 @@ class SlackClient:
 
     async def direct(self, user: str) -> str:
         """The conversation between this user and us. Raises Unreachable."""
-        if user not in self._direct:
+        if user not in self.directs:
             try:
                 opened = await self.web.conversations_open(users=user)
             except SlackApiError as error:
                 if said(error) in NOBODY:
                     raise Unreachable from None
                 raise
-            self._direct[user] = str(opened["channel"]["id"])
-        return self._direct[user]
+            self.directs[user] = str(opened["channel"]["id"])
+        return self.directs[user]
 
     async def publish(self, user: str, view: dict[str, Any]) -> None:
         """Put up somebody's Home tab."""
@@ -130,6 +141,8 @@ class SlackClient:
         at = max(now, self._turns.get(channel, 0.0))
         if at - now > LONGEST_QUEUE:
             raise Busy
+        if len(self._turns) >= MOST_TURNS:
+            self._turns = {other: then for other, then in self._turns.items() if then > now}
         self._turns[channel] = at + self._pace
         if at > now:
             await asyncio.sleep(at - now)

@@ -30,9 +30,8 @@ def listen(app: AsyncApp, work: SlackWork) -> None:
 
     @app.command(EVERYTHING)
     async def commanded(ack: AsyncAck, body: Json, context: Json) -> None:
-        said = slack_reading.command(body)
-        await (ack() if said.private else ack(ELSEWHERE))
-        work.said(context["delivery"], said)
+        await (ack() if work.answered_here(body["user_id"], body["channel_id"]) else ack(ELSEWHERE))
+        work.said(context["delivery"], slack_reading.command(body))
 
     @app.message_shortcut(EVERYTHING)
     async def shared(ack: AsyncAck, body: Json, context: Json) -> None:

@@ -49,10 +49,9 @@ class SlackMessenger:
                 continue
             try:
                 where = await self._client.direct(account.id)
+                await self._draw(Place(request.id, person, PLATFORM, self._team, where, ""))
             except Unreachable:
                 log.warning("unreachable", request_id=request.id, person=person, platform=PLATFORM)
-                continue
-            await self._draw(Place(request.id, person, PLATFORM, self._team, where, ""))
 
     async def announce(self, audience: str, notice: str, request: Request | None, detail: str) -> None:
         """Security's channel has one card a request; what must not be missed is said beside it, too."""

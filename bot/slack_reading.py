@@ -26,20 +26,17 @@ def message(body: Json) -> Said | None:
     ):
         return None
     account = _account(event.get("user_team") or event.get("team") or body["team_id"], event["user"])
-    return Said(_text(event.get("text")), account, event["channel"], thread=event.get("thread_ts") or "")
+    return Said(_text(event.get("text")), account, thread=event.get("thread_ts") or "")
 
 
 def command(body: Json) -> Said:
     """What a person wrote after `/desk`, anywhere."""
-    where = body["channel_id"]
-    return Said(
-        _text(body.get("text")), _account(body["team_id"], body["user_id"]), where, private=_is_direct(where)
-    )
+    return Said(_text(body.get("text")), _account(body["team_id"], body["user_id"]))
 
 
 def shared(body: Json) -> Said:
     """A message that a person wants us to look at: read as if they had written it to us."""
-    return Said(_text(body["message"].get("text")), presser(body), body["channel"]["id"], private=False)
+    return Said(_text(body["message"].get("text")), presser(body))
 
 
 def click(body: Json) -> Click | None:
@@ -80,10 +77,6 @@ def looker(body: Json) -> Account:
 
 def _account(team: str, user: str) -> Account:
     return Account("slack", team, user)
-
-
-def _is_direct(channel: str) -> bool:
-    return channel.startswith("D")
 
 
 def _verb(name: str) -> Verb | None:

@@ -10,7 +10,7 @@ import structlog
 import flows.errors as no
 from bot import block_kit, replies
 from bot.cards import Click, Form, Reply, Said, Verb
-from bot.inbox import Inbox
+from bot.inbox import Inbox, Unreachable, Work
 from bot.slack_client import SlackClient
 from bot.verbs import FORM, HOME, Answer, Chat
 from bot.windows import Windows
@@ -50,7 +50,7 @@ class SlackWork:
         try:
             await self._open(key, account, trigger, await self._windows.picking(account))
         except no.Refusal:
-            self.said(key, Said("", account, "", private=False))  # it is answered with what to do first
+            self.said(key, Said("", account))  # it is answered with what to do first
 
     async def judged(self, key: str, click: Click | None) -> Form | dict[str, str] | None:
         """What a sent form comes to at once: the next window, or what to change, by field. None: it is being done."""
@@ -78,6 +78,10 @@ class SlackWork:
 
     # -- after it -----------------------------------------------------------------------------------
 
+    def answered_here(self, user: str, channel: str) -> bool:
+        """Whether a command was written where it will be answered, as far as we know by now."""
+        return channel.startswith("D") and self._client.directs.get(user, channel) == channel
+
     def said(self, key: str, said: Said | None) -> None:
         """Answer what was written."""
         self._inbox.put(key, partial(self._answer, said) if said else _nothing)
@@ -95,12 +99,21 @@ class SlackWork:
         self._inbox.put(key, partial(self._home, account) if tab == HOME else _nothing)
 
     async def _answer(self, said: Said) -> None:
-        where = said.conversation if said.private else await self._client.direct(said.who.id)
+        """In our conversation with them, as Slack knows it: a payload may name any other."""
+        try:
+            where = await self._client.direct(said.who.id)
+        except Unreachable:
+            await self._chat.said(said)  # whoever isn't here is told no, on record
+            raise
         answer = await self._chat.said(replace(said, conversation=where))
         await self._client.post(where, block_kit.reply(answer.reply), said.thread)
 
-    async def _press(self, click: Click, key: str) -> None:
+    async def _press(self, click: Click, key: str) -> Work | None:
         answer = await self._chat.pressed(click, key)
+        return partial(self._pressed, click, answer)
+
+    async def _pressed(self, click: Click, answer: Answer | None) -> None:
+        """What is said after a press. The press isn't decided again when this has to be tried again."""
         if answer is not None:
             await self._reply(click, answer)
         if click.conversation == HOME:

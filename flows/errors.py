@@ -230,5 +230,13 @@ class Tampered(Refusal):
     """A stored record was changed from outside, so it isn't trusted any more. Security has been told."""
 
 
+class Repeated(Refusal):
+    """That was done already, and nothing is done twice. Look at the request to see how it stands."""
+
+
+class Abandoned(Refusal):
+    """We couldn't work on that within two days, so we stopped trying. Ask again if it is still needed."""
+
+
 class Conflict(Refusal):
     """Something else happened at the same moment. Look at the request again, then repeat if still needed."""

@@ -10,26 +10,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+import structlog
 from sqlalchemy import bindparam, delete, func, select
 
+import flows.errors as no
+from flows.events import Refused
 from storage.book import Book, Need, Outcome, Work
 from storage.sql import TABLES, Row
 from storage.store import Store
 from storage.tables import Instant
 
+log = structlog.get_logger()
+
 KEPT = timedelta(days=2)  # longer than any platform repeats itself, or a signed request stays valid
 
 _DELIVERIES = TABLES["deliveries"]
+_received_before = _DELIVERIES.c.received_at < bindparam("before", type_=Instant())
 _undone = (
-    select(_DELIVERIES)
+    select(_DELIVERIES.c.key)
     .where(_DELIVERIES.c.open_since.is_not(None), _DELIVERIES.c.key.startswith(bindparam("platform")))
     .order_by(_DELIVERIES.c.open_since)
 )
+_one = select(_DELIVERIES).where(_DELIVERIES.c.key == bindparam("key"))
 _waiting = select(func.count().label("count")).where(_DELIVERIES.c.open_since.is_not(None))
-_old = delete(_DELIVERIES).where(
-    _DELIVERIES.c.open_since.is_(None),
-    _DELIVERIES.c.received_at < bindparam("before", type_=Instant()),
-)
+_overdue = select(_DELIVERIES.c.key).where(_DELIVERIES.c.open_since.is_not(None), _received_before)
+_old = delete(_DELIVERIES).where(_DELIVERIES.c.open_since.is_(None), _received_before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +66,37 @@ class Deliveries:
         taken: bool = await self._store.write(Work(run, (Need("deliveries", "key", key),)))
         return taken
 
-    async def finish(self, key: str) -> None:
-        """It led to no decision, or to one that marked it done already."""
+    async def finish(self, key: str, given_up: no.Refusal | None = None) -> None:
+        """It led to no decision, or to one that marked it done already; or it is given up, and that is on record."""
 
         def run(book: Book) -> Outcome:
             row = book.row("deliveries", key)
-            return Outcome(puts=[("deliveries", done(row))] if row and row["open_since"] else [])
+            if row is None or not row["open_since"]:
+                return Outcome()
+            outcome = Outcome(puts=[("deliveries", done(row))])
+            if given_up:
+                outcome.events.append((None, Refused("Deliver", key.partition(":")[0], given_up.kind)))
+            return outcome
 
         await self._store.write(Work(run, (Need("deliveries", "key", key),)))
+        if given_up:
+            log.error("delivery_given_up", delivery=key, reason=given_up.kind)
 
-    async def undone(self, platform: str) -> Sequence[Delivery]:
-        """What was acknowledged and not done when the process before us ended, oldest first. Raises Tampered."""
-        found = await self._store.fetch(_undone, platform=f"{platform}:")
-        open_ = self._store.keys.open
-        return [Delivery(row["key"], open_(bytes(row["body"]), f"delivery:{row['key']}")) for row in found]
+    async def undone(self, platform: str) -> Sequence[str]:
+        """The keys of what was acknowledged and isn't done, oldest first."""
+        return [row["key"] for row in await self._store.fetch(_undone, platform=f"{platform}:")]
+
+    async def read(self, key: str) -> Delivery | None:
+        """A delivery that isn't done, or None. One that was changed from outside is given up, on record."""
+        row = next(iter(await self._store.fetch(_one, key=key)), None)
+        if row is None or not row["open_since"]:
+            return None
+        try:
+            return Delivery(key, self._store.keys.open(bytes(row["body"]), f"delivery:{key}"))
+        except no.Tampered as tampered:
+            await self._store.notice("deliveries", key)
+            await self.finish(key, tampered)
+            return None
 
     async def waiting(self) -> int:
         """How many were acknowledged and aren't done."""
@@ -82,8 +104,11 @@ class Deliveries:
         return int(row["count"])
 
     async def sweep(self) -> None:
-        """Forget what is done and too old to come again."""
-        await self._store.run(_old, before=self._store.clock() - KEPT)
+        """Give up what is still undone after two days; forget what is done and too old to come again."""
+        before = self._store.clock() - KEPT
+        for row in await self._store.fetch(_overdue, before=before):
+            await self.finish(row["key"], no.Abandoned())
+        await self._store.run(_old, before=before)
 
 
 def done(row: Row) -> Row:

@@ -139,6 +139,7 @@ class Desk(Records):
             needs.append(Need("authenticators", "id", along.used.authenticator.id))
 
         def run(book: Book) -> Outcome:
+            _new(book, along.delivery)
             request = book.request(id)
             twins = book.rows(same) if same else []
             known = facts.but({"now": book.now, "open_twin": twins[0]["id"] if twins else None})
@@ -391,6 +392,12 @@ def _evidence(
         until=event.until,
         signed=signed,
     )
+
+
+def _new(book: Book, key: str) -> None:
+    """Raises Repeated when the chat delivery that brought this is done already."""
+    if key and (row := book.row("deliveries", key)) is not None and not row["open_since"]:
+        raise no.Repeated
 
 
 def _delivered(outcome: Outcome, book: Book, key: str) -> None:

@@ -139,3 +139,21 @@ async def test_the_same_press_again_and_again_is_one_decision(acme: Office) -> N
     await acme.settled()
     assert (await acme.company.desk.get(request.id)).stage is Stage.CANCELLED
     assert await acme.refusals() == []
+
+
+@pytest.mark.parametrize("way", ["command", "event"])
+async def test_what_is_written_in_somebodys_name_is_answered_in_their_own_conversation(
+    acme: Office, way: str
+) -> None:
+    text = "I forgot my password"
+    command = {"command": "/desk", "text": text, "user_id": "U0MAYA", "channel_id": "D0EVE"}
+    event = {"type": "message", "channel_type": "im", "channel": "D0EVE", "user": "U0MAYA", "text": text}
+    payload = {
+        "command": command,
+        "event": {"type": "event_callback", "event_id": "Ev0FORGED", "event": {**event, "ts": "1.2"}},
+    }[way]
+    await acme.acts.forge("eve", {"team_id": "T0ACME", **payload})
+    await acme.settled()
+    assert acme.messages("eve") == []
+    assert "Password reset?" in words(acme.last("maya"))
+    assert await acme.slack.inbox.deliveries.waiting() == 0

@@ -13,8 +13,11 @@ import pytest
 from sqlalchemy import select
 
 import flows.errors as no
+from flows.commands import Cancel
 from flows.events import Refused
 from flows.model import Method, Stage
+from handlers.deliveries import Deliveries, Delivery
+from handlers.desk import Along
 from handlers.evidence import Auditor, Level
 from handlers.ports import Question, Verdict, Verifier
 from storage.book import BATCH, Outcome, Work
@@ -254,3 +257,22 @@ async def test_a_collision_in_a_batch_fails_alone_and_the_others_happen_once(
         assert await noted(acme.store) == [*results, 1000]
         assert len(await recorded(acme.store)) == BATCH  # with the one before: nothing is on record twice
         await whole(acme)
+
+
+async def test_what_a_delivery_brought_is_decided_one_time_however_often_it_is_taken_up(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    async with company(sqlite_url, tmp_path) as acme:
+        await acme.enrolled("maya")
+        deliveries = Deliveries(acme.store)
+        await deliveries.take(Delivery("slack:press", b"{}"))
+        first, other = await acme.asks("password_reset", "maya"), await acme.asks("account_unlock", "maya")
+        along = Along(delivery="slack:press")
+        await acme.desk.submit(first.id, Cancel("maya"), along)
+        with pytest.raises(no.Repeated):
+            await acme.desk.submit(other.id, Cancel("maya"), along)
+        with pytest.raises(no.Repeated):
+            await acme.desk.open(
+                "add_device", "maya", "maya", {}, other.origin, delivery="slack:press"
+            )
+        assert (await acme.desk.get(other.id)).stage is Stage.AWAITING_PROOF
