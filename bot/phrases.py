@@ -66,14 +66,20 @@ class _Heard:
     @property
     def polite(self) -> bool:
         """It belongs to greetings and thanks before anything else."""
-        return bool(self.shares) and self.shares[Saying.LIST] >= max(self.shares.values())
+        return Saying.LIST in self.foremost
+
+    @property
+    def foremost(self) -> set[Meaning]:
+        """The meanings whose word it is before it is any other's."""
+        most = max(self.shares.values(), default=0)
+        return {meaning for meaning, share in self.shares.items() if share == most}
 
 
 class Phrases:
     """The examples of all playbooks, ready to be compared with what people write."""
 
     def __init__(self, playbooks: Iterable[Playbook]) -> None:
-        said: dict[Meaning, Sequence[str]] = {p.name: p.examples or (p.title,) for p in playbooks}
+        said: dict[Meaning, Sequence[str]] = {p.name: (p.title, *p.examples) for p in playbooks}
         said.update(SAYINGS.items())
         spelt = {meaning: [_words(_plain(text)) for text in texts] for meaning, texts in said.items()}
         known = {word for texts in spelt.values() for words in texts for word in words}
@@ -108,12 +114,14 @@ class Phrases:
         self._weights[word] = max(0.02, 1 - entropy / log(len(often)))
         self._shares[word] = {meaning: each / most for meaning, each in often.items()}
 
-    def read(self, text: str) -> Meant:
-        """What it may mean. Takes any text, and considers MOST_CHARACTERS of it."""
+    def read(self, text: str, among: Container[str] | None = None) -> Meant:
+        """What it may mean, out of the playbooks named in `among`, or of all. Only MOST_CHARACTERS are considered."""
         won: set[Meaning] = set()
         best: dict[Meaning, float] = defaultdict(float)
         for stretch in self._stretches(_plain(text)):
             scores = self._scores(stretch)
+            if among is not None:
+                scores = {m: score for m, score in scores.items() if isinstance(m, Saying) or m in among}
             ranked = {m: score + (HELP_FIRST if m in HELP else 0) for m, score in scores.items()}
             winner = max(ranked, key=ranked.__getitem__, default=Saying.ELSEWHERE)
             if scores.get(winner, 0) < SUITS:
@@ -157,6 +165,8 @@ class Phrases:
         """How well the best example of each meaning suits, up to 1. Politeness is weighed in its own case only."""
         scores: dict[Meaning, float] = {}
         matter = [heard for heard in stretch if not heard.polite]
+        # No cry for help without a word of its own: "a new device" alone isn't "I haven't asked for a new device".
+        silent = set(HELP).difference(*(heard.foremost for heard in stretch))
         met, met_in_matter = _met(stretch), _met(matter)
         for words, meanings in self._examples:
             score = (
@@ -164,7 +174,7 @@ class Phrases:
                 if Saying.LIST in meanings
                 else self._score(words, meanings, matter, met_in_matter)
             )
-            for meaning in meanings if score else ():
+            for meaning in meanings if score and meanings[0] not in silent else ():
                 scores[meaning] = max(score, scores.get(meaning, 0))
         return scores
 

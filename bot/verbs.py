@@ -112,16 +112,16 @@ class Chat:
     async def _reply(self, said: Said, person: Person) -> Reply:
         handle = partial(self.handle, person, place_of(said.who, said.conversation))
         known = {playbook.name: playbook for playbook in await offers(self.house, person)}
-        understood = self._phrases.read(said.text)
-        found = [known[name] for name in understood.playbooks if name in known]
+        understood = self._phrases.read(said.text, known)
+        found = [known[name] for name in understood.playbooks]
         match understood.kind:
             case "disowned":
                 return replies.disowned(await self._stoppable(said, person), self.devices)
             case "called":
                 return replies.called(await self._stoppable(said, person), self.devices)
-            case "one" | "several" if len(found) == 1:
+            case "one":
                 return await self._proposal(found[0], person, said.text, handle)
-            case "several" if found:
+            case "several":
                 return replies.several(found, said.text, handle)
             case kind:
                 every = list(known.values())

@@ -13,20 +13,28 @@ from typing import Any
 import yaml
 
 from bot.phrases import Meant, Phrases
+from flows.model import Asker
 from handlers.playbooks import load
 
 ROOT = Path(__file__).parents[2]
+FEWER = {"disowned": "help_disowned", "called": "help_called", "unknown": "list"}
 
 
 @dataclass(frozen=True)
 class Judged:
-    """One phrase: what was expected, what the matcher said, and whether that is right."""
+    """One phrase: what it is, and what the matcher took it for."""
 
     group: str
     text: str
     expected: str
     said: str
     right: bool
+    offered: bool  # not right, yet what is expected stands in the choice that was given
+
+    @property
+    def led_on(self) -> bool:
+        """A request was proposed, or stood in a choice."""
+        return self.said != "list" and not self.said.startswith("help_")
 
 
 @cache
@@ -37,26 +45,24 @@ def phrases() -> Phrases:
 
 @cache
 def judged() -> tuple[Judged, ...]:
-    """Every phrase of the collection."""
+    """Every phrase of the collection, read as an employee's who may ask for themself only."""
     entries = yaml.safe_load((ROOT / "tests/bot/phrases.yaml").read_text("utf-8"))
-    return tuple(_judge(entry, phrases().read(entry["text"])) for entry in entries)
+    own = {name for name, each in load(ROOT / "playbooks").items() if Asker.SELF in each.askers}
+    return tuple(_judge(entry, phrases().read(entry["text"], own)) for entry in entries)
 
 
 def _judge(entry: dict[str, Any], meant: Meant) -> Judged:
-    """A proposal is right if it is the one expected, and a choice if all that could be meant are among it."""
-    expected, named = str(entry["expect"]), ", ".join(meant.playbooks)
-    said = {
-        "one": named,
-        "several": f"choice of {named}",
-        "unknown": "list",
-        "disowned": "help_disowned",
-        "called": "help_called",
-    }.get(meant.kind, meant.kind)
-    right = said == expected
-    if meant.kind == "several":
-        wanted = set(entry["either"]) if expected == "choice" else {expected}
-        right = wanted <= set(meant.playbooks)
-    return Judged(entry["group"], entry["text"], expected, said, right)
+    """A proposal is right if it is the one expected, a choice if it is of those expected and no others."""
+    expected = set(entry.get("either", [entry["expect"]]))
+    said = set(meant.playbooks) or {FEWER.get(meant.kind, meant.kind)}
+    return Judged(
+        entry["group"],
+        entry["text"],
+        " or ".join(sorted(expected)),
+        " or ".join(sorted(said)),
+        right=said == expected,
+        offered=expected < said,
+    )
 
 
 def accuracy(group: str = "") -> float:
@@ -67,12 +73,13 @@ def accuracy(group: str = "") -> float:
 
 def report() -> Iterator[str]:
     """Lines for reading: the groups, then every miss."""
-    count = Counter(each.group for each in judged())
+    of = Counter(each.group for each in judged())
     right = Counter(each.group for each in judged() if each.right)
-    yield f"{'group':12} right  of"
-    for group, many in count.items():
-        yield f"{group:12} {right[group]:5} {many:3}"
-    yield f"{'all':12} {right.total():5} {count.total():3}  ({accuracy():.0%})"
+    offered = Counter(each.group for each in judged() if each.offered)
+    yield "group        right   of         offered in a choice with others"
+    for group, many in of.items():
+        yield f"{group:12} {right[group]:5} {many:4} {right[group] / many:6.0%} {offered[group]:8}"
+    yield f"{'all':12} {right.total():5} {of.total():4} {accuracy():6.1%} {offered.total():8}"
     yield ""
     for each in judged():
         if not each.right:

@@ -11,14 +11,14 @@ from tests.bot.phrases_report import accuracy, judged, phrases
 
 #: A little below what is reached, so that a new example may cost a phrase and not more.
 FLOORS = {
-    "": 0.78,
-    "plain": 0.78,
+    "": 0.80,
+    "plain": 0.77,
     "typos": 0.90,
     "greeting_de": 0.86,
     "greeting_es": 0.86,
-    "near_miss": 0.45,
-    "attack": 0.92,
-    "polite_long": 0.50,
+    "near_miss": 0.54,
+    "attack": 0.94,
+    "polite_long": 0.48,
     "short": 0.86,
 }
 
@@ -33,10 +33,8 @@ def test_the_collection_is_large_and_every_group_has_a_floor() -> None:
     assert {each.group for each in judged()} == FLOORS.keys() - {""}
 
 
-def test_cries_for_help_lead_to_help_or_to_the_list_but_hardly_ever_to_a_request() -> None:
-    cries = [each for each in judged() if each.expected.startswith("help_")]
-    led_on = [each.text for each in cries if not each.said.startswith(("help_", "list"))]
-    assert len(led_on) <= 3, led_on
+def test_cries_for_help_lead_to_help_or_to_the_list_and_never_to_a_request() -> None:
+    assert [each.text for each in judged() if each.expected.startswith("help_") and each.led_on] == []
 
 
 @pytest.mark.parametrize(
@@ -65,6 +63,8 @@ def test_what_asks_for_nothing_is_told_apart(text: str, kind: str) -> None:
         ("Hallo, ich habe mein Passwort vergessen", "password_reset"),
         ("Hola, olvidé mi contraseña", "password_reset"),
         ("my account is locked", "account_unlock"),
+        ("password reset for Maya", "password_reset"),
+        ("device removal", "device_revocation"),
         ("I lost my phone", "device_revocation"),
         ("FÓRGOT Pässwórd", "password_reset"),
     ],

@@ -272,7 +272,5 @@ async def test_what_a_delivery_brought_is_decided_one_time_however_often_it_is_t
         with pytest.raises(no.Repeated):
             await acme.desk.submit(other.id, Cancel("maya"), along)
         with pytest.raises(no.Repeated):
-            await acme.desk.open(
-                "add_device", "maya", "maya", {}, other.origin, delivery="slack:press"
-            )
+            await acme.desk.open("add_device", "maya", "maya", {}, other.origin, delivery="slack:press")
         assert (await acme.desk.get(other.id)).stage is Stage.AWAITING_PROOF
