@@ -97,29 +97,47 @@ def settle(folder: Path, port: int, *, reset: bool) -> tuple[Settings, DemoDirec
 
 
 async def register(house: House, folder: Path) -> dict[str, Visitor]:
-    """Everybody's device and chat account, done once and then remembered: the visitors, by their id."""
+    """Everybody's device and chat account: the visitors, by their id.
+
+    What is in their hands is remembered first and registered then, so that a start that was broken off is gone on with.
+    """
     notes = folder / "demo.json"
     kept = json.loads(notes.read_text())
     if not kept["people"]:
         people = {person.id for person in await house.people.people()}
-        kept["people"] = [await _enrolled(house, each.person) for each in COMPANY if each.person in people]
+        kept["people"] = [_hands(each.person) for each in COMPANY if each.person in people]
         notes.write_text(json.dumps(kept))
-    return {entry["id"]: Visitor(**entry) for entry in kept["people"]}
+    visitors = {entry["id"]: Visitor(**entry) for entry in kept["people"]}
+    if not kept.get("registered"):
+        for visitor in visitors.values():
+            await _register(house, visitor)
+        notes.write_text(json.dumps({**kept, "registered": True}))
+    return visitors
 
 
-async def _enrolled(house: House, person: str) -> dict[str, str]:
-    """A device, bound through an enrolment link like any other, and the chat account of the same name."""
-    token, browser = await house.registry.first_link(person), secrets.token_urlsafe(32)
+async def _register(house: House, visitor: Visitor) -> None:
+    if not (await house.registry.registration(visitor.id)).devices:
+        await _enrol(house, visitor)
+    if not await house.accounts.of(visitor.id):
+        await house.accounts.connect(visitor.id, f"{PLATFORM}/{HOME.id}/U0{visitor.id.upper()}", "demo")
+
+
+def _hands(person: str) -> dict[str, str]:
+    """A device's cookie and a sign-in app's key that nobody has had before."""
+    seed = base64.b32encode(secrets.token_bytes(20)).decode()
+    return {"id": person, "cookie": cookies.new_cookie(secrets.token_urlsafe(16)), "seed": seed}
+
+
+async def _enrol(house: House, visitor: Visitor) -> None:
+    """Register their device through an enrolment link, like any other."""
+    token, browser = await house.registry.first_link(visitor.id), secrets.token_urlsafe(32)
     invitation = await house.registry.open_invitation(token, browser)
-    seed, now = secrets.token_bytes(20), house.store.clock()
-    id = secrets.token_urlsafe(16)
-    cookie = cookies.new_cookie(id)
-    device = Device(id, person, f"{person.capitalize()}'s phone", token_hash(cookies.secret_of(cookie)), now)
-    sealed = house.store.keys.close(seed, seed_binding(person))
-    key = Authenticator("app-" + secrets.token_urlsafe(16), person, id, Method.CODE, sealed, 0, now)
+    now, owner = house.store.clock(), visitor.id
+    id, secret = visitor.cookie.partition(".")[0], token_hash(cookies.secret_of(visitor.cookie))
+    device = Device(id, owner, f"{owner.capitalize()}'s phone", secret, now)
+    sealed = house.store.keys.close(base64.b32decode(visitor.seed), seed_binding(owner))
+    key = Authenticator("app-" + secrets.token_urlsafe(16), owner, id, Method.CODE, sealed, 0, now)
     await house.registry.enrol(invitation.id, token_hash(browser), device, key)
-    await house.accounts.connect(person, f"{PLATFORM}/{HOME.id}/U0{person.upper()}", "demo")
-    return {"id": person, "cookie": cookie, "seed": base64.b32encode(seed).decode()}
 
 
 # -- what the workspace's page asks of the phones: in the demo alone -------------------------------------
