@@ -19,8 +19,8 @@ log = structlog.get_logger()
 AT_ONCE = 16
 MOST = 40  # attempts, over about an hour; after that it waits for the next start
 
-#: A step of the work: what it gives is the next one. A step that was taken isn't taken again.
-Work = Callable[[], Awaitable["Work | None"]]
+#: A step of the work. What it gives is the next one, and a step that was taken isn't taken again.
+Step = Callable[[], Awaitable["Step | None"]]
 
 
 class Unreachable(Exception):
@@ -63,7 +63,7 @@ class Inbox:
 
     # -- at work ------------------------------------------------------------------------------------
 
-    def put(self, key: str, work: Work) -> None:
+    def put(self, key: str, work: Step) -> None:
         """Begin to work on a delivery that is on the disk. Returns at once."""
         task = asyncio.create_task(self._finish(key, work))
         self._under_way.add(task)
@@ -82,8 +82,8 @@ class Inbox:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
-    async def _finish(self, key: str, work: Work) -> None:
-        step: Work | None = work
+    async def _finish(self, key: str, work: Step) -> None:
+        step: Step | None = work
         for attempt in range(1, MOST + 1):
             try:
                 async with self._free:

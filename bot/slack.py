@@ -22,12 +22,12 @@ from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot import gate
+from bot import block_kit, gate
 from bot.gate import Refused, SlackPost
 from bot.inbox import Inbox
-from bot.slack_client import PACE, SlackClient
+from bot.messenger import ChatMessenger
+from bot.slack_client import PACE, PLATFORM, SlackClient
 from bot.slack_listeners import listen
-from bot.slack_messenger import PLATFORM, SlackMessenger
 from bot.slack_work import SlackWork
 from bot.verbs import Chat
 from handlers.deliveries import Deliveries, Delivery
@@ -47,7 +47,7 @@ class Slack:
         assert settings.slack_bot_token and settings.security_channel  # noqa: S101,PT018  settings see to it
         self._settings = settings
         self.client = SlackClient(settings.slack_bot_token, settings.slack_api_url, pace=pace)
-        self.messenger = SlackMessenger(house, self.client, settings.security_channel)
+        self.messenger = ChatMessenger(house, PLATFORM, self.client, block_kit, settings.security_channel)
         self.inbox = Inbox(Deliveries(house.store), PLATFORM)
         self._app = _bolt(self.client)
         listen(self._app, SlackWork(Chat(house, self.client), self.client, self.inbox))

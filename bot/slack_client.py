@@ -19,6 +19,7 @@ from bot.inbox import Unreachable
 from bot.verbs import Profile
 from flows.accounts import Account
 
+PLATFORM = "slack"
 PACE = 1.0  # seconds between two messages into one conversation, as Slack asks
 MOST_TURNS = 1000  # conversations to remember the last message's time of
 LONGEST_QUEUE = 10.0  # seconds one message may have to wait for its turn
@@ -48,7 +49,7 @@ def said(error: SlackApiError) -> str:
 
 
 class SlackClient:
-    """One installation of the app. `team` is its workspace, known once `identify` has been answered.
+    """One installation of the app, in one workspace.
 
     `directs` are our conversations with people, by user, as far as they are known.
     """
@@ -67,8 +68,15 @@ class SlackClient:
 
     @property
     def team(self) -> str:
-        """The id of the workspace; empty until it is known."""
+        """The id of the workspace; empty until `identify` has been answered."""
         return str(self.identity.get("team_id") or "")
+
+    @property
+    def workspace(self) -> str:
+        """The same, for whoever can't go on without it. Raises ConnectionError."""
+        if not self.team:
+            raise ConnectionError("Slack hasn't told yet which workspace this is")
+        return self.team
 
     async def identify(self) -> None:
         """Ask Slack who we are."""

@@ -11,6 +11,7 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 from bot import block_kit, slack_reading
 from bot.cards import Form
 from bot.slack_work import SlackWork
+from bot.verbs import HOME
 
 log = structlog.get_logger()
 
@@ -26,17 +27,21 @@ def listen(app: AsyncApp, work: SlackWork) -> None:
     @app.event("message")
     async def written(ack: AsyncAck, body: Json, context: Json) -> None:
         await ack()
-        work.said(context["delivery"], slack_reading.message(body))
+        said = slack_reading.message(body)
+        if said is None:
+            work.after.nothing(context["delivery"])
+        else:
+            work.after.said(context["delivery"], said)
 
     @app.command(EVERYTHING)
     async def commanded(ack: AsyncAck, body: Json, context: Json) -> None:
         await (ack() if work.answered_here(body["user_id"], body["channel_id"]) else ack(ELSEWHERE))
-        work.said(context["delivery"], slack_reading.command(body))
+        work.after.said(context["delivery"], slack_reading.command(body))
 
     @app.message_shortcut(EVERYTHING)
     async def shared(ack: AsyncAck, body: Json, context: Json) -> None:
         await ack()
-        work.said(context["delivery"], slack_reading.shared(body))
+        work.after.said(context["delivery"], slack_reading.shared(body))
 
     @app.global_shortcut(EVERYTHING)
     async def began(ack: AsyncAck, body: Json, context: Json) -> None:
@@ -46,19 +51,28 @@ def listen(app: AsyncApp, work: SlackWork) -> None:
     @app.event("app_home_opened")
     async def looked(ack: AsyncAck, body: Json, context: Json) -> None:
         await ack()
-        work.looked(context["delivery"], slack_reading.looker(body), body["event"].get("tab", ""))
+        if body["event"].get("tab") == HOME:
+            work.after.looked(context["delivery"], slack_reading.looker(body))
+        else:
+            work.after.nothing(context["delivery"])
 
     @app.action(EVERYTHING)
     async def pressed(ack: AsyncAck, body: Json, context: Json) -> None:
         key, click = context["delivery"], slack_reading.click(body)
-        opened = await work.window(key, click, body.get("trigger_id", ""))
+        opened = click is not None and await work.window(key, click, body.get("trigger_id", ""))
         await ack()
-        if not opened:
-            work.pressed(key, click)
+        if click is None:
+            work.after.nothing(key)
+        elif not opened:
+            work.after.pressed(key, click)
 
     @app.view_submission(EVERYTHING)
     async def filled(ack: AsyncAck, body: Json, context: Json) -> None:
         key, click = context["delivery"], slack_reading.form(body)
+        if click is None:
+            work.after.nothing(key)
+            await ack()
+            return
         match await work.judged(key, click):
             case Form() as form:
                 await ack(response_action="update", view=block_kit.modal(form))
@@ -70,7 +84,7 @@ def listen(app: AsyncApp, work: SlackWork) -> None:
     @app.view_closed(EVERYTHING)
     async def left(ack: AsyncAck, context: Json) -> None:
         await ack()
-        work.pressed(context["delivery"], None)
+        work.after.nothing(context["delivery"])
 
     @app.error
     async def stumbled(error: Exception, context: Json) -> None:

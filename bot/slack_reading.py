@@ -8,6 +8,7 @@ from typing import Any
 
 from bot import block_kit
 from bot.cards import Click, Said, Verb
+from bot.slack_client import PLATFORM
 from bot.verbs import FORM, HOME
 from flows.accounts import Account
 
@@ -76,7 +77,7 @@ def looker(body: Json) -> Account:
 
 
 def _account(team: str, user: str) -> Account:
-    return Account("slack", team, user)
+    return Account(PLATFORM, team, user)
 
 
 def _verb(name: str) -> Verb | None:

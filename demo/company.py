@@ -21,7 +21,7 @@ from aiohttp import web
 from rich.console import Console
 from rich.text import Text
 
-from bot.slack_messenger import PLATFORM
+from bot.slack_client import PLATFORM
 from bot.web import session as cookies
 from demo import directory
 from demo.directory import DemoDirectory
@@ -99,7 +99,7 @@ def settle(folder: Path, port: int, *, reset: bool) -> tuple[Settings, DemoDirec
 async def register(house: House, folder: Path) -> dict[str, Visitor]:
     """Everybody's device and chat account: the visitors, by their id.
 
-    What is in their hands is remembered first and registered then, so that a start that was broken off is gone on with.
+    What is in their hands is remembered first, then registered, so that a start that was broken off can be gone on with.
     """
     notes = folder / "demo.json"
     kept = json.loads(notes.read_text())
