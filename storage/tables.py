@@ -325,6 +325,20 @@ class PostedRow(SQLModel, table=True):
     drawn: int = _whole()
 
 
+class ConversationRow(SQLModel, table=True):
+    """Where one chat account can be written to, on a platform that has to be told: sealed, since cards go there."""
+
+    __tablename__ = "conversations"
+    id: str = _text(primary_key=True)  # platform ‖ "/" ‖ workspace ‖ "/" ‖ account
+    platform: str = _text()
+    workspace: str = _text()
+    account: str = _text()
+    conversation: str = _text(index=True)
+    service: str = _text()
+    seen_at: datetime = _instant()
+    mac: bytes = _binary()
+
+
 class InstallationRow(SQLModel, table=True):
     """Whose database this is: production or demo. Its seal tells whether the key in use belongs to it."""
 
@@ -365,6 +379,7 @@ SEALED: dict[str, tuple[str, ...]] = {
         TreeHeadRow,
         OperationRow,
         BindingRow,
+        ConversationRow,
         InstallationRow,
     )
 } | {"outbox": ("key", "request", "kind", "body")}
