@@ -99,7 +99,7 @@ def settle(folder: Path, port: int, *, reset: bool) -> tuple[Settings, DemoDirec
 async def register(house: House, folder: Path) -> dict[str, Visitor]:
     """Everybody's device and chat account: the visitors, by their id.
 
-    What is in their hands is remembered first, then registered, so that a start that was broken off can be gone on with.
+    What is in their hands is remembered first, then registered, so that a start that broke off can be gone on with.
     """
     notes = folder / "demo.json"
     kept = json.loads(notes.read_text())

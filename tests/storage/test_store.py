@@ -21,8 +21,10 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel import SQLModel
 
 from flows.errors import Tampered
+from flows.accounts import Account
 from flows.model import Method, Stage
 from handlers.evidence import Auditor, Level
+from handlers.conversations import Conversation, Conversations
 from handlers.house import seed_binding
 from storage import migrate, setup
 from storage.seals import Keys
@@ -284,6 +286,8 @@ async def test_resealing_moves_everything_to_the_newest_key(database_url: str, t
         ordered = await acme.asks("account_unlock", "omar")  # its order is owed
         await acme.proves(ordered, phones["omar"])
         await acme.house.accounts.connect("maya", "slack/T0ACME/U0MAYA", "CS-00000")
+        teams = Account("teams", "tenant-acme", "aad-maya")
+        await Conversations(acme.store).keep(Conversation(teams, "a:maya-and-us", "https://smba.example/"))
 
     steps = await reseal(database_url, hands)
     assert steps[-1][0] == steps[-1][1] > 20
