@@ -20,11 +20,11 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel import SQLModel
 
-from flows.errors import Tampered
 from flows.accounts import Account
+from flows.errors import Tampered
 from flows.model import Method, Stage
-from handlers.evidence import Auditor, Level
 from handlers.conversations import Conversation, Conversations
+from handlers.evidence import Auditor, Level
 from handlers.house import seed_binding
 from storage import migrate, setup
 from storage.seals import Keys
