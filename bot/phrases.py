@@ -75,6 +75,16 @@ class _Heard:
         return {meaning for meaning, share in self.shares.items() if share == most}
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Example:
+    """What people write for a meaning, or for several. `weight` is that of all its words, `polite` a greeting."""
+
+    words: frozenset[str]
+    meanings: tuple[Meaning, ...]
+    weight: float
+    polite: bool
+
+
 class Phrases:
     """The examples of all playbooks, ready to be compared with what people write."""
 
@@ -87,11 +97,10 @@ class Phrases:
         uses: dict[str, Counter[Meaning]] = defaultdict(Counter)
         for meaning, texts in spelt.items():
             for words in texts:
-                example = tuple(dict.fromkeys(_joined(words, known)))
-                meanings[example][meaning] = None
-                for word in example:
+                joined = tuple(dict.fromkeys(_joined(words, known)))
+                meanings[joined][meaning] = None
+                for word in joined:
                     uses[word][meaning] += 1
-        self._examples = [(words, tuple(each)) for words, each in meanings.items() if words]
         self._stems: dict[str, list[str]] = defaultdict(list)
         self._initials: dict[str, list[str]] = defaultdict(list)
         for word in uses:
@@ -101,6 +110,12 @@ class Phrases:
         self._shares: dict[str, Mapping[Meaning, float]] = {}
         for word in uses:
             self._weigh(word, uses, {meaning: max(FEW, len(texts)) for meaning, texts in spelt.items()})
+        self._with: dict[str, list[_Example]] = defaultdict(list)
+        for words, each in meanings.items():
+            weight = sum(self._weights[word] for word in words)
+            example = _Example(frozenset(words), tuple(each), weight, Saying.LIST in each)
+            for word in words:
+                self._with[word].append(example)
 
     def _weigh(self, word: str, uses: Mapping[str, Counter[Meaning]], sizes: Mapping[Meaning, int]) -> None:
         """A word's share in each meaning, and its weight: how well it tells them apart (1 less its entropy)."""
@@ -167,35 +182,38 @@ class Phrases:
         matter = [heard for heard in stretch if not heard.polite]
         # No cry for help without a word of its own: "a new device" alone isn't "I haven't asked for a new device".
         silent = set(HELP).difference(*(heard.foremost for heard in stretch))
-        met, met_in_matter = _met(stretch), _met(matter)
-        for words, meanings in self._examples:
-            score = (
-                self._score(words, meanings, stretch, met)
-                if Saying.LIST in meanings
-                else self._score(words, meanings, matter, met_in_matter)
+        for polite, words in ((True, stretch), (False, matter)):
+            met = {word: self._weights[word] * near for word, near in _met(words).items()}
+            covers: dict[_Example, float] = defaultdict(float)
+            for word, weight in met.items():
+                for example in self._with[word]:
+                    if example.polite is polite and example.meanings[0] not in silent:
+                        covers[example] += weight
+            # What each comes to if it fits wholly, the best first: most of them needn't be looked at closely.
+            likely = sorted(
+                [(cover / each.weight, n, each) for n, (each, cover) in enumerate(covers.items())]
             )
-            for meaning in meanings if score and meanings[0] not in silent else ():
-                scores[meaning] = max(score, scores.get(meaning, 0))
+            for share, _, example in reversed(likely):
+                most = share**COVER
+                if any([scores.get(meaning, 0) < most for meaning in example.meanings]):
+                    score = most * _fit(example, words) ** (1 - COVER)
+                    for meaning in example.meanings:
+                        scores[meaning] = max(score, scores.get(meaning, 0))
         return scores
 
-    def _score(
-        self,
-        words: tuple[str, ...],
-        meanings: tuple[Meaning, ...],
-        stretch: Sequence[_Heard],
-        met: Mapping[str, float],
-    ) -> float:
-        cover = sum(self._weights[word] * met[word] for word in words if word in met)
-        if not cover:
-            return 0
-        fit = 0.0
-        for heard in stretch:
-            own = max((near for word, near in heard.near.items() if word in words), default=0)
-            kin = 0 if meanings[0] in APART else min(heard.shares.get(each, 0) for each in meanings)
-            fit += heard.weight * max(own, kin)
-        cover /= sum(self._weights[word] for word in words)
-        fit /= sum(heard.weight for heard in stretch)
-        return float(cover**COVER * fit ** (1 - COVER))
+
+def _fit(example: _Example, stretch: Sequence[_Heard]) -> float:
+    """How much of a stretch is known from an example and from the others of its meaning, up to 1."""
+    words, meanings, apart = example.words, example.meanings, example.meanings[0] in APART
+    fit = told = 0.0
+    for heard in stretch:
+        best = 0.0 if apart else min([heard.shares.get(each, 0.0) for each in meanings])
+        for word, near in heard.near.items():
+            if near > best and word in words:
+                best = near
+        fit += heard.weight * best
+        told += heard.weight
+    return fit / told
 
 
 def _judged(won: Container[Meaning], best: Mapping[Meaning, float]) -> Meant:
