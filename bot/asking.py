@@ -29,13 +29,13 @@ async def for_others(house: House, playbook: Playbook, person: Person) -> bool:
     """Whether this person may ask it for somebody else: by a role, or for those they lead."""
     if playbook.askers & person.roles:
         return True
-    return Asker.MANAGER in playbook.askers and any(
-        p.manager == person.id for p in await house.people.people()
-    )
+    return Asker.MANAGER in playbook.askers and await house.people.leads(person.id)
 
 
 async def meant(house: House, typed: str) -> str:
     """Who is meant: by id or account, else by a name that only one person has; what was typed if nobody is."""
+    if await house.people.person(typed):
+        return typed
     people = await house.people.people()
     exact = [p.id for p in people if typed in (p.id, p.account)]
     named = [p.id for p in people if p.name.casefold() == typed.casefold()]

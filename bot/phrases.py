@@ -111,10 +111,10 @@ class Phrases:
         for word in uses:
             self._weigh(word, uses, {meaning: max(FEW, len(texts)) for meaning, texts in spelt.items()})
         self._with: dict[str, list[_Example]] = defaultdict(list)
-        for words, each in meanings.items():
-            weight = sum(self._weights[word] for word in words)
-            example = _Example(frozenset(words), tuple(each), weight, Saying.LIST in each)
-            for word in words:
+        for joined, each in meanings.items():
+            weight = sum(self._weights[word] for word in joined)
+            example = _Example(frozenset(joined), tuple(each), weight, Saying.LIST in each)
+            for word in joined:
                 self._with[word].append(example)
 
     def _weigh(self, word: str, uses: Mapping[str, Counter[Meaning]], sizes: Mapping[Meaning, int]) -> None:
@@ -195,7 +195,7 @@ class Phrases:
             )
             for share, _, example in reversed(likely):
                 most = share**COVER
-                if any([scores.get(meaning, 0) < most for meaning in example.meanings]):
+                if any(scores.get(meaning, 0) < most for meaning in example.meanings):
                     score = most * _fit(example, words) ** (1 - COVER)
                     for meaning in example.meanings:
                         scores[meaning] = max(score, scores.get(meaning, 0))

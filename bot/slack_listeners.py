@@ -22,7 +22,17 @@ ELSEWHERE = "I've answered you in our direct messages."
 
 
 def listen(app: AsyncApp, work: SlackWork) -> None:
-    """Register every listener."""
+    """Register every listener, what comes most often first: Bolt tries them one after the other."""
+
+    @app.action(EVERYTHING)
+    async def pressed(ack: AsyncAck, body: Json, context: Json) -> None:
+        key, click = context["delivery"], slack_reading.click(body)
+        opened = click is not None and await work.window(key, click, body.get("trigger_id", ""))
+        await ack()
+        if click is None:
+            work.after.nothing(key)
+        elif not opened:
+            work.after.pressed(key, click)
 
     @app.event("message")
     async def written(ack: AsyncAck, body: Json, context: Json) -> None:
@@ -55,16 +65,6 @@ def listen(app: AsyncApp, work: SlackWork) -> None:
             work.after.looked(context["delivery"], slack_reading.looker(body))
         else:
             work.after.nothing(context["delivery"])
-
-    @app.action(EVERYTHING)
-    async def pressed(ack: AsyncAck, body: Json, context: Json) -> None:
-        key, click = context["delivery"], slack_reading.click(body)
-        opened = click is not None and await work.window(key, click, body.get("trigger_id", ""))
-        await ack()
-        if click is None:
-            work.after.nothing(key)
-        elif not opened:
-            work.after.pressed(key, click)
 
     @app.view_submission(EVERYTHING)
     async def filled(ack: AsyncAck, body: Json, context: Json) -> None:

@@ -32,6 +32,9 @@ _undone = (
     .order_by(_DELIVERIES.c.open_since)
 )
 _one = select(_DELIVERIES).where(_DELIVERIES.c.key == bindparam("key"))
+_still_open = select(_DELIVERIES.c.key).where(
+    _DELIVERIES.c.key == bindparam("key"), _DELIVERIES.c.open_since.is_not(None)
+)
 _waiting = select(func.count().label("count")).where(_DELIVERIES.c.open_since.is_not(None))
 _overdue = select(_DELIVERIES.c.key).where(_DELIVERIES.c.open_since.is_not(None), _received_before)
 _old = delete(_DELIVERIES).where(_DELIVERIES.c.open_since.is_(None), _received_before)
@@ -68,6 +71,8 @@ class Deliveries:
 
     async def finish(self, key: str, given_up: no.Refusal | None = None) -> None:
         """It led to no decision, or to one that marked it done already; or it is given up, and that is on record."""
+        if not await self._store.fetch(_still_open, key=key):
+            return
 
         def run(book: Book) -> Outcome:
             row = book.row("deliveries", key)

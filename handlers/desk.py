@@ -44,7 +44,7 @@ from flows.events import (
     SecretShown,
     Verified,
 )
-from flows.model import Checked, Facts, Method, Origin, Party, Request, Stage
+from flows.model import Checked, Facts, Method, Origin, Party, Playbook, Request, Stage
 from flows.request import decide, evolve, react
 from handlers import deliveries
 from handlers.accounts import Accounts
@@ -67,6 +67,7 @@ _SECRETS = TABLES["secrets"]
 _secret = select(_SECRETS).where(_SECRETS.c.key == bindparam("key"))
 
 
+_BY_DEVICES = (Submit, BeginProof, Prove)  # what is decided by the methods that a person has registered
 _ENDS_SECRET = (ShowSecret, Tick, ReportRejected, GiveUp)  # what may delete the secret of a request
 
 
@@ -213,7 +214,7 @@ class Desk(Records):
         try:
             if found is None:
                 raise no.UnknownPlaybook
-            form = read_form(found, answers, {**await self._references(subject), **known})
+            form = read_form(found, answers, {**await self._references(found, subject), **known})
         except no.Refusal as refusal:
             asked = _asked(playbook, subject, origin)
             await self.record([(None, Refused("Submit", requester, refusal.kind, asked))])
@@ -233,8 +234,10 @@ class Desk(Records):
                 if await self.find(id) is None:
                     raise  # it wasn't the name that was taken
 
-    async def _references(self, subject: str) -> Mapping[str, Collection[str]]:
+    async def _references(self, playbook: Playbook, subject: str) -> Mapping[str, Collection[str]]:
         """What a form about this person may refer to. A field of any other name refers to nothing by itself."""
+        if not playbook.fields:
+            return {}
         devices = (await self.registry.registration(subject)).live
         accounts = await self.accounts.of(subject)
         return {
@@ -330,12 +333,10 @@ class Desk(Records):
                 proving = command.actor
         people = await self.people.named(requester_id, subject_id)
         facts = replace(
-            facts,
-            playbook=playbook,
-            requester=people.get(requester_id),
-            subject=people.get(subject_id),
-            methods=(await self.registry.registration(proving)).methods,
+            facts, playbook=playbook, requester=people.get(requester_id), subject=people.get(subject_id)
         )
+        if isinstance(command, _BY_DEVICES):
+            facts = replace(facts, methods=(await self.registry.registration(proving)).methods)
         if playbook is not None and playbook.consent is not None:
             facts = replace(facts, approvers=await self.people.approvers(playbook.consent, facts.subject))
         return replace(facts, actor=await self.people.person(getattr(command, "actor", "")))

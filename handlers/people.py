@@ -41,6 +41,10 @@ class People:
         """Everybody, with their roles."""
         return [self._with_roles(person) for person in await self._directory.people()]
 
+    async def leads(self, id: str) -> bool:
+        """Whether somebody reports to this person."""
+        return any(person.manager == id for person in await self._directory.people())
+
     async def named(self, *ids: str) -> dict[str, Person]:
         """Those of the given ids that exist."""
         found = await asyncio.gather(*(self.person(id) for id in dict.fromkeys(ids)))
