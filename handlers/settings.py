@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from flows.model import Person
+from handlers.chat_settings import SlackSettings, TeamsSettings, several
 from storage.store import Place
 
 R = TypeVar("R", bound="Reach")
@@ -63,7 +64,7 @@ class Reach(BaseSettings):
         return path.with_name(path.name + ".sock") if path else Path("/run/countersign/desk.sock")
 
 
-class Settings(Reach):
+class Settings(SlackSettings, TeamsSettings, Reach):
     """What the environment says. Each name is `COUNTERSIGN_` and the field's name in capitals."""
 
     public_url: str = Field(
@@ -85,73 +86,14 @@ class Settings(Reach):
         None, description="The YAML file that names connectors, roles and, for a pilot, people."
     )
     log_format: str = Field("json", pattern="^(json|console)$", description="`json` or `console`.")
-    slack_bot_token: str | None = Field(
-        None,
-        pattern="^xoxb-",
-        description="Slack's bot token, which begins with xoxb-. Without it Slack isn't connected.",
-    )
-    slack_app_token: str | None = Field(
-        None,
-        pattern="^xapp-",
-        description="Slack's app-level token, which begins with xapp- and has connections:write: for Socket Mode.",
-    )
-    slack_signing_secret: Annotated[tuple[str, ...], NoDecode] = Field(
-        (),
-        max_length=2,
-        description="The signing secret of Slack's app: for requests over HTTP. Two, separated by a comma and newest "
-        "first, while it is being rotated.",
-    )
-    slack_api_url: str = Field(
-        "https://slack.com/api/",
-        description="Where Slack's Web API is: https, except on this machine's loopback.",
-    )
-    security_channel: str | None = Field(
-        None,
-        pattern="^[CG][A-Z0-9]{2,20}$",
-        description="The id of the Slack channel security reads, such as C0123456789. The bot is a member of it.",
-    )
 
     @field_validator("secret_key", mode="before")
     @classmethod
     def _secrets(cls, value: Any) -> Any:
-        found = _several(value)
+        found = several(value)
         if any(len(part) < 32 for part in found):
             raise ValueError("a secret key has at least 32 characters")
         return found
-
-    @field_validator("slack_signing_secret", mode="before")
-    @classmethod
-    def _signing(cls, value: Any) -> Any:
-        found = _several(value)
-        if any(len(part) < 16 for part in found):
-            raise ValueError("a signing secret has at least 16 characters")
-        return found
-
-    @field_validator("slack_api_url")
-    @classmethod
-    def _api(cls, value: str) -> str:
-        url = urlsplit(value)
-        here = url.hostname in ("localhost", "127.0.0.1", "::1")
-        if url.scheme != "https" and not (url.scheme == "http" and here):
-            raise ValueError("it must begin with https:// (http is for this machine only)")
-        return value.rstrip("/") + "/"
-
-    @model_validator(mode="after")
-    def _slack(self) -> Settings:
-        """Slack is set up wholly or not at all."""
-        ways = bool(self.slack_app_token or self.slack_signing_secret)
-        if self.slack_bot_token and not ways:
-            raise ValueError(
-                "COUNTERSIGN_SLACK_BOT_TOKEN is set, but neither COUNTERSIGN_SLACK_APP_TOKEN (Socket Mode) nor "
-                "COUNTERSIGN_SLACK_SIGNING_SECRET (HTTP). Set one of them"
-            )
-        if ways and not self.slack_bot_token:
-            raise ValueError("Slack's other settings are set, but COUNTERSIGN_SLACK_BOT_TOKEN isn't. Set it")
-        if self.slack_bot_token and not self.security_channel:
-            raise ValueError(
-                "COUNTERSIGN_SECURITY_CHANNEL is missing. Name the Slack channel that security reads"
-            )
-        return self
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod
@@ -170,6 +112,18 @@ class Settings(Reach):
             raise ValueError("it must begin with https:// (http is for localhost only)")
         port = "" if url.port in (None, {"http": 80, "https": 443}[url.scheme]) else f":{url.port}"
         return f"{url.scheme}://{url.hostname}{port}"  # as a browser writes an origin
+
+    @model_validator(mode="after")
+    def _nobody_outside(self) -> Settings:
+        """Who writes without a token is believed on this machine only."""
+        if self.teams_development and (
+            self.rp_id != "localhost" or not ipaddress.ip_address(self.host_and_port[0]).is_loopback
+        ):
+            raise ValueError(
+                "COUNTERSIGN_TEAMS_DEVELOPMENT believes everybody, so it is for this machine alone. Unset it, or "
+                "serve on localhost"
+            )
+        return self
 
     @field_validator("bind")
     @classmethod
@@ -190,16 +144,6 @@ class Settings(Reach):
     def rp_id(self) -> str:
         """The host that passkeys are bound to."""
         return str(urlsplit(self.public_url).hostname)
-
-
-def _several(value: Any) -> Any:
-    """Secrets separated by commas, newest first. Empty is no value: it is most often a variable that got lost."""
-    if not isinstance(value, str):
-        return value
-    found = tuple(part.strip() for part in value.split(",") if part.strip())
-    if not found:
-        raise ValueError("it is empty")
-    return found
 
 
 class PersonEntry(BaseModel):

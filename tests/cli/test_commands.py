@@ -627,6 +627,13 @@ def test_a_running_installation_is_well(patient: Patient) -> None:
     assert (code, findings["service"]["level"]) == (0, "warn")
 
 
+TENANT = "3c9e1b7d-0f52-4e68-8a14-6d2b5c7f9e03"
+TEAMS = {
+    "TEAMS_APP_ID": "7f1a4c2e-5d3b-4a86-9c07-2b8e6f4d1a90",
+    "TEAMS_TENANT": TENANT,
+    "TEAMS_CHANNEL": "19:0123456789abcdef@thread.tacv2",
+    "TEAMS_CERTIFICATE": "/etc/countersign/teams.pem",
+}
 WRONG = {
     "local address": ({"PUBLIC_URL": "http://localhost:8080"}, "public address", "warn"),
     "open address": ({"BIND": "0.0.0.0:8080", "TRUSTED_PROXIES": ""}, "listening", "warn"),
@@ -645,6 +652,16 @@ WRONG = {
     "no signing secret": ({"SLACK_SIGNING_SECRET": ""}, "settings", "fail"),
     "Slack in clear": ({"SLACK_API_URL": "http://slack.example.com/api/"}, "settings", "fail"),
     "a channel's name": ({"SECURITY_CHANNEL": "#security"}, "settings", "fail"),
+    "half of Teams": ({"TEAMS_TENANT": TENANT}, "settings", "fail"),
+    "a tenant's domain": ({"TEAMS_TENANT": "acme.example"}, "settings", "fail"),
+    "Teams without a tenant": ({"TEAMS_APP_ID": TENANT}, "settings", "fail"),
+    "no way to sign in": ({"TEAMS_APP_ID": TENANT, "TEAMS_TENANT": TENANT}, "settings", "fail"),
+    "two ways to sign in": ({**TEAMS, "TEAMS_MANAGED_IDENTITY": "system"}, "settings", "fail"),
+    "Teams without a channel": ({**TEAMS, "TEAMS_CHANNEL": "-"}, "settings", "fail"),
+    "a Teams channel's name": ({**TEAMS, "TEAMS_CHANNEL": "security"}, "settings", "fail"),
+    "Teams in clear": ({"TEAMS_SERVICE_URL": "http://smba.example.com/"}, "settings", "fail"),
+    "keys in clear": ({"TEAMS_OPENID_URL": "http://login.example.com/"}, "settings", "fail"),
+    "everybody believed": ({**TEAMS, "TEAMS_CERTIFICATE": "-", "TEAMS_DEVELOPMENT": "1"}, "settings", "fail"),
     "another key": ({"SECRET_KEY": SECRET_KEY[::-1]}, "key, kind and clock", "fail"),
     "connector away": ({"PLAYBOOKS": str(SHIPPED)}, "playbooks", "fail"),
     "no playbooks": ({"PLAYBOOKS": "/nowhere"}, "playbooks", "fail"),

@@ -39,6 +39,8 @@ def test_the_documented_default_is_the_real_one(variable: str) -> None:
     match default:
         case str():
             assert written[1] == f"`{default}`"
+        case bool():
+            assert written[1] == f"`{str(default).lower()}`"
         case Path():
             assert written[1] == f"`{default.relative_to(ROOT)}` beside `app.py`"
         case tuple():
