@@ -23,20 +23,13 @@ from slack_sdk.models.blocks import (
 )
 from slack_sdk.models.views import View
 
+from bot import lines
 from bot.block_parts import MOST_BUTTONS, VALUE, buttons, clean, escaped, field, gap, line, paired, plain, run
-from bot.cards import Card, Choice, Form, Home, HomeLine, Reply, Status, Verb, Weight
-from bot.views import OPEN_DEVICE_PAGE
+from bot.cards import Card, Choice, Form, Home, HomeLine, Reply
+from bot.lines import MINE, OFFERS, RECENT, WAITING, List
 
 _HEADER, _FACT, _TITLE, _SUBMIT, _FALLBACK = 150, 1000, 24, 24, 3000
 _MOST_LINES, _MOST_ROWS = 30, 4  # of a reply: sentences, and rows of buttons
-#: The lists of the Home tab: heading, what stands there when nothing does, how many are drawn at most.
-_WAITING = (
-    "Waiting for you",
-    "Nothing waits for you. What you have to confirm or agree to stands here.",
-    6,
-)
-_MINE = ("Under way", "You have nothing under way. What you ask for stands here until it is over.", 6)
-_RECENT = ("Ended lately", "What has ended stands here for a while.", 4)
 
 
 # -- a request's card -------------------------------------------------------------------------
@@ -50,59 +43,33 @@ def message(card: Card, handle: str, link: str) -> dict[str, Any]:
     """
     parts = [
         *_severity(card, handle),
-        RichTextBlock(elements=[_title(card, led=not _alarms(card, handle)), line(run(_stage(card)))]),
+        RichTextBlock(
+            elements=[_title(card, led=not lines.alarms(card, handle)), line(run(lines.stage(card)))]
+        ),
         *_number(card, handle),
         *_facts(card),
         *_sentence(card.note),
-        *_actions(choices(card, handle, link)),
+        *_actions(lines.choices(card, handle, link)),
         ContextBlock(elements=[plain(card.small)]),
     ]
-    said = f"{card.status.shape} {card.heading} · {_stage(card)} · {card.name}"
-    return {"text": escaped(said, _FALLBACK), "blocks": _drawn(parts)}
-
-
-def choices(card: Card, handle: str, link: str) -> list[Choice]:
-    """A card's buttons. What only the device page can do is one link to it, in the first place."""
-    if not handle:
-        return []
-    there = [button for button in card.buttons if button.verb.on_device]
-    weight = Weight.PRIMARY if any(b.weight is Weight.PRIMARY for b in there) else Weight.PLAIN
-    leads = [Choice(OPEN_DEVICE_PAGE, Verb.OPEN, weight=weight, url=link)] if there and link else []
-    here = [button for button in card.buttons if not button.verb.on_device]
-    return leads + [Choice(b.label, b.verb, handle, b.weight, b.confirm) for b in here]
-
-
-def _alarms(card: Card, handle: str) -> bool:
-    """True in a room that has to look at once: there the severity leads."""
-    return card.status is Status.DANGER and not handle
+    return {"text": escaped(lines.spoken(card), _FALLBACK), "blocks": _drawn(parts)}
 
 
 def _severity(card: Card, handle: str) -> Iterator[Block]:
-    if _alarms(card, handle):
-        yield HeaderBlock(text=plain(f"{_status(card)} · {card.heading}", _HEADER))
-
-
-def _status(card: Card) -> str:
-    return f"{card.status.shape} {card.word[:1].upper()}{card.word[1:]}"
+    if lines.alarms(card, handle):
+        yield HeaderBlock(text=plain(f"{lines.status(card)} · {card.heading}", _HEADER))
 
 
 def _title(card: Card, *, led: bool = True) -> RichTextElement:
-    status = [run(_status(card)), gap()] if led else []
+    status = [run(lines.status(card)), gap()] if led else []
     return line(*status, run(card.title, bold=True), gap(), run(card.name, code=True))
-
-
-def _stage(card: Card) -> str:
-    """The next mover and the time left. A message stays as it is written, so it names the hour, too."""
-    until = f", until {card.until.short}" if card.until else ""
-    return f"{card.stage} · {card.wait}{until}"
 
 
 def _number(card: Card, handle: str) -> Iterator[Block]:
     """The digits alone and large. A room is never shown them, whatever the card says."""
     if card.number and handle:
-        note = f"It goes into the registered device's page about {card.name}. It is worthless anywhere else."
         yield HeaderBlock(text=plain(card.number, _HEADER))
-        yield ContextBlock(elements=[plain(note)])
+        yield ContextBlock(elements=[plain(lines.number_note(card))])
 
 
 def _facts(card: Card) -> Iterator[Block]:
@@ -179,8 +146,8 @@ def home(page: Home) -> dict[str, Any]:
     Whoever has nothing there and can ask for nothing isn't shown empty lists, but what to do instead.
     """
     link = next((choice.url for choice in page.links if choice.url), "")
-    shown = [*page.waiting[: _WAITING[2]], *page.mine[: _MINE[2]], *page.recent[: _RECENT[2]]]
-    pressed = [choices(entry.card, entry.handle, entry.link or link) for entry in shown]
+    shown = [*page.waiting[: WAITING.most], *page.mine[: MINE.most], *page.recent[: RECENT.most]]
+    pressed = [lines.choices(entry.card, entry.handle, entry.link or link) for entry in shown]
     offers = [page.offers[i : i + MOST_BUTTONS] for i in range(0, len(page.offers), MOST_BUTTONS)][
         :_MOST_ROWS
     ]
@@ -191,30 +158,27 @@ def home(page: Home) -> dict[str, Any]:
     parts += [] if known else _sentence(page.small)
     parts += [ActionsBlock(elements=links)] if links else []
     if known:
-        parts += _list(_WAITING, page.waiting, rows)
+        parts += _list(WAITING, page.waiting, rows)
         if asks:
-            parts += [DividerBlock(), _heading("Ask for"), *(ActionsBlock(elements=row) for row in asks)]
-        parts += [DividerBlock(), *_list(_MINE, page.mine, rows)]
-        parts += [DividerBlock(), *_list(_RECENT, page.recent, rows)]
+            parts += [DividerBlock(), _heading(OFFERS), *(ActionsBlock(elements=row) for row in asks)]
+        parts += [DividerBlock(), *_list(MINE, page.mine, rows)]
+        parts += [DividerBlock(), *_list(RECENT, page.recent, rows)]
         if clean(page.small):
             parts += [DividerBlock(), ContextBlock(elements=[plain(page.small)])]
     drawn: dict[str, Any] = View(type="home", blocks=parts).to_dict()
     return drawn
 
 
-def _list(
-    kind: tuple[str, str, int], lines: Sequence[HomeLine], rows: Iterator[Sequence[Any]]
-) -> Iterator[Block]:
-    heading, empty, most = kind
-    yield _heading(heading)
-    if not lines:
-        yield ContextBlock(elements=[plain(empty)])
-    for entry in lines[:most]:
-        yield RichTextBlock(elements=[_title(entry.card), line(run(_stage(entry.card)))])
+def _list(kind: List, entries: tuple[HomeLine, ...], rows: Iterator[Sequence[Any]]) -> Iterator[Block]:
+    yield _heading(kind.heading)
+    if not entries:
+        yield ContextBlock(elements=[plain(kind.empty)])
+    for entry in entries[: kind.most]:
+        yield RichTextBlock(elements=[_title(entry.card), line(run(lines.stage(entry.card)))])
         if row := next(rows):
             yield ActionsBlock(elements=row)
-    if len(lines) > most:
-        yield ContextBlock(elements=[plain(f"And {len(lines) - most} more, on your device page.")])
+    if left_out := lines.more(entries, kind.most):
+        yield ContextBlock(elements=[plain(left_out)])
 
 
 def _heading(words: str) -> Block:
