@@ -1,14 +1,16 @@
-"""Every view, drawn for Slack, beside the golden files that keep how it looks. `--write` draws them anew."""
+"""Every view, drawn for each chat, beside the golden files that keep how it looks. `--write` draws them anew."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bot.block_kit import home, message, modal, reply
+from bot import adaptive, block_kit
 from bot.cards import Card, Choice, Form, Home, HomeLine, Reply, Status, Verb, Weight
 from bot.reading import Beside, Reading
 from bot.replies import stranger_home
@@ -21,6 +23,22 @@ HANDLE = "v1.sealed-handle"
 LINK = "https://desk.example.com/requests/CS-7F3KQ"
 NUMBER = "482913"
 Drawings = Mapping[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Look:
+    """One chat's drawer, where its golden files are, and what its drawings keep their parts in."""
+
+    message: Callable[[Card, str, str], dict[str, Any]]
+    reply: Callable[[Reply], dict[str, Any]]
+    form: Callable[[Form], dict[str, Any]]
+    home: Callable[[Home], dict[str, Any]]
+    folder: Path
+    parts: str
+
+
+SLACK = Look(block_kit.message, block_kit.reply, block_kit.modal, block_kit.home, GOLDEN / "slack", "blocks")
+TEAMS = Look(adaptive.message, adaptive.reply, adaptive.form, adaptive.home, GOLDEN / "teams", "body")
 
 
 def beside(playbook: Playbook, viewer: str) -> Beside:
@@ -41,18 +59,19 @@ def card(playbook: Playbook, stage: Stage, viewer: str, requester: str = MAYA) -
     return request_card(request, playbook, PEOPLE, viewer, NOW, beside(playbook, viewer))
 
 
-def notices(playbook: Playbook, stage: Stage, viewer: str) -> Drawings:
+def notices(playbook: Playbook, stage: Stage, viewer: str, look: Look = SLACK) -> Drawings:
     """Every notice's card about one request."""
     seen = Reading(a_request(playbook, stage), playbook, PEOPLE, viewer, NOW, beside(playbook, viewer))
-    return {name: message(notice(seen), HANDLE if viewer else "", LINK) for name, notice in NOTICES.items()}
+    handle = HANDLE if viewer else ""
+    return {name: look.message(notice(seen), handle, LINK) for name, notice in NOTICES.items()}
 
 
-def stages(playbook: Playbook, viewer: str, requester: str = MAYA) -> Drawings:
+def stages(playbook: Playbook, viewer: str, requester: str = MAYA, look: Look = SLACK) -> Drawings:
     """One reader's message through every stage that such a request can be in."""
     handle = HANDLE if viewer else ""
     never = {Stage.AWAITING_COLLECTION} if playbook.consent else {Stage.AWAITING_APPROVAL, Stage.DENIED}
     return {
-        stage.value: message(card(playbook, stage, viewer, requester), handle, LINK)
+        stage.value: look.message(card(playbook, stage, viewer, requester), handle, LINK)
         for stage in Stage
         if stage not in never
     }
@@ -104,20 +123,22 @@ REFUSAL = Reply(
 )
 
 
-def replies() -> Drawings:
+def replies(look: Look = SLACK) -> Drawings:
     """What is said beside a card."""
     said = {"proposal": PROPOSAL, "ambiguous": AMBIGUOUS, "help": HELP, "refusal": REFUSAL}
-    return {name: reply(each) for name, each in said.items()}
+    return {name: look.reply(each) for name, each in said.items()}
 
 
-def forms() -> Drawings:
+def forms(look: Look = SLACK) -> Drawings:
     """A form, empty and after an error."""
     typed, wrong = {"until": "for 30 days", "ticket": "FIN-88 & 89"}, {"ticket": "There is no such ticket."}
     return {
-        "empty": modal(
+        "empty": look.form(
             Form("Group access", HANDLE, form(ACCESS, {}, {}), intro=ACCESS.guidance["requester"])
         ),
-        "after an error": modal(Form("Group access", HANDLE, form(ACCESS, typed, wrong), submit="Ask again")),
+        "after an error": look.form(
+            Form("Group access", HANDLE, form(ACCESS, typed, wrong), submit="Ask again")
+        ),
     }
 
 
@@ -126,7 +147,7 @@ def entry(playbook: Playbook, stage: Stage, viewer: str) -> HomeLine:
     return HomeLine(card(playbook, stage, viewer), f"v1.{stage.value}")
 
 
-def homes() -> Drawings:
+def homes(look: Look = SLACK) -> Drawings:
     """The Home tab of somebody busy, of somebody new, and of an account that is nobody's."""
     offers = tuple(
         Choice(title, Verb.ASK, f"v1.{title[:1]}") for title in ("Password reset", "Account unlock", "Access")
@@ -143,33 +164,35 @@ def homes() -> Drawings:
     )
     new = Home("Hello, Eve", offers=offers, links=links)
     stranger = stranger_home("https://desk.example.com/accounts/connect")
-    return {"busy": home(busy), "new": home(new), "stranger": home(stranger)}
+    return {"busy": look.home(busy), "new": look.home(new), "stranger": look.home(stranger)}
 
 
-def drawings() -> Mapping[str, Drawings]:
+@cache
+def drawings(look: Look = SLACK) -> Mapping[str, Drawings]:
     """Golden file → name → drawing."""
     return {
-        "reset-requester": stages(RESET, MAYA),
-        "reset-agent": stages(RESET, RAVI, requester=RAVI),
-        "reset-room": stages(RESET, ""),
-        "access-requester": stages(ACCESS, MAYA),
-        "access-approver": stages(ACCESS, OMAR),
-        "access-room": stages(ACCESS, ""),
-        "notices-security": notices(RESET, Stage.DISOWNED, ""),
-        "notices-approver": notices(ACCESS, Stage.AWAITING_APPROVAL, OMAR),
-        "replies": replies(),
-        "forms": forms(),
-        "homes": homes(),
+        "reset-requester": stages(RESET, MAYA, look=look),
+        "reset-agent": stages(RESET, RAVI, requester=RAVI, look=look),
+        "reset-room": stages(RESET, "", look=look),
+        "access-requester": stages(ACCESS, MAYA, look=look),
+        "access-approver": stages(ACCESS, OMAR, look=look),
+        "access-room": stages(ACCESS, "", look=look),
+        "notices-security": notices(RESET, Stage.DISOWNED, "", look=look),
+        "notices-approver": notices(ACCESS, Stage.AWAITING_APPROVAL, OMAR, look=look),
+        "replies": replies(look),
+        "forms": forms(look),
+        "homes": homes(look),
     }
 
 
-def written(drawn: Drawings) -> str:
-    """One line a block, so that a change shows what changed."""
+def written(drawn: Drawings, look: Look = SLACK) -> str:
+    """One line a part, so that a change shows what changed."""
     parts = []
     for name, each in drawn.items():
-        rest = {key: value for key, value in each.items() if key != "blocks"}
-        blocks = ",\n".join(f"   {_line(block)}" for block in each["blocks"])
-        parts.append(f' {_line(name)}: {{\n  "rest": {_line(rest)},\n  "blocks": [\n{blocks}\n  ]\n }}')
+        rest = {key: value for key, value in each.items() if key != look.parts}
+        drawn_parts = ",\n".join(f"   {_line(part)}" for part in each[look.parts])
+        whole = f'  "rest": {_line(rest)},\n  "{look.parts}": [\n{drawn_parts}\n  ]'
+        parts.append(f" {_line(name)}: {{\n{whole}\n }}")
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
@@ -181,5 +204,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", required=True)
     parser.parse_args()
-    for file, drawn in drawings().items():
-        (GOLDEN / f"{file}.json").write_text(written(drawn), encoding="utf-8")
+    for look in (SLACK, TEAMS):
+        look.folder.mkdir(exist_ok=True)
+        for file, drawn in drawings(look).items():
+            (look.folder / f"{file}.json").write_text(written(drawn, look), encoding="utf-8")

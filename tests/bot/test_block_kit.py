@@ -35,7 +35,7 @@ from bot.cards import (
 from demo.workspace.blocks import checked, checked_view
 from demo.workspace.elements import find, first_state, held
 from flows.model import Stage
-from tests.bot.drawings import GOLDEN, HANDLE, LINK, NUMBER, card, drawings, stages, written
+from tests.bot.drawings import HANDLE, LINK, NUMBER, SLACK, card, drawings, stages, written
 from tests.bot.people import ACCESS, EVE, MAYA, NOW, OMAR, RAVI, RESET, a_request
 from tests.peers import slack_types
 
@@ -72,12 +72,12 @@ def pressed(drawn: object) -> list[str]:
 
 @EVERY_FILE
 def test_every_view_is_drawn_as_it_was_judged(file: str) -> None:
-    kept = (GOLDEN / f"{file}.json").read_text(encoding="utf-8")
+    kept = (SLACK.folder / f"{file}.json").read_text(encoding="utf-8")
     assert kept == written(drawings()[file]), "look at it, then: python -m tests.bot.drawings --write"
 
 
 def test_no_golden_file_is_left_over() -> None:
-    assert {path.stem for path in GOLDEN.iterdir()} == set(drawings())
+    assert {path.stem for path in SLACK.folder.iterdir()} == set(drawings())
 
 
 @pytest.mark.parametrize("playbook", [RESET, ACCESS], ids=lambda playbook: playbook.name)
