@@ -7,7 +7,7 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import structlog
 import typer
@@ -28,6 +28,9 @@ from handlers.people import Roster
 from handlers.ports import Connector
 from handlers.settings import Config, Settings, SettingsError, load_config, load_settings
 from storage.setup import DEMO, PRODUCTION, Hold
+
+if TYPE_CHECKING:
+    from bot.teams import Teams
 
 log = structlog.get_logger()
 
@@ -81,13 +84,25 @@ async def house(
         await hold.release()
 
 
+def _chats(built: House) -> list[Slack | Teams]:
+    """The chat platforms that the settings name."""
+    chats: list[Slack | Teams] = []
+    if built.settings.slack_bot_token:
+        chats.append(Slack(built))
+    if built.settings.teams_app_id:
+        from bot.teams import Teams  # it takes a second to import, which nobody else should wait for
+
+        chats.append(Teams(built))
+    return chats
+
+
 @contextlib.asynccontextmanager
 async def running(built: House, app: web.Application) -> AsyncIterator[None]:
     """Pages, socket, chat, worker and clock, until the block ends."""
-    slack = Slack(built) if built.settings.slack_bot_token else None
-    if slack is not None:
-        slack.add_routes(app)
-        built.worker.messenger = Everywhere(built.worker.messenger, slack.messenger)
+    chats = _chats(built)
+    for chat in chats:
+        chat.add_routes(app)
+    built.worker.messenger = Everywhere(built.worker.messenger, *(chat.messenger for chat in chats))
     await built.worker.outbox.release()  # what the process before us had claimed is free: we hold the lock
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
@@ -97,15 +112,15 @@ async def running(built: House, app: web.Application) -> AsyncIterator[None]:
     await built.worker.catch_up()
     worker = asyncio.create_task(built.worker.run())
     built.clock.start()
-    if slack is not None:
-        slack.start()
+    for chat in chats:
+        chat.start()
     log.info("serving", public_url=built.settings.public_url, bind=built.settings.bind)
     try:
         yield
     finally:
         built.clock.stop()
-        if slack is not None:
-            await slack.stop()
+        for chat in chats:
+            await chat.stop()
         await local.cleanup()
         await runner.cleanup()
         worker.cancel()

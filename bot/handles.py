@@ -24,7 +24,7 @@ LONGEST_NAME = 120  # as playbooks/connect_account.yaml takes it
 class Handle:
     """Whom something was offered to, and what: a request that stands, or a playbook to ask for.
 
-    `subject` is whom it is asked for, `message` the message that becomes the request's card, `conversation:message`.
+    `subject` is whom it is asked for, `message` the message that becomes the request's card, “conversation message”.
     """
 
     person: str

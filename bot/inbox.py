@@ -27,6 +27,10 @@ class Unreachable(Exception):
     """The platform has nobody there whom we could answer. It won't be otherwise a moment later."""
 
 
+class Busy(Exception):
+    """Too much waits for this conversation already: come back later."""
+
+
 class Inbox:
     """The deliveries of one platform, on the disk and under way."""
 

@@ -15,7 +15,7 @@ from slack_sdk.http_retry.builtin_async_handlers import (
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
-from bot.inbox import Unreachable
+from bot.inbox import Busy, Unreachable
 from bot.verbs import Profile
 from flows.accounts import Account
 
@@ -36,10 +36,6 @@ CLOSED = frozenset({"channel_not_found", "is_archived"})
 NOBODY = frozenset(
     {"user_disabled", "user_not_found", "user_not_visible", "cannot_dm_bot", "account_inactive"}
 )
-
-
-class Busy(Exception):
-    """Too much waits for this conversation already: come back later."""
 
 
 def said(error: SlackApiError) -> str:

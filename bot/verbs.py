@@ -202,7 +202,7 @@ class Chat:
         """Open the request. The message it was asked from becomes its card; else one is sent with the challenge."""
         who, (conversation, message) = click.who, (click.conversation, click.message)
         if handle.message:
-            conversation, _, message = handle.message.partition(":")
+            conversation, _, message = handle.message.partition(" ")
         whom, answers = apart(values)
         subject = await meant(self.house, whom or handle.subject or person.id)
 

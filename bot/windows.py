@@ -41,7 +41,7 @@ class Windows:
     async def _asked(self, click: Click, person: Person, handle: Handle) -> Form | None:
         match click.verb:
             case Verb.ASK_FORM:
-                message = f"{click.conversation}:{click.message}" if click.message else ""
+                message = f"{click.conversation} {click.message}" if click.message else ""
                 return await self._form(
                     click.who, person, self._chat.playbook(handle.playbook), message=message
                 )
@@ -93,6 +93,13 @@ class Windows:
                 raise
             return {refusal.field: refusal.sentence}
         return {}
+
+    async def again(self, click: Click, wrong: Mapping[str, str]) -> Form:
+        """A filled form with what has to be changed, for a platform that doesn't keep it standing itself."""
+        person = await self._chat.person(click.who)
+        playbook = self._chat.playbook(self._chat.read(click, person).playbook)
+        fields = await inputs(self._house, playbook, person, click.values, wrong)
+        return replies.asking(playbook, fields, click.handle)
 
     async def picking(self, account: Account) -> Form:
         """The window in which one chooses what to ask for. Raises a Refusal."""

@@ -50,11 +50,19 @@ class ChatWork:
 
     def said(self, key: str, said: Said) -> None:
         """Answer what was written."""
-        self._inbox.put(key, partial(self._answer, said))
+        self._inbox.put(key, self.saying(said))
+
+    def saying(self, said: Said) -> Step:
+        """The step that answers what was written."""
+        return partial(self._answer, said)
 
     def pressed(self, key: str, click: Click) -> None:
         """Do what was pressed or filled in."""
-        self._inbox.put(key, partial(self._press, click, key))
+        self._inbox.put(key, self.pressing(click, key))
+
+    def pressing(self, click: Click, key: str) -> Step:
+        """The step that does what was pressed or filled in."""
+        return partial(self._press, click, key)
 
     def refused(self, key: str, click: Click, refusal: no.Refusal) -> None:
         """Say why something that was pressed isn't done."""

@@ -22,6 +22,7 @@ from functools import cache
 from pathlib import Path
 
 import pyotp
+from sqlalchemy import select
 
 from demo import directory
 from demo.directory import DemoDirectory
@@ -35,6 +36,7 @@ from handlers.settings import Config, Settings, load_settings
 from handlers.worker import Worker
 from storage.seals import token_hash
 from storage.setup import DEMO
+from storage.sql import TABLES
 from storage.store import Store
 from tests.authenticator import SoftAuthenticator
 
@@ -130,6 +132,12 @@ class Company:
             key = Authenticator(f"app-{id}", person, id, Method.CODE, sealed, 0, now)
             await house.registry.enrol(invitation.id, browser_hash, device, key)
         return Phone(person, id, f"{id}.{secret}", soft, seed)
+
+    async def refusals(self) -> list[str]:
+        """The names of every refusal on record, oldest first."""
+        events = TABLES["audit_events"]
+        told = select(events.c.body).where(events.c.type == "Refused").order_by(events.c.seq)
+        return [json.loads(bytes(row["body"]))["data"]["reason"] for row in await self.store.fetch(told)]
 
     async def asks(
         self,

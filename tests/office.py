@@ -10,7 +10,6 @@ async with office(database_url, tmp_path) as acme:
 from __future__ import annotations
 
 import contextlib
-import json
 import socket
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from sqlalchemy import select
 
 from bot.journal import Everywhere
 from bot.slack import PATH, Slack
@@ -30,8 +28,8 @@ from demo.workspace.people import SECURITY
 from demo.workspace.serve import serving
 from demo.workspace.workspace import Workspace
 from demo.workspace.world import Message, World
+from flows.accounts import Account
 from handlers.ports import Connector
-from storage.sql import TABLES
 from tests.company import Company, Hands, company
 
 SIGNING = "a-signing-secret-for-tests-0123456789"
@@ -87,13 +85,25 @@ class Office:
         await self.acts.say(person, text)
         await self.settled()
 
+    def read(self, message: Message) -> str:
+        """Every text in a message."""
+        return words(message)
+
+    def said(self, person: str) -> list[Message]:
+        """What the bot said to this person."""
+        return [message for message in self.messages(person) if message.body.get("bot_id")]
+
+    def account(self, person: str) -> Account:
+        """This person's account."""
+        return Account("slack", "T0ACME", f"U0{person.upper()}")
+
+    def links(self, message: Message) -> list[str]:
+        """Where a message's links lead."""
+        return [button["url"] for button in buttons(message) if "url" in button]
+
     async def refusals(self) -> list[str]:
         """The names of every refusal on record, oldest first."""
-        events = TABLES["audit_events"]
-        told = select(events.c.body).where(events.c.type == "Refused").order_by(events.c.seq)
-        return [
-            json.loads(bytes(row["body"]))["data"]["reason"] for row in await self.company.store.fetch(told)
-        ]
+        return await self.company.refusals()
 
     def labels(self, person: str) -> list[str]:
         """What can be pressed in a conversation."""

@@ -23,7 +23,8 @@ log = structlog.get_logger()
 
 LARGEST_BODY = 64 * 1024
 _HERE = Path(__file__).parent
-_OPEN = ("/healthz", "/readyz", "/static/", "/slack/")  # a browser's session has nothing to do with these
+#: A browser's session has nothing to do with these.
+_OPEN = ("/healthz", "/readyz", "/static/", "/slack/", "/api/messages")
 
 POLICY = web.AppKey("policy", str)
 PATIENCE = web.AppKey("patience", float)

@@ -1,0 +1,76 @@
+"""What Teams sends, read into what we mean: Said and Click. The gate has looked at its shape before."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from bot import adaptive
+from bot.cards import Click, Said, Verb
+from bot.teams_client import PLATFORM
+from bot.teams_shape import Kind
+from bot.verbs import FORM, HOME
+from flows.accounts import Account
+from handlers.conversations import Conversation
+
+Json = Mapping[str, Any]
+
+_VERBS = {verb.value: verb for verb in Verb}
+_MENTION = re.compile(r"<at\b[^>]*>.*?</at>", re.DOTALL)
+#: What shows a person's own page, as the app's suggestions write it.
+_HOME = frozenset({"home", "my requests", "my devices"})
+
+
+def account(activity: Json) -> Account:
+    """The account that did it, as the activity says: nothing rests on it alone."""
+    tenant = activity["conversation"].get("tenantId") or activity["channelData"]["tenant"]["id"]
+    return Account(PLATFORM, tenant.lower(), activity["from"]["aadObjectId"].lower())
+
+
+def there(activity: Json) -> Conversation | None:
+    """The conversation with one person that this came from. None for rooms."""
+    conversation = activity["conversation"]
+    if conversation.get("conversationType") != "personal":
+        return None
+    return Conversation(account(activity), conversation["id"], activity["serviceUrl"])
+
+
+def text(activity: Json) -> str:
+    """What was written, without the mention of us that rooms demand."""
+    return _MENTION.sub(" ", activity.get("text") or "").strip()
+
+
+def said(activity: Json) -> Said:
+    """What a person wrote."""
+    return Said(text(activity), account(activity))
+
+
+def wants_home(activity: Json) -> bool:
+    """Whether they ask for their own page."""
+    return text(activity).casefold() in _HOME
+
+
+def click(activity: Json, kind: Kind) -> Click | None:
+    """What was pressed or filled in. None for what isn't ours."""
+    data = _data(activity, kind)
+    verb = _VERBS.get(data["verb"])
+    if verb in (None, Verb.OPEN):
+        return None
+    place = FORM if kind == "filled" else HOME if data.get("at") == HOME else activity["conversation"]["id"]
+    message = "" if kind == "filled" else activity.get("replyToId") or ""
+    handle = data.get("handle") or ""
+    return Click(verb, handle, account(activity), place, message, adaptive.filled(data))
+
+
+def _data(activity: Json, kind: Kind) -> Json:
+    value: Json = activity["value"]
+    match kind:
+        case "execute":
+            found: Json = {**value["action"]["data"], "verb": value["action"]["verb"]}
+            return found
+        case "submit":
+            return value
+        case _:
+            dialog: Json = value["data"]
+            return dialog
