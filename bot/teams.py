@@ -23,7 +23,7 @@ from bot.gate import Refused
 from bot.inbox import Inbox
 from bot.messenger import ChatMessenger
 from bot.teams_client import LIMITS, PLATFORM, Limits, TeamsClient
-from bot.teams_credentials import credentials
+from bot.teams_credentials import Credentials, credentials
 from bot.teams_gate import Allowed, Anyone, TeamsPost
 from bot.teams_shape import Kind, kind_of
 from bot.teams_tokens import Tokens
@@ -42,11 +42,14 @@ Json = Mapping[str, Any]
 class Teams:
     """One tenant's bot in front of one house."""
 
-    def __init__(self, house: House, *, limits: Limits = LIMITS) -> None:
+    def __init__(
+        self, house: House, signed_in: Credentials | None = None, *, limits: Limits = LIMITS
+    ) -> None:
         settings = house.settings
         assert settings.teams_app_id and settings.teams_tenant  # noqa: S101,PT018  settings see to it
         tenant, service = settings.teams_tenant, settings.teams_service_url
-        known, signed_in = Conversations(house.store), credentials(settings)
+        signed_in = signed_in or credentials(settings)
+        known = Conversations(house.store)
         self.client = TeamsClient(settings.teams_app_id, tenant, service, known, signed_in, limits=limits)
         self.messenger = ChatMessenger(house, PLATFORM, self.client, adaptive, settings.teams_channel or "")
         self.inbox = Inbox(Deliveries(house.store), PLATFORM)

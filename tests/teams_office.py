@@ -23,6 +23,7 @@ from aiohttp import web
 
 from bot.journal import Everywhere
 from bot.teams import PATH, Teams
+from bot.teams_credentials import Credentials
 from bot.web.server import make_app
 from demo.workspace.serve import listening
 from flows.accounts import Account
@@ -151,11 +152,12 @@ class TeamsOffice:
             **more,
         }
 
-    async def post(self, activity: Json) -> tuple[int, Any]:
+    async def post(self, activity: Json, token: str = "") -> tuple[int, Any]:
         """Post it to the bot; gives its status and what it answered."""
+        headers = {"Authorization": token} if token else {}
         async with (
             aiohttp.ClientSession() as web,
-            web.post(f"http://127.0.0.1:{self.port}{PATH}", json=activity) as answer,
+            web.post(f"http://127.0.0.1:{self.port}{PATH}", json=activity, headers=headers) as answer,
         ):
             return answer.status, await answer.json() if answer.content_type == "application/json" else None
 
@@ -290,6 +292,7 @@ async def teams_office(
     tenant: Tenant | None = None,
     hands: Hands | None = None,
     connectors: Mapping[str, Connector] | None = None,
+    signed_in: Credentials | None = None,
     **more: Any,
 ) -> AsyncIterator[TeamsOffice]:
     """A house and its tenant."""
@@ -298,7 +301,7 @@ async def teams_office(
         acme = await stack.enter_async_context(
             company(database_url, folder, hands=hands, connectors=connectors, **settings(there, **more))
         )
-        teams = Teams(acme.house, limits=())
+        teams = Teams(acme.house, signed_in, limits=())
         acme.worker.messenger = Everywhere(acme.mailbox, teams.messenger)
         app = make_app(acme.house)
         teams.add_routes(app)
