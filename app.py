@@ -13,7 +13,7 @@ import structlog
 import typer
 from aiohttp import web
 
-from bot import commands, console, socket
+from bot import commands, console, manifests, socket
 from bot.commands import run
 from bot.journal import Everywhere, Journal
 from bot.slack import Slack
@@ -38,6 +38,7 @@ log = structlog.get_logger()
 CONNECTORS: dict[str, type[Connector]] = {"demo": DemoDirectory}
 
 cli = commands.cli
+cli.add_typer(manifests.manifest, name="manifest")
 
 
 # -- putting together -------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import settings
 
 from tests.peers import chromium as chromium_peer
-from tests.peers import emulate, slack_types
+from tests.peers import emulate, slack_types, teams_schema
 from tests.peers import postgres as postgres_peer
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ PEERS = {
     "chromium": chromium_peer.missing,
     "emulate": emulate.missing,
     "slack_types": slack_types.missing,
+    "teams_schema": teams_schema.missing,
 }
 NEEDS = {"postgres_url": "postgres", "postgres_cluster": "postgres", "chromium": "chromium"}
 ABSENT = pytest.StashKey[dict[str, str]]()
