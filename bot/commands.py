@@ -282,7 +282,12 @@ def doctor_(as_json: Json = False) -> None:
         with console.busy("Looking around"):
             findings = await doctor.diagnose()
             with contextlib.suppress(SettingsError):  # which it has told already
-                findings += await slack_doctor.findings(load_settings())
+                settings = load_settings()
+                findings += await slack_doctor.findings(settings)
+                if settings.teams_app_id:
+                    from bot import teams_doctor  # its libraries take a second to import
+
+                    findings += await teams_doctor.findings(settings)
         return console.report("Doctor", findings, as_json=as_json)
 
     run(work(), as_json=as_json)

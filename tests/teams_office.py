@@ -72,6 +72,11 @@ class Tenant:
         self.members[conversation] = {id: {**member, "userRole": "user", **changed}}
         return conversation
 
+    async def paged(self, request: web.Request) -> web.Response:
+        """Who is in a conversation, if we are."""
+        seen = request.match_info["conversation"] == SECURITY
+        return web.json_response({"members": []}, status=200 if seen else 403)
+
     async def answer(self, request: web.Request) -> web.Response:
         """One call of the Connector's."""
         found = request.match_info
@@ -266,6 +271,7 @@ async def connector() -> AsyncIterator[Tenant]:
     app = web.Application()
     app.router.add_route("*", "/v3/conversations/{conversation}/members/{member}", tenant.answer)
     app.router.add_route("*", "/v3/conversations/{conversation}/activities/{activity}", tenant.answer)
+    app.router.add_get("/v3/conversations/{conversation}/pagedmembers", tenant.paged)
     app.router.add_route("*", "/v3/conversations/{conversation}/activities", tenant.answer)
     async with listening(app, patience=0.1) as port:
         tenant.url = f"http://localhost:{port}/"
