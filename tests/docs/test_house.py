@@ -2,13 +2,16 @@
 
 Every port is async and the core never is, so a function in flows that is handed a port cannot use it.
 The core reads no clock, no dice and no file even through names it may import.
-Nothing under handlers serves a page.
+Nothing under handlers serves a page. A library that is to be replaced one day is imported by one file.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PORTS = ROOT / "handlers" / "ports.py"
@@ -147,3 +150,16 @@ def test_handlers_serve_no_pages() -> None:
             if any(f"{name}.".startswith("aiohttp.web.") for name in used):
                 found.append(place(path, node, "aiohttp.web belongs in bot/"))
     assert not found, "\n".join(found)
+
+
+#: Libraries that stand behind one file each, so that they can be replaced there.
+BEHIND_ONE_FILE = {"botbuilder": "bot/teams.py", "botframework": "bot/teams.py"}
+
+
+@pytest.mark.parametrize("library", BEHIND_ONE_FILE)
+def test_some_libraries_stand_behind_one_file(library: str) -> None:
+    imports = re.compile(rf"^\s*(?:from|import) {library}\b", re.MULTILINE)
+    folders = ("bot", "demo", "flows", "handlers", "storage")
+    files = [ROOT / "app.py", *(file for folder in folders for file in (ROOT / folder).rglob("*.py"))]
+    found = {str(file.relative_to(ROOT)) for file in files if imports.search(file.read_text("utf-8"))}
+    assert found <= {BEHIND_ONE_FILE[library]}
