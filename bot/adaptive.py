@@ -36,7 +36,7 @@ _FALLBACK = 500
 _OURS = frozenset({"verb", "handle", "at", "msteams"})
 _COLORS: Mapping[Status, Color] = {
     Status.DONE: "Good",
-    Status.NEEDED: "Warning",
+    Status.NEEDED: "Accent",  # Teams' own yellow can't be read on white
     Status.REFUSED: "Attention",
     Status.DANGER: "Attention",
 }

@@ -38,6 +38,7 @@ DIALOGS = frozenset({Verb.ASK_FORM, Verb.ASK_AGAIN})  # presses that may open on
 _LABEL, _OPTION, _ANSWER, _MOST_OPTIONS = 75, 100, 3000, 100
 _FILTERED = 12  # choices from which on a list can be searched
 
+Style = Literal["default", "positive", "destructive"]
 Color = Literal["Default", "Dark", "Light", "Accent", "Good", "Warning", "Attention"]
 
 
@@ -67,23 +68,24 @@ def sentence(text: str, most: int, **looks: Any) -> Iterator[RichTextBlock]:
 
 
 def rows(choices: Sequence[Choice], extra: Mapping[str, str]) -> Iterator[ActionSet]:
-    """Buttons, as many in a row as Teams shows. `extra` goes back with each."""
-    drawn = [_button(choice, extra) for choice in choices]
+    """Buttons, as many in a row as Teams shows, the last dangerous one red. `extra` goes back with each."""
+    dangers = [choice for choice in choices if choice.weight is Weight.DANGER]
+    drawn = [_button(choice, extra, red=bool(dangers) and choice is dangers[-1]) for choice in choices]
     for start in range(0, len(drawn), MOST_ACTIONS):
         yield ActionSet(actions=drawn[start : start + MOST_ACTIONS])
 
 
-def _button(choice: Choice, extra: Mapping[str, str]) -> Action:
+def _button(choice: Choice, extra: Mapping[str, str], *, red: bool) -> Action:
+    title = cut(clean(paired(choice.label)), _LABEL) or "—"
+    style: Style = "destructive" if red else "positive" if choice.weight is Weight.PRIMARY else "default"
     if not choice.confirm:
-        return _plain(choice, extra)
-    body: list[CardElement] = [*sentence(choice.confirm, 500), ActionSet(actions=[_plain(choice, extra)])]
-    return ShowCardAction(
-        title=_title(choice), style=_style(choice), card=AdaptiveCard(version=VERSION, body=body)
-    )
+        return _plain(choice, extra, title, style)
+    real = _plain(choice, extra, title, style)
+    body: list[CardElement] = [*sentence(choice.confirm, 500), ActionSet(actions=[real])]
+    return ShowCardAction(title=title, style=style, card=AdaptiveCard(version=VERSION, body=body))
 
 
-def _plain(choice: Choice, extra: Mapping[str, str]) -> Action:
-    title, style = _title(choice), _style(choice)
+def _plain(choice: Choice, extra: Mapping[str, str], title: str, style: Style) -> Action:
     if choice.url:
         return OpenUrlAction(title=title, style=style, url=choice.url)
     data = {"verb": choice.verb.value, "handle": choice.handle, **extra}
@@ -91,20 +93,6 @@ def _plain(choice: Choice, extra: Mapping[str, str]) -> Action:
         return SubmitAction(title=title, style=style, data={**data, "msteams": FETCH})
     older = SubmitAction(title=title, style=style, data=data)
     return ExecuteAction(title=title, style=style, verb=choice.verb.value, data=data, fallback=older)
-
-
-def _title(choice: Choice) -> str:
-    return cut(clean(paired(choice.label)), _LABEL) or "—"
-
-
-def _style(choice: Choice) -> Literal["default", "positive", "destructive"]:
-    match choice.weight:
-        case Weight.PRIMARY:
-            return "positive"
-        case Weight.DANGER:
-            return "destructive"
-        case _:
-            return "default"
 
 
 # -- fields of a form -------------------------------------------------------------------------

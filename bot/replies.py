@@ -217,7 +217,7 @@ def home(
             for playbook, form in offered
         ),
         links=(Choice("Open my device page", Verb.OPEN, url=devices),),
-        small="Write to me in Messages, in your own words, whenever you need something.",
+        small="Write to me, in your own words, whenever you need something.",
     )
 
 

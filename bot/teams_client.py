@@ -135,14 +135,17 @@ class TeamsClient:
         await self.conversations.keep(there)
 
     async def _member(self, account: Account, conversation: str, service: str = "") -> Profile | None:
-        place = f"v3/conversations/{quote(conversation, safe='')}/members/{quote(account.id, safe='')}"
+        place = f"v3/conversations/{quote(conversation, safe='')}/pagedmembers?pageSize=50"
         try:
-            found = await self._call("GET", conversation, place, service=service)
+            told = await self._call("GET", conversation, place, service=service)
         except ConnectorError as error:
             if error.status in (400, 403, 404):
                 return None
             raise
-        if str(found.get("aadObjectId") or found.get("objectId") or "").lower() != account.id:
+        members = told.get("members")
+        listed = [each for each in members if isinstance(each, dict)] if isinstance(members, list) else []
+        found = next((each for each in listed if _object_id(each) == account.id), None)
+        if found is None:
             return None
         role = str(found.get("userRole") or "user").lower()
         insider = found.get("tenantId") == self.workspace == account.workspace and role not in NOT_MEMBERS
@@ -202,6 +205,11 @@ class TeamsClient:
         sent.append(at)
         if at > now:
             await asyncio.sleep(at - now)
+
+
+def _object_id(member: Mapping[str, Any]) -> str:
+    """Who it is in the directory. Teams writes it one way, older answers another."""
+    return str(member.get("aadObjectId") or member.get("objectId") or "").lower()
 
 
 def _object(text: bytes) -> Mapping[str, Any]:

@@ -72,11 +72,6 @@ class Tenant:
         self.members[conversation] = {id: {**member, "userRole": "user", **changed}}
         return conversation
 
-    async def paged(self, request: web.Request) -> web.Response:
-        """Who is in a conversation, if we are."""
-        seen = request.match_info["conversation"] == SECURITY
-        return web.json_response({"members": []}, status=200 if seen else 403)
-
     async def answer(self, request: web.Request) -> web.Response:
         """One call of the Connector's."""
         found = request.match_info
@@ -87,13 +82,10 @@ class Tenant:
                 del self.faults[index]
                 return web.json_response({"error": {"code": "Fault"}}, status=status, headers=headers)
         conversation = found["conversation"]
-        if "member" in found:
-            member = self.members.get(conversation, {}).get(found["member"])
-            if member is None:
-                return web.json_response({"error": {"code": "MemberNotFoundInConversation"}}, status=404)
-            return web.json_response(member)
         if conversation not in self.members and conversation != SECURITY:
             return web.json_response({"error": {"code": "BotNotInConversationRoster"}}, status=403)
+        if request.method == "GET":
+            return web.json_response({"members": list(self.members.get(conversation, {}).values())})
         body = await request.json()
         card = body["attachments"][0]["content"]
         if request.method == "PUT":
@@ -269,9 +261,8 @@ async def connector() -> AsyncIterator[Tenant]:
     """A Bot Connector on a port of this machine."""
     tenant = Tenant()
     app = web.Application()
-    app.router.add_route("*", "/v3/conversations/{conversation}/members/{member}", tenant.answer)
     app.router.add_route("*", "/v3/conversations/{conversation}/activities/{activity}", tenant.answer)
-    app.router.add_get("/v3/conversations/{conversation}/pagedmembers", tenant.paged)
+    app.router.add_get("/v3/conversations/{conversation}/pagedmembers", tenant.answer)
     app.router.add_route("*", "/v3/conversations/{conversation}/activities", tenant.answer)
     async with listening(app, patience=0.1) as port:
         tenant.url = f"http://localhost:{port}/"
