@@ -16,7 +16,7 @@ import pytest
 from hypothesis import settings
 
 from tests.peers import chromium as chromium_peer
-from tests.peers import emulate, slack_types, teams_schema
+from tests.peers import emulate, playground, slack_types, teams_schema
 from tests.peers import postgres as postgres_peer
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ PEERS = {
     "emulate": emulate.missing,
     "slack_types": slack_types.missing,
     "teams_schema": teams_schema.missing,
+    "playground": playground.missing,
 }
 NEEDS = {"postgres_url": "postgres", "postgres_cluster": "postgres", "chromium": "chromium"}
 ABSENT = pytest.StashKey[dict[str, str]]()

@@ -1,0 +1,96 @@
+"""Teams as Microsoft's own client shows it (it has no dialogs yet): first word, new password, security's channel."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.async_api import expect
+
+from flows.model import Stage
+from tests.office import free_port
+from tests.peers import playground
+from tests.teams_issuer import APP
+from tests.teams_office import SECURITY, TENANT, TeamsOffice, Tenant, object_id, teams_office
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, Page
+
+pytestmark = pytest.mark.playground
+
+PEOPLE = {name: object_id(name) for name in ("maya", "omar", "nina", "ravi", "eve", "sam")}
+SOON = 20_000  # milliseconds, for a shared machine
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The house, and Maya before her Teams."""
+
+    acme: TeamsOffice
+    page: Page
+
+    async def writes(self, text: str) -> None:
+        """Write to the bot."""
+        box = self.page.get_by_role("textbox").first
+        await box.fill(text)
+        await box.press("Enter")
+
+    async def presses(self, label: str) -> None:
+        """Press the latest button of this label."""
+        await self.page.get_by_role("button", name=label, exact=True).last.click(timeout=SOON)
+
+    async def sees(self, text: str) -> None:
+        """Wait until this stands there."""
+        await expect(self.page.get_by_text(text).last).to_be_visible(timeout=SOON)
+
+
+@pytest.fixture
+async def desk(sqlite_url: str, tmp_path: Path, chromium: Browser) -> AsyncIterator[Desk]:
+    port = free_port()
+    tenant = Tenant(url=f"http://127.0.0.1:{port}/_connector")
+    content = playground.settings(TENANT, APP, SECURITY, PEOPLE)
+    async with contextlib.AsyncExitStack() as stack:
+        acme = await stack.enter_async_context(teams_office(sqlite_url, tmp_path, tenant=tenant))
+        account = f"teams/{TENANT}/{object_id('maya')}"
+        await acme.company.house.accounts.connect("maya", account, "CS-00000")
+        address = await stack.enter_async_context(playground.running(tmp_path, port, acme.port, content))
+        page = await chromium.new_page(viewport={"width": 1600, "height": 900})
+        stack.push_async_callback(page.close)
+        await page.goto(address)
+        work = asyncio.create_task(acme.company.worker.run())
+        stack.callback(work.cancel)
+        yield Desk(acme, page)
+
+
+async def test_a_forgotten_password_from_the_first_word_to_the_new_one(desk: Desk) -> None:
+    maya = await desk.acme.company.enrolled("maya")
+    await desk.writes("I forgot my password")
+    await desk.sees("Password reset?")
+    await desk.presses("Yes, ask for it")
+    await desk.sees("Waiting for you: confirm on your registered device")
+    (request,) = await desk.acme.company.desk.concerning("maya")
+    await desk.acme.company.proves(request, maya)
+    await desk.sees("look at the temporary password")
+    await desk.acme.company.desk.show_secret(request.id, "maya", maya.device)
+    await desk.sees("Done: the change is made and confirmed")
+    assert await desk.page.get_by_text("Password reset?").count() == 0, "the proposal became the card"
+
+    await desk.page.get_by_role("treeitem", name="Desk - Security").click()
+    await desk.sees("Password reset for Maya")
+
+
+async def test_what_was_asked_elsewhere_is_told_here_and_can_be_stopped(desk: Desk) -> None:
+    await desk.acme.company.enrolled("maya")
+    await desk.writes("hello")
+    await desk.sees("What can I do for you?")
+    request = await desk.acme.company.asks("password_reset", "maya")
+    await desk.sees(request.id)
+    await desk.presses("I didn't ask for this")
+    await desk.presses("I didn't ask for this")
+    await desk.sees("Over: somebody it concerns didn't ask for it")
+    assert (await desk.acme.company.desk.get(request.id)).stage is Stage.DISOWNED
