@@ -1,4 +1,4 @@
-"""What it takes to acknowledge a signed slash command, beside a stock Bolt echo and beside aiohttp alone.
+"""What it takes to acknowledge what a chat sends, beside the platforms' own SDKs and beside aiohttp alone.
 
 Ours is the real app behind its gate: the raw bytes checked, the delivery on the disk (SQLite, synchronous=FULL),
 Bolt's dispatch, our listener, the answer, the log line. What is decided afterwards is held back.
@@ -15,7 +15,7 @@ import multiprocessing
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -32,6 +32,7 @@ EXAMPLE = "python bench/ack.py --quick --check --json"
 CALLERS = 32
 CROWD, RATE = 256, 1_000.0
 GOAL, P99, HUNG = 0.5, 250.0, 1_000.0
+STOCK = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,15 @@ class Asked:
     seconds: float
     lines: int = CALLERS
     rate: float = 0.0
+    token: str = ""  # of the Bot Framework's: then it is messages to Teams' address
+
+    def make(self) -> Callable[[], bytes]:
+        """What is asked, none like another."""
+        if not self.token:
+            return commands()
+        from bench.teams_sides import messages  # its libraries take long to import
+
+        return messages(self.token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +83,7 @@ def rate(asked: Asked) -> Sample:
 
     async def run() -> Sample:
         async with connected(asked.port, asked.lines) as lines:
-            make = commands()
+            make = asked.make()
 
             async def step(caller: int) -> bool:
                 await lines[caller].ask(make())
@@ -90,7 +100,7 @@ def waits(asked: Asked) -> tuple[float, float, int]:
 
     async def run() -> tuple[float, float, int]:
         async with connected(asked.port, asked.lines) as lines:
-            make = commands()
+            make = asked.make()
             ahead = await open_loop(lines, make, asked.rate, asked.seconds / 5)
             took = await open_loop(lines, make, asked.rate, asked.seconds)
             return percentile(took, 0.5), percentile(took, 0.99), len(ahead) + len(took)
@@ -103,12 +113,12 @@ def waits(asked: Asked) -> tuple[float, float, int]:
 
 
 @contextmanager
-def serving(kind: str) -> Iterator[tuple[int, int, Path]]:
+def serving(kind: str, api: str = "") -> Iterator[tuple[int, int, Path]]:
     """A server in a fresh process: its port, its process, and the folder it keeps things in."""
     processes = multiprocessing.get_context("forkserver")
     ours, theirs = processes.Pipe()
     with tempfile.TemporaryDirectory(prefix="countersign-bench-") as folder:
-        server = processes.Process(target=serve, args=(kind, Path(folder), theirs))
+        server = processes.Process(target=serve, args=(kind, Path(folder), theirs, api))
         server.start()
         try:
             assert ours.poll(60), f"{kind} didn't start"
@@ -128,6 +138,20 @@ def side(kind: str, seconds: float, seen: Waits) -> Sample:
         seen.add(kind, (p50, p99))
         if kind == "ours":
             assert _kept(folder) >= sample.operations, "more was acknowledged than is on the disk"
+    return sample
+
+
+def teams(kind: str, seconds: float, seen: Waits) -> Sample:
+    """The same for Teams, with somebody who signs."""
+    with serving("issuer") as (keys, _, desk):
+        token = (desk / "token").read_text()
+        with serving(kind, f"http://127.0.0.1:{keys}/openid") as (port, pid, folder):
+            asked = Asked(port, pid, seconds, token=token)
+            sample = alone(rate, asked)
+            p50, p99, _ = alone(waits, replace(asked, rate=sample.rate / 2))
+            seen.add(kind, (p50, p99))
+            if kind == "teams":
+                assert _kept(folder) >= sample.operations, "more was acknowledged than is on the disk"
     return sample
 
 
@@ -155,6 +179,11 @@ def main() -> int:
     contests = [
         Contest("ours ÷ Bolt echo, a core", run["ours"], run["bolt"], GOAL, "per_core"),
         Contest("Bolt echo ÷ aiohttp, a core", run["bolt"], run["aiohttp"], by="per_core"),
+    ]
+    run |= {kind: partial(teams, kind, plan.seconds, seen) for kind in ("teams", "cloudadapter", "jwt")}
+    contests += [
+        Contest("Teams ÷ CloudAdapter, a core", run["teams"], run["cloudadapter"], STOCK, "per_core"),
+        Contest("Teams ÷ aiohttp with JWT, a core", run["teams"], run["jwt"], by="per_core"),
     ]
     rounds = compete(plan, contests)
     clock = replace(contests[0], name="ours ÷ Bolt echo, by the clock", by="rate")

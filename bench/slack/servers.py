@@ -180,15 +180,31 @@ def _server(kind: str, folder: Path, api: str) -> Served:
             return hanging(folder)
         case "api":
             return web_api()
+        case "issuer" | "teams" | "cloudadapter" | "jwt":
+            return _of_teams(kind, folder, api)
         case _:
             return desk.working(kind, folder, api)
+
+
+def _of_teams(kind: str, folder: Path, api: str) -> Served:
+    from bench import teams_sides as sides  # its libraries take long to import
+
+    match kind:
+        case "issuer":
+            return sides.issuer(folder)
+        case "teams":
+            return sides.ours(folder, api)
+        case "cloudadapter":
+            return sides.stock(api)
+        case _:
+            return sides.bare(api)
 
 
 def serve(kind: str, folder: Path, ready: Connection, api: str = "") -> None:
     """Serve until told to stop, on the last core, Slack's API on the first. Sends the port when there is one."""
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(
-        0, cores[:1] if kind == "api" else cores[-1:]
+        0, cores[:1] if kind in ("api", "issuer") else cores[-1:]
     )  # before there are threads: they follow
     with redirect_stderr(Path(os.devnull).open("w")):  # every line is made and written, but to /dev/null
         logs.configure("json")
