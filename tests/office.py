@@ -142,8 +142,9 @@ async def office(
     hands: Hands | None = None,
     connectors: Mapping[str, Connector] | None = None,
     secrets: tuple[str, ...] = (SIGNING,),
+    **more: Any,
 ) -> AsyncIterator[Office]:
-    """A house and its workspace. `over`: "http" or "socket"."""
+    """A house and its workspace. `over`: "http" or "socket"; `more` settings of the house."""
     port = free_port()
     url = f"http://127.0.0.1:{port}{PATH}" if over == "http" else None
     patient = Pace(answer=30.0)  # a shared machine has slow moments; tests/contracts hold us to three seconds
@@ -157,6 +158,7 @@ async def office(
             hands=hands,
             connectors=connectors,
             **settings(over, f"{address}/api/", secrets),
+            **more,
         ) as acme,
         fronted(acme, port) as slack,
     ):

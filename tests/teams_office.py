@@ -27,7 +27,7 @@ from bot.teams_credentials import Credentials
 from bot.web.server import make_app
 from demo.workspace.serve import listening
 from flows.accounts import Account
-from handlers.ports import Connector
+from handlers.ports import Connector, Messenger
 from tests.company import Company, Hands, company
 from tests.teams_issuer import APP
 
@@ -298,12 +298,22 @@ async def teams_office(
         acme = await stack.enter_async_context(
             company(database_url, folder, hands=hands, connectors=connectors, **settings(there, **more))
         )
-        teams = Teams(acme.house, signed_in, limits=())
-        acme.worker.messenger = Everywhere(acme.mailbox, teams.messenger)
-        app = make_app(acme.house)
-        teams.add_routes(app)
-        port = await stack.enter_async_context(listening(app, patience=0.1))
+        yield await stack.enter_async_context(beside(acme, there, acme.mailbox, signed_in))
+
+
+@contextlib.asynccontextmanager
+async def beside(
+    acme: Company, tenant: Tenant, messenger: Messenger, signed_in: Credentials | None = None
+) -> AsyncIterator[TeamsOffice]:
+    """Teams in front of a house, which goes on telling `messenger`, too."""
+    teams = Teams(acme.house, signed_in, limits=())
+    acme.worker.messenger = Everywhere(messenger, teams.messenger)
+    app = make_app(acme.house)
+    teams.add_routes(app)
+    async with listening(app, patience=0.1) as port:
         teams.start()
         await teams.connected()
-        stack.push_async_callback(teams.stop)
-        yield TeamsOffice(acme, teams, there, port)
+        try:
+            yield TeamsOffice(acme, teams, tenant, port)
+        finally:
+            await teams.stop()
