@@ -8,9 +8,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-# What `make demo` reads from its environment; both may be left out.
+# What `make demo` reads from its environment; all may be left out.
 export PORT
 export RESET
+export TEAMS
 # `required` turns a missing peer from a skipped test into a failure. CI sets it.
 export PEERS
 
@@ -44,7 +45,7 @@ lock: ## remake both locks from pyproject.toml (needs uv; UPGRADE=1 for the newe
 	$(COMPILE) pyproject.toml -o requirements.lock
 	$(COMPILE) pyproject.toml --extra dev -c requirements.lock -o requirements-dev.lock
 
-demo: env ## a pretend company in a box (PORT=8080 chooses the port, RESET=1 starts it afresh)
+demo: env ## a pretend company in a box (PORT=8080 chooses the port, RESET=1 starts it afresh, TEAMS=1 adds Teams)
 	@$(BIN)/python app.py demo
 
 peers: ## install the real software that tests run against (PEERS=required: fail where that is impossible)

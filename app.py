@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,7 +18,7 @@ from bot.commands import run
 from bot.journal import Everywhere, Journal
 from bot.slack import Slack
 from bot.web.server import make_app
-from demo import company
+from demo import company, playground
 from demo.directory import DemoDirectory
 from demo.workspace.serve import serving
 from handlers import logs
@@ -156,6 +156,20 @@ def serve() -> None:
     run(work())
 
 
+@contextlib.asynccontextmanager
+async def _playing(command: Sequence[str], folder: Path, settings: Settings, port: int) -> AsyncIterator[str]:
+    """Microsoft's own client for Teams, if there is a command that runs it; gives its address."""
+    if not command:
+        yield ""
+        return
+    endpoint = f"http://{settings.bind}/api/messages"
+    async with contextlib.AsyncExitStack() as stack:
+        with console.busy("Starting Microsoft's Agents Playground"):
+            there = playground.running(command, folder / "teams", port, endpoint)
+            address = await stack.enter_async_context(there)
+        yield address
+
+
 @cli.command()
 def demo(
     folder: Annotated[
@@ -165,11 +179,16 @@ def demo(
         int, typer.Option(envvar="PORT", help="Its page; Countersign takes the next port.")
     ] = 8080,
     reset: Annotated[bool, typer.Option(envvar="RESET", help="Begin with an empty company.")] = False,
+    teams: Annotated[
+        bool,
+        typer.Option(envvar="TEAMS", help="Microsoft Teams, too, on the port after those; fetched by npx."),
+    ] = False,
 ) -> None:
     """Try it: a pretend company, no accounts, no keys. Example: python app.py demo --port 9000"""
 
     async def work() -> int:
-        settings, directory, workspace = company.settle(folder, port, reset=reset)
+        command = playground.fetched() if teams else ()
+        settings, directory, workspace = company.settle(folder, port, reset=reset, teams=teams)
         logs.configure(settings.log_format)
         async with (
             serving(workspace, port) as page,
@@ -177,8 +196,8 @@ def demo(
         ):
             app = make_app(built, frame_ancestors=page, elsewhere=(company.PATH,))
             company.add_phones(app, await company.register(built, folder), page)
-            async with running(built, app):
-                company.welcome(settings, page, console.out)
+            async with running(built, app), _playing(command, folder, settings, port + 2) as window:
+                company.welcome(settings, page, window, console.out)
                 await until_stopped()
         return console.DONE
 

@@ -23,7 +23,7 @@ from rich.text import Text
 
 from bot.slack_client import PLATFORM
 from bot.web import session as cookies
-from demo import directory
+from demo import directory, playground
 from demo.directory import DemoDirectory
 from demo.workspace.guard import local
 from demo.workspace.installed import Installed, Pace, asked_for
@@ -54,10 +54,12 @@ class Visitor:
         return pyotp.TOTP(self.seed).now()
 
 
-def settle(folder: Path, port: int, *, reset: bool) -> tuple[Settings, DemoDirectory, Workspace]:
+def settle(
+    folder: Path, port: int, *, reset: bool, teams: bool = False
+) -> tuple[Settings, DemoDirectory, Workspace]:
     """The demo's own settings, directory and workspace, kept in one folder. `reset` begins anew.
 
-    The workspace is served on `port`, Countersign on the next one.
+    The workspace is served on `port`, Countersign on the next one, and with `teams` the Playground on the one after.
     """
     if reset and (folder / "demo.json").exists():
         shutil.rmtree(folder)
@@ -65,8 +67,7 @@ def settle(folder: Path, port: int, *, reset: bool) -> tuple[Settings, DemoDirec
     notes = folder / "demo.json"
     if not notes.exists():
         tokens = {"bot": f"xoxb-{secrets.token_hex(16)}", "app": f"xapp-{secrets.token_hex(16)}"}
-        notes.write_text(json.dumps({"secret_key": new_secret(), "tokens": tokens, "people": []}))
-        notes.chmod(0o600)
+        _keep(notes, {"secret_key": new_secret(), "tokens": tokens, "people": []})
     kept = json.loads(notes.read_text())
     home, page = folder.resolve(), f"http://localhost:{port}"
     settings = load_settings(
@@ -83,6 +84,7 @@ def settle(folder: Path, port: int, *, reset: bool) -> tuple[Settings, DemoDirec
         slack_signing_secret=(),
         slack_api_url=f"{page}/api/",
         security_channel=SECURITY.id,
+        **(playground.connected(port + 2) if teams else {}),
     )
     manifest: Mapping[str, Any] = yaml.safe_load(_MANIFEST.read_text("utf-8"))
     installed = Installed(
@@ -96,6 +98,14 @@ def settle(folder: Path, port: int, *, reset: bool) -> tuple[Settings, DemoDirec
     return settings, directory.create(home / "directory.db"), workspace
 
 
+def _keep(notes: Path, kept: Mapping[str, object]) -> None:
+    """Write it down for us alone, wholly or not at all."""
+    draft = notes.with_suffix(".new")
+    draft.touch(mode=0o600)
+    draft.write_text(json.dumps(kept))
+    draft.replace(notes)
+
+
 async def register(house: House, folder: Path) -> dict[str, Visitor]:
     """Everybody's device and chat account: the visitors, by their id.
 
@@ -106,12 +116,15 @@ async def register(house: House, folder: Path) -> dict[str, Visitor]:
     if not kept["people"]:
         people = {person.id for person in await house.people.people()}
         kept["people"] = [_hands(each.person) for each in COMPANY if each.person in people]
-        notes.write_text(json.dumps(kept))
+        _keep(notes, kept)
     visitors = {entry["id"]: Visitor(**entry) for entry in kept["people"]}
     if not kept.get("registered"):
         for visitor in visitors.values():
             await _register(house, visitor)
-        notes.write_text(json.dumps({**kept, "registered": True}))
+        _keep(notes, {**kept, "registered": True})
+    for visitor in visitors.values() if house.settings.teams_app_id else ():
+        if not await house.accounts.of(visitor.id, playground.PLATFORM):
+            await house.accounts.connect(visitor.id, playground.account(visitor.id), "demo")
     return visitors
 
 
@@ -182,7 +195,7 @@ def _visitor(request: web.Request) -> Visitor:
     return found
 
 
-def welcome(settings: Settings, page: str, out: Console) -> None:
+def welcome(settings: Settings, page: str, teams: str, out: Console) -> None:
     """What a visitor reads in the terminal."""
     python = _near(Path(sys.executable))
     program = python.name if python.is_absolute() else python
@@ -193,6 +206,9 @@ def welcome(settings: Settings, page: str, out: Console) -> None:
             (page, "underline"),
             "  and choose who to be, or take a tour.\n\n",
             f"  Everybody's device page is at {settings.public_url}.\n",
+            f"  Maya's Microsoft Teams is at {teams}.\n"
+            if teams
+            else "  With Node.js, TEAMS=1 adds Microsoft Teams.\n",
             "  Or ask from a second terminal in this folder:\n\n",
             f"    export COUNTERSIGN_SOCKET={shlex.quote(str(_near(settings.socket_path)))}\n",
             f"    {program} app.py request password_reset --for maya\n\n",

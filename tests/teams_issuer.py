@@ -17,9 +17,9 @@ from aiohttp import web
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from demo.playground import BOT as APP
 from demo.workspace.serve import listening
 
-APP = "7f1a4c2e-5d3b-4a86-9c07-2b8e6f4d1a90"
 SERVICE = "https://smba.trafficmanager.net/emea/"
 ISSUER = "https://api.botframework.com"
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,21 +24,15 @@ from bot.journal import Everywhere
 from bot.teams import PATH, Teams
 from bot.teams_credentials import Credentials
 from bot.web.server import make_app
+from demo.playground import BOT as APP
+from demo.playground import CHANNEL as SECURITY
+from demo.playground import TENANT, object_id
 from demo.workspace.serve import listening
 from flows.accounts import Account
 from handlers.ports import Connector, Messenger
 from tests.company import Company, Hands, company
-from tests.teams_issuer import APP
 
-TENANT = "3c9e1b7d-0f52-4e68-8a14-6d2b5c7f9e03"
-SECURITY = "19:security0123456789@thread.tacv2"
-PEOPLE = ("maya", "omar", "nina", "ravi", "eve", "sam", "zoe")
 Json = dict[str, Any]
-
-
-def object_id(person: str) -> str:
-    """A person's object id in the directory."""
-    return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{person}.acme.example"))
 
 
 @dataclass

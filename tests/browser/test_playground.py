@@ -12,18 +12,17 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.async_api import expect
 
+from demo import playground
 from flows.model import Stage
 from tests.office import free_port
-from tests.peers import playground
-from tests.teams_issuer import APP
-from tests.teams_office import SECURITY, TENANT, TeamsOffice, Tenant, object_id, teams_office
+from tests.peers.playground import command
+from tests.teams_office import TENANT, TeamsOffice, Tenant, object_id, teams_office
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
 
 pytestmark = pytest.mark.playground
 
-PEOPLE = {name: object_id(name) for name in ("maya", "omar", "nina", "ravi", "eve", "sam")}
 SOON = 20_000  # milliseconds, for a shared machine
 
 
@@ -53,12 +52,12 @@ class Desk:
 async def desk(sqlite_url: str, tmp_path: Path, chromium: Browser) -> AsyncIterator[Desk]:
     port = free_port()
     tenant = Tenant(url=f"http://127.0.0.1:{port}/_connector")
-    content = playground.settings(TENANT, APP, SECURITY, PEOPLE)
     async with contextlib.AsyncExitStack() as stack:
         acme = await stack.enter_async_context(teams_office(sqlite_url, tmp_path, tenant=tenant))
         account = f"teams/{TENANT}/{object_id('maya')}"
         await acme.company.house.accounts.connect("maya", account, "CS-00000")
-        address = await stack.enter_async_context(playground.running(tmp_path, port, acme.port, content))
+        endpoint = f"http://127.0.0.1:{acme.port}/api/messages"
+        address = await stack.enter_async_context(playground.running(command(), tmp_path, port, endpoint))
         page = await chromium.new_page(viewport={"width": 1600, "height": 900})
         stack.push_async_callback(page.close)
         await page.goto(address)

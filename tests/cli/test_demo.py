@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -32,10 +33,20 @@ def demo(folder: Path, port: int) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
-async def looking(port: int, path: str = "/") -> AsyncIterator[str]:
+def two_ports() -> int:
+    """A port that nobody listens on, and neither on the next one."""
+    while True:
+        port = free_port()
+        with contextlib.suppress(OSError), socket.socket() as following:
+            following.bind(("127.0.0.1", port + 1))
+            return port
+
+
+async def looking(process: subprocess.Popen[str], port: int, path: str = "/") -> AsyncIterator[str]:
     """What stands at an address, each time one looks; empty while nobody answers."""
-    async with asyncio.timeout(60), aiohttp.ClientSession() as browser:
+    async with asyncio.timeout(120), aiohttp.ClientSession() as browser:
         while True:
+            assert process.poll() is None, process.communicate()[0]
             try:
                 async with browser.get(f"http://localhost:{port}{path}") as answer:
                     yield await answer.text()
@@ -44,31 +55,31 @@ async def looking(port: int, path: str = "/") -> AsyncIterator[str]:
             await asyncio.sleep(0.02)
 
 
-async def until(port: int, words: str, path: str = "/") -> None:
+async def until(process: subprocess.Popen[str], port: int, words: str, path: str = "/") -> None:
     """Wait until these words stand there."""
-    async for text in looking(port, path):
+    async for text in looking(process, port, path):
         if words in text:
             return
 
 
 async def test_a_first_start_that_was_broken_off_is_gone_on_with(tmp_path: Path) -> None:
-    port, notes = free_port(), tmp_path / "demo.json"
+    port, notes = two_ports(), tmp_path / "demo.json"
     with demo(tmp_path, port) as first:
         while not (notes.exists() and json.loads(notes.read_text() or "{}").get("people")):
             assert first.poll() is None
             await asyncio.sleep(0.005)
         first.kill()
     assert not json.loads(notes.read_text()).get("registered"), "it was still at it"
-    with demo(tmp_path, port):
-        await until(port + 1, '"code"', "/demo/code/maya")
+    with demo(tmp_path, port) as second:
+        await until(second, port + 1, '"code"', "/demo/code/maya")
         assert json.loads(notes.read_text())["registered"]
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 async def test_it_says_where_it_is_and_stops_cleanly(tmp_path: Path, sign: signal.Signals) -> None:
-    port = free_port()
+    port = two_ports()
     with demo(tmp_path, port) as process:
-        await until(port + 1, '"code"', "/demo/code/maya")
+        await until(process, port + 1, '"code"', "/demo/code/maya")
         os.kill(process.pid, sign)
         said, _ = process.communicate(timeout=20)
     assert process.returncode == 0
