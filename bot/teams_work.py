@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,7 @@ from flows.accounts import Account
 from handlers.conversations import Conversation
 
 Json = Mapping[str, Any]
+Judge = Callable[[Click], Awaitable[Form | None]]
 
 TAKEN = "I'm on it."
 ASKED = "It's asked. Look at our chat for what happens next."
@@ -66,9 +67,16 @@ class TeamsWork:
 
     async def fetched(self, key: str, activity: Json) -> Json:
         """The dialog that a press asks for; where it asks for none, the press itself is done."""
-        click = teams_reading.click(activity, "fetch")
+        return await self._asked(key, activity, "fetch", self._windows.opened)
+
+    async def filled(self, key: str, activity: Json) -> Json:
+        """What a filled dialog comes to: the same with what to change, the next one, or the end."""
+        return await self._asked(key, activity, "filled", self._judged)
+
+    async def _asked(self, key: str, activity: Json, kind: Kind, judge: Judge) -> Json:
+        click = teams_reading.click(activity, kind)
         try:
-            form = None if click is None else await self._windows.opened(click)
+            form = None if click is None else await judge(click)
         except no.Refusal as refusal:
             self._after.nothing(key)
             return _message(refusal.sentence)
@@ -76,20 +84,6 @@ class TeamsWork:
             self._after.nothing(key)
             return _dialog(form) if form else _message(no.StrangeCard().sentence)
         self._seen(click)
-        self._inbox.put(key, self._met(activity, self._after.pressing(click, key)))
-        return _message(ASKED)
-
-    async def filled(self, key: str, activity: Json) -> Json:
-        """What a filled dialog comes to: the same with what to change, the next one, or the end."""
-        click = teams_reading.click(activity, "filled")
-        try:
-            form = None if click is None else await self._judged(click)
-        except no.Refusal as refusal:
-            self._after.nothing(key)
-            return _message(refusal.sentence)
-        if click is None or form is not None:
-            self._after.nothing(key)
-            return _dialog(form) if form else _message(no.StrangeCard().sentence)
         self._inbox.put(key, self._met(activity, self._after.pressing(click, key)))
         return _message(ASKED)
 
