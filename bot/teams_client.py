@@ -124,9 +124,10 @@ class TeamsClient:
         return await self._member(account, known.conversation) if known else None
 
     async def meet(self, there: Conversation) -> None:
-        """Remember where an account can be written to, once Teams confirms that it takes part in that conversation.
+        """Remember where an account can be written to, once Teams confirms that nobody else is in that conversation.
 
-        A message may name any account and any conversation; so whoever isn't in it gets nothing sent there.
+        A message may name any account and any conversation, and call it personal; so nothing is sent there before.
+        Raises Unreachable.
         """
         if await self.conversations.of(there.account) == there:
             return
@@ -144,9 +145,10 @@ class TeamsClient:
             raise
         members = told.get("members")
         listed = [each for each in members if isinstance(each, dict)] if isinstance(members, list) else []
-        found = next((each for each in listed if _object_id(each) == account.id), None)
-        if found is None:
+        people = {id: each for each in listed if (id := _object_id(each))}
+        if people.keys() != {account.id}:  # they aren't there, or others read along
             return None
+        found = people[account.id]
         role = str(found.get("userRole") or "user").lower()
         insider = found.get("tenantId") == self.workspace == account.workspace and role not in NOT_MEMBERS
         name = str(found.get("name") or account.id)

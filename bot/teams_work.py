@@ -9,7 +9,7 @@ from typing import Any
 import flows.errors as no
 from bot import adaptive, teams_reading
 from bot.cards import Click, Form, Verb
-from bot.inbox import Inbox, Step
+from bot.inbox import Inbox, Step, Unreachable
 from bot.teams_client import CARD, TeamsClient
 from bot.teams_shape import Kind
 from bot.verbs import HOME, Chat
@@ -29,6 +29,7 @@ class TeamsWork:
     """One tenant's activities. What it gives is the answer that Teams waits for, if it waits for one."""
 
     def __init__(self, chat: Chat, client: TeamsClient, inbox: Inbox) -> None:
+        self._chat = chat
         self._windows = Windows(chat)
         self._client = client
         self._inbox = inbox
@@ -101,7 +102,11 @@ class TeamsWork:
         return then if there is None else partial(self._meet, there, then)
 
     async def _meet(self, there: Conversation, then: Step) -> Step:
-        await self._client.meet(there)
+        try:
+            await self._client.meet(there)
+        except Unreachable:
+            await self._chat.recorded("Say", there.account, no.Outsider())
+            raise
         return then
 
     async def _forget(self, activity: Json) -> None:
