@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -15,8 +16,6 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-
-from tests.office import free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,15 +29,21 @@ def demo(folder: Path, port: int) -> Iterator[subprocess.Popen[str]]:
         yield process
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
 
 
 def two_ports() -> int:
-    """A port that nobody listens on, and neither on the next one."""
+    """A port that nobody listens on, and neither on the next one.
+
+    Neither is one that the system gives to whoever connects: a browser that tries again and again would take it.
+    """
     while True:
-        port = free_port()
-        with contextlib.suppress(OSError), socket.socket() as following:
-            following.bind(("127.0.0.1", port + 1))
+        port = random.randrange(20_000, 32_000, 2)
+        with contextlib.suppress(OSError), socket.socket() as first, socket.socket() as second:
+            first.bind(("127.0.0.1", port))
+            second.bind(("127.0.0.1", port + 1))
             return port
 
 
