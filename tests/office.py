@@ -10,6 +10,7 @@ async with office(database_url, tmp_path) as acme:
 from __future__ import annotations
 
 import contextlib
+import random
 import socket
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -199,7 +200,9 @@ async def fronted(acme: Company, port: int, *, wait: bool = True) -> AsyncIterat
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    """A port that nobody listens on, and none that the system gives to whoever connects."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with contextlib.suppress(OSError), socket.socket() as found:
+            found.bind(("127.0.0.1", port))
+            return port
