@@ -17,6 +17,8 @@ from microsoft_teams.cards import (
     Column,
     ColumnSet,
     Container,
+    ExecuteAction,
+    RefreshDefinition,
     RichTextBlock,
     SubmitAction,
     TextRun,
@@ -25,11 +27,12 @@ from microsoft_teams.cards import (
 from bot import lines
 from bot.adaptive_parts import VERSION, Color, fields, line, rows, run, sentence
 from bot.block_parts import clean, cut, paired
-from bot.cards import Card, Fact, Form, Home, HomeLine, Reply, Status
+from bot.cards import Card, Fact, Form, Home, HomeLine, Reply, Status, Verb
 from bot.lines import MINE, OFFERS, RECENT, WAITING, List
 from bot.verbs import HOME
 
-LARGEST = 27 * 1024  # bytes; Teams takes 28 KB, the message around it included
+LARGEST = 20 * 1024  # bytes; Teams takes 28 KB, the message around it and a list of its readers included
+MOST_READERS = 60  # who may see a card of their own in one place
 SCHEMA = "https://adaptivecards.io/schemas/adaptive-card.json"
 _FALLBACK = 500
 #: Names that a press carries besides its fields.
@@ -81,6 +84,14 @@ def message(card: Card, handle: str, link: str) -> dict[str, Any]:
         yield from sentence(card.small, size.text, size="Small", is_subtle=True)
 
     return _fitted(lines.spoken(card), body)
+
+
+def personal(content: Mapping[str, Any], handle: str, users: Sequence[str]) -> dict[str, Any]:
+    """A room's card that these users, as Teams names them, see as their own: their clients ask for it."""
+    data = {"verb": Verb.LOOK.value, "handle": handle}
+    look = ExecuteAction(title="Look again", verb=Verb.LOOK.value, data=data)
+    refresh = RefreshDefinition(action=look, user_ids=list(users[:MOST_READERS]))
+    return {**content, "refresh": refresh.model_dump(by_alias=True, exclude_none=True)}
 
 
 def _heading(card: Card, *, led: bool = True) -> ColumnSet:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ from bot.handles import Handle, Handles, place_of
 from bot.inbox import Unreachable
 from bot.seen import read
 from bot.views import alarm, request_card
+from flows.accounts import Account
 from flows.model import Method, Request, Stage
 from flows.request import usable
 from handlers.house import House
@@ -45,6 +46,10 @@ class Line(Protocol):
 
     async def update(self, conversation: str, message: str, content: Content) -> bool:
         """Put other content in a message's place. False if it isn't there any more."""
+        ...
+
+    async def personal(self, content: Content, handle: str, accounts: Sequence[Account]) -> Content:
+        """A room's content that these accounts see as their own, where a platform can: they ask with `handle`."""
         ...
 
 
@@ -79,9 +84,7 @@ class ChatMessenger:
         """See that this person has the request's card, up to date. Whoever isn't there reads the device page."""
         if notice == "challenge":
             request = await self._with_number(request)
-        for account in await self._house.accounts.of(person, self._platform):
-            if account.workspace != self._line.workspace:
-                continue
+        for account in await self._accounts(person):
             try:
                 where = await self._line.direct(account.id)
                 await self._draw(Place(request.id, person, self._platform, self._line.workspace, where, ""))
@@ -92,9 +95,8 @@ class ChatMessenger:
         """Security's channel has one card a request; what must not be missed is said beside it, too."""
         if audience != "security":
             if request is not None:
-                for person in await self._house.people.people():
-                    if audience in person.roles and person.active:
-                        await self.tell(person.id, notice, request)
+                for person in await self._holding(audience):
+                    await self.tell(person, notice, request)
             return
         if not self._security:
             return
@@ -108,6 +110,38 @@ class ChatMessenger:
         """Bring every card about this request up to date."""
         for place in await self._posted.of(request.id, self._platform):
             await self._draw(place)
+
+    async def view(self, request: str, conversation: str, reader: str) -> Content:
+        """A room's card as one of its readers sees it: whoever has the next move may press there.
+
+        Raises UnknownRequest.
+        """
+        asked = await self._house.desk.get(request)
+        person = reader if reader in await self._next(asked) else ""
+        return await self._content(
+            asked, Place(asked.id, person, self._platform, self._line.workspace, conversation, "")
+        )
+
+    # -- who reads it -----------------------------------------------------------------------------
+
+    async def _accounts(self, person: str) -> list[Account]:
+        """A person's accounts here."""
+        every = await self._house.accounts.of(person, self._platform)
+        return [account for account in every if account.workspace == self._line.workspace]
+
+    async def _holding(self, role: str) -> list[str]:
+        """Who has this role now."""
+        return [p.id for p in await self._house.people.people() if role in p.roles and p.active]
+
+    async def _next(self, request: Request) -> list[str]:
+        """Who has the next move by their office: those who may consent, and those who settle what went wrong."""
+        match request.stage:
+            case Stage.AWAITING_APPROVAL:
+                parties = {request.requester, request.subject}
+                return sorted(await self._house.desk.approvers(request) - parties)
+            case Stage.AWAITING_OPERATOR:
+                return await self._holding((await self._house.desk.playbook_of(request)).handed_to)
+        return []
 
     # -- drawing ----------------------------------------------------------------------------------
 
@@ -143,7 +177,12 @@ class ChatMessenger:
         if person:
             handle = self.handles.make(Handle(person, request.id), place_of(place, place.conversation))
             link = f"{house.settings.public_url}/requests/{request.id}"
-        return self._drawer.message(card, handle, link)
+        content = self._drawer.message(card, handle, link)
+        if place.conversation != self._security:
+            return content
+        readers = [each for who in await self._next(request) for each in await self._accounts(who)]
+        asking = self.handles.make(Handle("", request.id), place_of(place, place.conversation))
+        return await self._line.personal(content, asking, readers)
 
     async def _with_number(self, request: Request) -> Request:
         """Where no passkey can answer, the six digits are made now: the card where it was asked shows them."""

@@ -56,7 +56,7 @@ class Teams:
         self._allowed = Allowed(tenant, service)
         self._tokens = Tokens(settings.teams_app_id, settings.teams_openid_url, time.time)
         self._gate = Anyone() if settings.teams_development else self._tokens
-        self._turns = Turns(TeamsWork(Chat(house, self.client), self.client, self.inbox))
+        self._turns = Turns(TeamsWork(Chat(house, self.client), self.messenger, self.client, self.inbox))
         self._taking_up: asyncio.Task[None] | None = None
         if settings.teams_development:
             log.critical("teams_believes_everybody", remedy="unset COUNTERSIGN_TEAMS_DEVELOPMENT")
@@ -133,12 +133,14 @@ class Turns(ActivityHandler):  # type: ignore[misc]  # the SDK has no types
             self._work.written(key, activity)
 
     async def on_invoke_activity(self, turn: TurnContext) -> InvokeResponse:
-        """A button was pressed, or a dialog is wanted or filled in."""
+        """A button was pressed, a dialog is wanted or filled in, or somebody looks at a room's card."""
         key, kind, activity = turn.turn_state["came"]
         body: Json | None = None
         match kind:
             case "execute":
                 body = self._work.pressed(key, activity, kind)
+            case "look":
+                body = await self._work.looked(key, activity)
             case "fetch":
                 body = await self._work.fetched(key, activity)
             case "filled":

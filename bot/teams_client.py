@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import aiohttp
 
+from bot import adaptive
 from bot.inbox import Busy, Unreachable
 from bot.messenger import Content
 from bot.teams_credentials import Credentials
@@ -64,6 +65,7 @@ class TeamsClient:
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._web: aiohttp.ClientSession | None = None
         self._sent: dict[str, deque[float]] = {}
+        self._names: dict[Account, str] = {}  # as Teams names accounts to us
 
     async def close(self) -> None:
         """Hang up."""
@@ -107,6 +109,11 @@ class TeamsClient:
             raise Unreachable
         return known.conversation
 
+    async def personal(self, content: Content, handle: str, accounts: Sequence[Account]) -> Content:
+        """A room's card that these accounts see as their own, those of them that have the app installed."""
+        users = [name for each in accounts[: adaptive.MOST_READERS] if (name := await self._named(each))]
+        return adaptive.personal(content, handle, users) if users else content
+
     def _message(self, conversation: str, content: Content) -> Mapping[str, Any]:
         return {
             "type": "message",
@@ -135,6 +142,12 @@ class TeamsClient:
             raise Unreachable
         await self.conversations.keep(there)
 
+    async def _named(self, account: Account) -> str:
+        """What Teams calls an account in its conversations with us; empty for whoever isn't there."""
+        if account not in self._names:
+            await self.profile(account)
+        return self._names.get(account, "")
+
     async def _member(self, account: Account, conversation: str, service: str = "") -> Profile | None:
         place = f"v3/conversations/{quote(conversation, safe='')}/pagedmembers?pageSize=50"
         try:
@@ -149,6 +162,7 @@ class TeamsClient:
         if people.keys() != {account.id}:  # they aren't there, or others read along
             return None
         found = people[account.id]
+        self._names[account] = str(found.get("id") or "")
         role = str(found.get("userRole") or "user").lower()
         insider = found.get("tenantId") == self.workspace == account.workspace and role not in NOT_MEMBERS
         name = str(found.get("name") or account.id)

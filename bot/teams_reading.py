@@ -66,7 +66,7 @@ def click(activity: Json, kind: Kind) -> Click | None:
 def _data(activity: Json, kind: Kind) -> Json:
     value: Json = activity["value"]
     match kind:
-        case "execute":
+        case "execute" | "look":
             found: Json = {**value["action"]["data"], "verb": value["action"]["verb"]}
             return found
         case "submit":

@@ -9,11 +9,13 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from bot.cards import Verb
 from bot.strict import Reason, Refused
 
-#: What somebody wrote · a button of the older kind · a button · a dialog is wanted · a dialog was filled in ·
+#: What somebody wrote · a button of the older kind · a button · a client asks for its reader's own view of a card ·
+#: a dialog is wanted · a dialog was filled in ·
 #: the app was installed · it was removed · anything else, which is acknowledged and left.
-Kind = Literal["message", "submit", "execute", "fetch", "filled", "arrived", "left", "other"]
+Kind = Literal["message", "submit", "execute", "look", "fetch", "filled", "arrived", "left", "other"]
 Json = Mapping[str, Any]
 
 GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -77,6 +79,8 @@ def _invoked(activity: Json) -> Kind:
         _need(action, "verb", _NAME, "actions")
         _pressed(_object(action.get("data"), "actions"))
         _may(value, "trigger", _NAME, "actions")
+        if value.get("trigger") == "automatic" or action["verb"] == Verb.LOOK.value:
+            return "look"  # nobody pressed anything
     else:
         _pressed(_object(value.get("data"), "actions"))
     return kind

@@ -9,7 +9,9 @@ from typing import Any
 import flows.errors as no
 from bot import adaptive, teams_reading
 from bot.cards import Click, Form, Verb
+from bot.handles import place_of
 from bot.inbox import Inbox, Step, Unreachable
+from bot.messenger import ChatMessenger, Content
 from bot.teams_client import CARD, TeamsClient
 from bot.teams_shape import Kind
 from bot.verbs import HOME, Chat
@@ -28,8 +30,9 @@ ASKED = "It's asked. Look at our chat for what happens next."
 class TeamsWork:
     """One tenant's activities. What it gives is the answer that Teams waits for, if it waits for one."""
 
-    def __init__(self, chat: Chat, client: TeamsClient, inbox: Inbox) -> None:
+    def __init__(self, chat: Chat, messenger: ChatMessenger, client: TeamsClient, inbox: Inbox) -> None:
         self._chat = chat
+        self._messenger = messenger
         self._windows = Windows(chat)
         self._client = client
         self._inbox = inbox
@@ -64,7 +67,24 @@ class TeamsWork:
         else:
             self._seen(click)
             self._inbox.put(key, self._met(activity, self._after.pressing(click, key)))
-        return _words(TAKEN) if kind == "execute" else None
+        if kind != "execute":
+            return None
+        return _words(TAKEN if click else no.StrangeCard().sentence)
+
+    async def looked(self, key: str, activity: Json) -> Json:
+        """A room's card as whoever looks at it may see it. It decides nothing, so nothing is left to do."""
+        self._after.nothing(key)
+        click = teams_reading.click(activity, "look")
+        who = teams_reading.account(activity)
+        try:
+            if click is None:
+                raise no.StrangeCard
+            person = await self._chat.insider(who)
+            about = self._chat.handles.read(click.handle, place_of(who, click.conversation), "")
+            return _card(await self._messenger.view(about.request, click.conversation, person.id))
+        except no.Refusal as refusal:
+            await self._chat.recorded(Verb.LOOK.value, who, refusal)
+            return _words(refusal.sentence)
 
     async def fetched(self, key: str, activity: Json) -> Json:
         """The dialog that a press asks for; where it asks for none, the press itself is done."""
@@ -138,6 +158,11 @@ class TeamsWork:
 def _words(sentence: str) -> Json:
     """To a button: a sentence beside it."""
     return {"statusCode": 200, "type": "application/vnd.microsoft.activity.message", "value": sentence}
+
+
+def _card(content: Content) -> Json:
+    """To whoever looks at a card: another in its place, for their eyes."""
+    return {"statusCode": 200, "type": CARD, "value": content}
 
 
 def _message(sentence: str) -> Json:
