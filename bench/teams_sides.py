@@ -38,7 +38,7 @@ from handlers.settings import Config
 from storage.setup import DEMO
 from tests.company import Mailbox, settings_for
 from tests.teams_issuer import APP, ISSUER, Issuer, claims, signed
-from tests.teams_office import SECURITY, TENANT, object_id
+from tests.teams_tenant import SECURITY, TENANT, object_id
 
 SERVICE = "https://smba.trafficmanager.net/emea/"
 

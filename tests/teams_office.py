@@ -11,96 +11,28 @@ It has the same words as tests/office.py, so that a story can be told on either.
 from __future__ import annotations
 
 import contextlib
-import itertools
-from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-from aiohttp import web
-
 from bot.journal import Everywhere
-from bot.teams import PATH, Teams
+from bot.teams import Teams
 from bot.teams_credentials import Credentials
 from bot.web.server import make_app
-from demo.playground import BOT as APP
-from demo.playground import CHANNEL as SECURITY
-from demo.playground import TENANT, object_id
 from demo.workspace.serve import listening
 from flows.accounts import Account
 from handlers.ports import Connector, Messenger
 from tests.company import Company, Hands, company
-
-Json = dict[str, Any]
-
-
-@dataclass
-class Message:
-    """One message as it stands now, and how often it was changed."""
-
-    id: str
-    conversation: str
-    card: Json
-    body: Json
-    changes: int = 0
-
-
-@dataclass
-class Tenant:
-    """The Bot Connector's end: who is in which conversation, and what stands there."""
-
-    url: str = ""
-    messages: dict[str, Message] = field(default_factory=dict)
-    members: dict[str, dict[str, Json]] = field(default_factory=dict)
-    faults: list[tuple[str, int, dict[str, str]]] = field(default_factory=list)
-    calls: list[tuple[str, str]] = field(default_factory=list)
-    tokens: set[str] = field(default_factory=set)
-    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
-
-    def installed(self, person: str, **changed: Any) -> str:
-        """This person has the app: their conversation with it."""
-        id, conversation = object_id(person), f"a:{person}"
-        member = {"id": f"29:{person}", "aadObjectId": id, "name": person.capitalize(), "tenantId": TENANT}
-        self.members[conversation] = {id: {**member, "userRole": "user", **changed}}
-        return conversation
-
-    async def answer(self, request: web.Request) -> web.Response:
-        """One call of the Connector's."""
-        found = request.match_info
-        self.calls.append((request.method, request.path))
-        self.tokens.add(request.headers.get("Authorization", ""))
-        for index, (method, status, headers) in enumerate(self.faults):
-            if method == request.method:
-                del self.faults[index]
-                return web.json_response({"error": {"code": "Fault"}}, status=status, headers=headers)
-        conversation = found["conversation"]
-        if conversation not in self.members and conversation != SECURITY:
-            return web.json_response({"error": {"code": "BotNotInConversationRoster"}}, status=403)
-        if request.method == "GET":
-            return web.json_response({"members": list(self.members.get(conversation, {}).values())})
-        body = await request.json()
-        card = body["attachments"][0]["content"]
-        if request.method == "PUT":
-            message = self.messages.get(found["activity"])
-            if message is None:
-                return web.json_response({"error": {"code": "ActivityNotFound"}}, status=404)
-            message.card, message.body, message.changes = card, body, message.changes + 1
-        else:
-            message = Message(f"17{next(self.numbers):011}", conversation, card, body)
-            self.messages[message.id] = message
-        return web.json_response({"id": message.id})
+from tests.teams_tenant import APP, SECURITY, TENANT, Client, Message, Tenant, connector, object_id
 
 
 @dataclass(frozen=True)
-class TeamsOffice:
-    """The house, its bot, the tenant, and everybody's hands in it."""
+class TeamsOffice(Client):
+    """The house, its bot, and everybody's Teams before it."""
 
     company: Company
     teams: Teams
-    tenant: Tenant
-    port: int
-    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     async def connected(self, *people: str) -> None:
         """Their Teams accounts are theirs, as if they had connected them; the app is installed."""
@@ -114,43 +46,6 @@ class TeamsOffice:
         await self.teams.inbox.idle()
         await self.company.worker.drain()
 
-    def messages(self, person: str) -> list[Message]:
-        """What stands in the conversation between this person and the bot, oldest first."""
-        return [each for each in self.tenant.messages.values() if each.conversation == f"a:{person}"]
-
-    def security(self) -> list[Message]:
-        """What stands in security's channel."""
-        return [each for each in self.tenant.messages.values() if each.conversation == SECURITY]
-
-    def last(self, person: str) -> Message:
-        """The latest message there."""
-        return self.messages(person)[-1]
-
-    def activity(self, person: str, **more: Any) -> Json:
-        """What Teams would post about this person."""
-        return {
-            "type": "message",
-            "id": f"f:{next(self.numbers)}",
-            "timestamp": "2026-11-26T12:00:00.000Z",
-            "channelId": "msteams",
-            "serviceUrl": self.tenant.url,
-            "from": {"id": f"29:{person}", "name": person.capitalize(), "aadObjectId": object_id(person)},
-            "conversation": {"conversationType": "personal", "tenantId": TENANT, "id": f"a:{person}"},
-            "recipient": {"id": f"28:{APP}", "name": "Countersign"},
-            "channelData": {"tenant": {"id": TENANT}},
-            "locale": "en-US",
-            **more,
-        }
-
-    async def post(self, activity: Json, token: str = "") -> tuple[int, Any]:
-        """Post it to the bot; gives its status and what it answered."""
-        headers = {"Authorization": token} if token else {}
-        async with (
-            aiohttp.ClientSession() as web,
-            web.post(f"http://127.0.0.1:{self.port}{PATH}", json=activity, headers=headers) as answer,
-        ):
-            return answer.status, await answer.json() if answer.content_type == "application/json" else None
-
     async def says(self, person: str, text: str) -> None:
         """Write to the bot, and wait until it has answered."""
         status, _ = await self.post(self.activity(person, text=text, textFormat="plain"))
@@ -159,28 +54,10 @@ class TeamsOffice:
 
     async def press(self, person: str, label: str, message: Message | None = None) -> Any:
         """Press the button with this label on the latest message that has one; gives what Teams was answered."""
-        for one in [message] if message else reversed(self.messages(person)):
-            for action in actions(one):
-                if action["title"] == label and action["type"] != "Action.ShowCard":
-                    status, answer = await self.post(self.pressed(person, action, one.id))
-                    assert status == 200
-                    await self.settled()
-                    return answer
-        raise AssertionError(f"{person} sees no button {label!r}; there is {self.labels(person)}")
-
-    def pressed(self, person: str, action: Json, message: str) -> Json:
-        """What Teams posts for a press."""
-        if action["type"] == "Action.Execute":
-            value: Json = {"action": {**action, "type": "Action.Execute"}, "trigger": "manual"}
-            return self.activity(
-                person, type="invoke", name="adaptiveCard/action", value=value, replyToId=message
-            )
-        if action["data"].get("msteams") == {"type": "task/fetch"}:
-            data = {name: each for name, each in action["data"].items() if name != "msteams"}
-            return self.activity(
-                person, type="invoke", name="task/fetch", value={"data": data}, replyToId=message
-            )
-        return self.activity(person, value=action["data"], replyToId=message)
+        status, answer = await self.post(self.pressing(person, label, message))
+        assert status == 200
+        await self.settled()
+        return answer
 
     async def fills(self, person: str, dialog: Any, **values: str) -> Any:
         """Send a dialog's form with these values; gives what Teams was answered."""
@@ -194,72 +71,13 @@ class TeamsOffice:
         await self.settled()
         return answer
 
-    def read(self, message: Message) -> str:
-        """Every text in a message."""
-        return words(message)
-
-    def said(self, person: str) -> list[Message]:
-        """What the bot said to this person."""
-        return self.messages(person)
-
     def account(self, person: str) -> Account:
         """This person's account."""
         return Account("teams", TENANT, object_id(person))
 
-    def links(self, message: Message) -> list[str]:
-        """Where a message's links lead."""
-        return [action["url"] for action in actions(message) if "url" in action]
-
     async def refusals(self) -> list[str]:
         """The names of every refusal on record, oldest first."""
         return await self.company.refusals()
-
-    def labels(self, person: str) -> list[str]:
-        """What can be pressed in a conversation."""
-        return [action["title"] for one in self.messages(person) for action in actions(one)]
-
-
-def actions(thing: Any) -> list[Json]:
-    """Every action on a message or in a card, those that unfold first included."""
-    card = thing.card if isinstance(thing, Message) else thing
-    found: list[Json] = []
-    if isinstance(card, Mapping):
-        if str(card.get("type", "")).startswith("Action."):
-            found.append(dict(card))
-        for name, value in card.items():
-            if name != "fallback":
-                found += actions(value)
-    elif isinstance(card, list):
-        for each in card:
-            found += actions(each)
-    return found
-
-
-def words(thing: Any) -> str:
-    """Every text in a message or a card, in one string."""
-    card = thing.card if isinstance(thing, Message) else thing
-    if isinstance(card, Mapping):
-        read = [value for name, value in card.items() if name in TEXTS or not isinstance(value, str)]
-        return " ".join(filter(None, map(words, read)))
-    if isinstance(card, list):
-        return " ".join(filter(None, map(words, card)))
-    return card if isinstance(card, str) else ""
-
-
-TEXTS = ("text", "title", "label")
-
-
-@contextlib.asynccontextmanager
-async def connector() -> AsyncIterator[Tenant]:
-    """A Bot Connector on a port of this machine."""
-    tenant = Tenant()
-    app = web.Application()
-    app.router.add_route("*", "/v3/conversations/{conversation}/activities/{activity}", tenant.answer)
-    app.router.add_get("/v3/conversations/{conversation}/pagedmembers", tenant.answer)
-    app.router.add_route("*", "/v3/conversations/{conversation}/activities", tenant.answer)
-    async with listening(app, patience=0.1) as port:
-        tenant.url = f"http://localhost:{port}/"
-        yield tenant
 
 
 def settings(tenant: Tenant, **more: Any) -> dict[str, Any]:
@@ -296,17 +114,22 @@ async def teams_office(
 
 @contextlib.asynccontextmanager
 async def beside(
-    acme: Company, tenant: Tenant, messenger: Messenger, signed_in: Credentials | None = None
+    acme: Company,
+    tenant: Tenant,
+    messenger: Messenger,
+    signed_in: Credentials | None = None,
+    *,
+    port: int = 0,
 ) -> AsyncIterator[TeamsOffice]:
     """Teams in front of a house, which goes on telling `messenger`, too."""
     teams = Teams(acme.house, signed_in, limits=())
     acme.worker.messenger = Everywhere(messenger, teams.messenger)
     app = make_app(acme.house)
     teams.add_routes(app)
-    async with listening(app, patience=0.1) as port:
+    async with listening(app, port, patience=0.1) as taken:
         teams.start()
         await teams.connected()
         try:
-            yield TeamsOffice(acme, teams, tenant, port)
+            yield TeamsOffice(tenant, taken, acme, teams)
         finally:
             await teams.stop()

@@ -20,7 +20,7 @@ from bot.teams_credentials import Microsoft, SignInFailed, as_identity, with_cer
 from handlers.settings import Settings
 from tests.company import settings_for
 from tests.teams_issuer import APP, key
-from tests.teams_office import SECURITY, TENANT
+from tests.teams_tenant import SECURITY, TENANT
 
 
 class Wire(requests.adapters.HTTPAdapter):

@@ -16,7 +16,8 @@ from demo import playground
 from flows.model import Stage
 from tests.office import free_port
 from tests.peers.playground import command
-from tests.teams_office import TENANT, TeamsOffice, Tenant, object_id, teams_office
+from tests.teams_office import TeamsOffice, teams_office
+from tests.teams_tenant import TENANT, Tenant, object_id
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page

@@ -10,7 +10,8 @@ import pytest
 
 from flows.model import Request, Stage
 from tests.office import Office, office
-from tests.teams_office import TeamsOffice, beside, connector, settings
+from tests.teams_office import TeamsOffice, beside, settings
+from tests.teams_tenant import connector
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -22,6 +17,7 @@ from demo.workspace.workspace import Workspace
 from demo.workspace.world import World
 from flows.accounts import Account
 from storage.sql import TABLES
+from tests.chat.child import child, killed
 from tests.company import company
 from tests.office import APP, BOT, SIGNING, Office, free_port, office, words
 
@@ -53,27 +49,6 @@ async def test_fifty_presses_at_once_are_one_decision(
         assert await events(acme, "Refused") == (AT_ONCE - 1) * rounds
 
 
-@asynccontextmanager
-async def child(
-    database_url: str, folder: Path, port: int, api_url: str, over: str
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The house and its Slack in a process of their own, which can be killed."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.chat.child", database_url, str(folder), str(port), api_url, over,
-        stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    assert process.stdout is not None
-    async with asyncio.timeout(30):
-        while (line := await process.stdout.readline()) != b"ready\n":
-            assert line, "it ended before it was ready"
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            os.kill(process.pid, signal.SIGKILL)
-            await process.wait()
-
-
 @pytest.mark.parametrize("over", ["http", pytest.param("socket", marks=pytest.mark.slow)])
 async def test_a_press_survives_a_kill_between_acknowledgement_and_decision(
     over: str, database_url: str, tmp_path: Path
@@ -96,8 +71,7 @@ async def test_a_press_survives_a_kill_between_acknowledgement_and_decision(
             )  # so that nothing can be decided yet
             answer = await acts.press("maya", None, proposal, "ask")
             assert answer.status == 200, "it is acknowledged"
-            os.kill(first.pid, signal.SIGKILL)
-            await first.wait()
+            await killed(first)
         workspace.calls.faults.clear()
         async with child(database_url, tmp_path, port, f"{address}/api/", over):
             await arrived(workspace, "confirm on your registered device")

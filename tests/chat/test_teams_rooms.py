@@ -9,7 +9,8 @@ import pytest
 
 from bot.cards import Verb
 from flows.model import Request, Stage
-from tests.teams_office import SECURITY, TENANT, Json, Message, TeamsOffice, actions, teams_office, words
+from tests.teams_office import TeamsOffice, teams_office
+from tests.teams_tenant import SECURITY, TENANT, Json, Message, actions, words
 
 ROOM = {"conversationType": "channel", "tenantId": TENANT, "id": SECURITY}
 

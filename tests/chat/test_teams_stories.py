@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -14,8 +13,8 @@ from bot.cards import Verb
 from bot.handles import Handle
 from flows.commands import Disown
 from flows.model import Request, Stage
-from handlers.deliveries import Delivery
-from tests.teams_office import TENANT, Json, TeamsOffice, actions, object_id, teams_office, words
+from tests.teams_office import TeamsOffice, teams_office
+from tests.teams_tenant import TENANT, Json, actions, object_id, words
 
 
 @pytest.fixture
@@ -116,65 +115,6 @@ async def test_somebody_without_the_app_is_told_nothing_and_reads_the_device_pag
     await acme.settled()
     assert acme.messages("omar") == []
     assert await acme.company.worker.outbox.claim(10, timedelta(minutes=1)) == []
-
-
-# -- twice, and many at once --------------------------------------------------------------------------
-
-
-async def test_the_same_activity_again_is_done_once(acme: TeamsOffice) -> None:
-    await acme.says("maya", "I forgot my password")
-    press = acme.pressed("maya", action_of(acme, "maya", Verb.ASK), acme.last("maya").id)
-    for _ in range(4):
-        assert (await acme.post(press))[0] == 200
-    await acme.settled()
-    assert len(await acme.company.desk.concerning("maya")) == 1
-    assert await acme.refusals() == []
-    assert await acme.teams.inbox.deliveries.waiting() == 0
-
-
-@pytest.mark.parametrize("rounds", [2, pytest.param(50, marks=pytest.mark.slow)])
-async def test_fifty_presses_at_once_are_one_decision(acme: TeamsOffice, rounds: int) -> None:
-    for _ in range(rounds):
-        request = await asked_anew(acme)
-        button, card = action_of(acme, "maya", Verb.CANCEL), acme.last("maya")
-        presses = [acme.pressed("maya", button, card.id) for _ in range(50)]
-        answers = await asyncio.gather(*map(acme.post, presses))
-        await acme.settled()
-        assert {status for status, _ in answers} == {200}
-        assert (await acme.company.desk.get(request.id)).stage is Stage.CANCELLED
-        refused = await acme.refusals()
-        assert set(refused) <= {"AlreadyClosed"}
-    assert len(refused) == 49 * rounds
-
-
-async def asked_anew(acme: TeamsOffice) -> Request:
-    """One more request, with a card of its own."""
-    before = {request.id for request in await acme.company.desk.concerning("maya")}
-    await acme.says("maya", "I forgot my password")
-    await acme.press("maya", "Yes, ask for it", acme.last("maya"))
-    return next(r for r in await acme.company.desk.concerning("maya") if r.id not in before)
-
-
-async def test_an_older_client_presses_by_sending_the_same(acme: TeamsOffice) -> None:
-    await acme.says("maya", "I forgot my password")
-    data = action_of(acme, "maya", Verb.ASK)["fallback"]["data"]
-    await acme.post(acme.activity("maya", value=data, replyToId=acme.last("maya").id))
-    await acme.settled()
-    assert len(await acme.company.desk.concerning("maya")) == 1
-
-
-async def test_what_was_acknowledged_before_a_crash_is_done_after_it(sqlite_url: str, tmp_path: Path) -> None:
-    async with teams_office(sqlite_url, tmp_path) as acme:
-        await acme.company.enrolled("maya")
-        await acme.connected("maya")
-        await acme.says("maya", "I forgot my password")
-        press = acme.pressed("maya", action_of(acme, "maya", Verb.ASK), acme.last("maya").id)
-        await acme.teams.inbox.deliveries.take(Delivery("teams:before", json.dumps(press).encode()))
-        hands, tenant = acme.company.hands, acme.tenant
-        async with teams_office(f"{sqlite_url}", tmp_path, tenant=tenant, hands=hands) as after:
-            await after.settled()
-            assert len(await after.company.desk.concerning("maya")) == 1
-            assert await after.teams.inbox.deliveries.waiting() == 0
 
 
 # -- payloads nobody should believe ---------------------------------------------------------------------

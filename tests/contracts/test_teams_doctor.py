@@ -13,7 +13,8 @@ from handlers.evidence import Level
 from handlers.settings import Settings
 from tests.company import settings_for
 from tests.teams_issuer import Issuer, issuing
-from tests.teams_office import Tenant, connector, settings
+from tests.teams_office import settings
+from tests.teams_tenant import Tenant, connector
 
 
 class Signed:

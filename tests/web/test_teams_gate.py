@@ -15,7 +15,8 @@ import pytest_asyncio
 from bot.teams import PATH
 from tests.browser.site import Now
 from tests.teams_issuer import Issuer, claims, issuing, put_together, signed, with_public_key
-from tests.teams_office import TENANT, Json, TeamsOffice, connector, object_id, teams_office
+from tests.teams_office import TeamsOffice, teams_office
+from tests.teams_tenant import TENANT, Json, connector, object_id
 from tests.web.slack_door import Caller, Headers
 from tests.web.wire import state
 

@@ -13,7 +13,7 @@ from multidict import CIMultiDict
 from bot.strict import Refused
 from bot.teams_gate import Allowed, Anyone, teams
 from bot.teams_shape import kind_of
-from tests.teams_office import TENANT, Json, object_id
+from tests.teams_tenant import TENANT, Json, object_id
 
 JSON = "application/json"
 
