@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,60 +14,23 @@ from storage import setup
 from storage.seals import Keys
 from storage.store import Store, utc_now
 from tests.company import SECRET_KEY
+from tests.web import hostile
 from tests.web.slack_posts import SECRET, Json, encoded, signed
-from tests.web.wire import INSIDES, Answer
+from tests.web.wire import Answer
 
 PATH = "/slack/events"
-Headers = Sequence[tuple[str, str | bytes]]
 
 
 @dataclass(frozen=True)
-class Caller:
-    """Somebody who knows the address. No answer they get is a 5xx, or shows its inside."""
+class Caller(hostile.Caller):
+    """Somebody who knows Slack's address."""
 
-    port: int
-
-    async def post(self, headers: Headers, body: bytes, method: str = "POST", path: str = PATH) -> Answer:
-        """One request with exactly these headers, and Host and Content-Length if they aren't among them."""
-        named = {name.lower() for name, _ in headers}
-        more: list[tuple[str, str | bytes]] = []
-        if "host" not in named:
-            more.append(("Host", "desk.example.com"))
-        if not named & {"content-length", "transfer-encoding"}:
-            more.append(("Content-Length", str(len(body))))
-        lines = [name.encode() + b": " + _bytes(value) for name, value in [*more, *headers]]
-        head = b"\r\n".join([f"{method} {path} HTTP/1.1".encode(), b"Connection: close", *lines])
-        return await self.raw(head + b"\r\n\r\n" + body)
-
-    async def raw(self, request: bytes) -> Answer:
-        """These bytes, whatever they are."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        try:
-            async with asyncio.timeout(10):
-                writer.write(request)
-                head = await reader.readuntil(b"\r\n\r\n")
-                first, *lines = head[:-4].decode("latin-1").split("\r\n")
-                pairs = [line.partition(": ")[::2] for line in lines]
-                headers = tuple((name.lower(), value) for name, value in pairs)
-                body = await reader.readexactly(int(dict(headers).get("content-length", 0)))
-        finally:
-            writer.close()
-        answer = Answer(int(first.split(" ")[1]), headers, body)
-        assert answer.status < 500, first
-        assert INSIDES.search(body.decode()) is None, body
-        return answer
+    path: str = PATH
 
     async def says(self, payload: Json, secret: str = SECRET, at: float | None = None) -> Answer:
         """As Slack would send it."""
         body, form = encoded(payload)
         return await self.post(list(signed(body, form, at or time.time(), secret).items()), body)
-
-    async def begins(self, head: str, part: bytes) -> asyncio.StreamWriter:
-        """Send a request's beginning and leave it at that."""
-        _, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        writer.write(f"POST {PATH} HTTP/1.1\r\nHost: desk.example.com\r\n{head}\r\n\r\n".encode() + part)
-        await writer.drain()
-        return writer
 
 
 @dataclass
@@ -117,7 +78,3 @@ class Door:
         ):
             self.ran.append(post.key)
         return web.Response()
-
-
-def _bytes(value: str | bytes) -> bytes:
-    return value if isinstance(value, bytes) else value.encode()

@@ -21,6 +21,7 @@ from demo.workspace.deliver import encoded as as_slack_does
 from demo.workspace.world import World
 from tests.browser.site import Now
 from tests.office import SIGNING, Office, office
+from tests.web.hostile import malformed
 from tests.web.slack_door import PATH, Caller, Door
 from tests.web.slack_posts import (
     CHALLENGE,
@@ -36,7 +37,7 @@ from tests.web.slack_posts import (
     signature,
     signed,
 )
-from tests.web.slack_probes import BODY, NO, SLOW
+from tests.web.slack_probes import BODY, LATE, NO
 from tests.web.wire import ALWAYS, state
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -98,9 +99,9 @@ async def test_a_hostile_post_gets_a_plain_no_and_changes_nothing(house: House, 
         assert [line["event"] for line in lines] == ["slack_refused", "http"]
 
 
-@pytest.mark.parametrize("name", [*NO, *SLOW])
+@pytest.mark.parametrize("name", [*NO, *LATE])
 async def test_a_hostile_post_runs_nothing(door: tuple[Door, Caller], name: str) -> None:
-    probe, status = (NO | SLOW)[name]
+    probe, status = (NO | LATE)[name]
     before = list(door[0].ran), await door[0].kept()
     assert (await door[1].post(*probe())).status == status
     assert (list(door[0].ran), await door[0].kept()) == before
@@ -108,17 +109,7 @@ async def test_a_hostile_post_runs_nothing(door: tuple[Door, Caller], name: str)
 
 async def test_malformed_http_never_reaches_the_gate(house: House) -> None:
     before = house.kept()
-    start = b"POST /slack/events HTTP/1.1\r\nHost: desk.example.com\r\n"
-    for request in (
-        start + b"X-Slack-Signature : v0=0\r\nContent-Length: 0\r\n\r\n",
-        start + b"X-Slack-Signature: v0=\x00\r\nContent-Length: 0\r\n\r\n",
-        start + b"X-Slack-Signature: v0=\r\n 0\r\nContent-Length: 0\r\n\r\n",
-        start + b"Content-Length: 1, 2\r\n\r\nab",
-        start + b"Content-Length: 0x10\r\n\r\n",
-        start + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
-        b"POST /slack/events HTTP/9.9\r\n\r\n",
-        b"\x16\x03\x01\x02\x00\x01\x00",
-    ):
+    for request in malformed(PATH):
         assert 400 <= (await house.caller.raw(request + b"\r\n")).status < 500, request
     assert house.kept() == before
 

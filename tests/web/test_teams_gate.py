@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
+import asyncio
 import json
-import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,12 +17,10 @@ from tests.browser.site import Now
 from tests.teams_issuer import Issuer, claims, issuing, put_together, signed, with_public_key
 from tests.teams_office import TeamsOffice, teams_office
 from tests.teams_tenant import TENANT, Json, connector, object_id
-from tests.web.slack_door import Caller, Headers
-from tests.web.wire import state
+from tests.web.hostile import KINDS, SLOW, Caller, Genuine, malformed
+from tests.web.wire import FORM, JSON, Headers, state
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-JSON = "application/json"
 
 
 class BotToken:
@@ -51,12 +49,18 @@ class Door:
     def headers(self, token: str | None = None, form: str = JSON) -> Headers:
         return [("Authorization", token or self.token()), ("Content-Type", form)]
 
-    async def post(self, headers: Headers, body: bytes) -> int:
-        answer = await Caller(self.acme.port).post(headers, body, path=PATH)
-        return answer.status
+    @property
+    def caller(self) -> Caller:
+        return Caller(self.acme.port, PATH)
+
+    @property
+    def genuine(self) -> Genuine:
+        """A message that passes."""
+        return Genuine(self.message(), lambda _, form: self.headers(form=form))
 
     async def says(self, activity: Json, token: str | None = None) -> int:
-        return await self.post(self.headers(token), json.dumps(activity).encode())
+        answer = await self.caller.post(self.headers(token), json.dumps(activity).encode())
+        return answer.status
 
     def message(self, **more: Any) -> Json:
         return self.acme.activity("maya", text="I forgot my password", **more)
@@ -199,39 +203,15 @@ async def test_a_token_that_isnt_genuine_is_refused(door: Door, kind: str) -> No
     assert door.issuer.looked.count("openid") <= 2
 
 
-def raw(door: Door) -> bytes:
-    return json.dumps(door.message()).encode()
-
-
-ZEROS = bytes(8_000_000)
 PACKED: Mapping[str, tuple[Callable[[Door], tuple[Headers, bytes]], int]] = {
-    "no token": (lambda door: ([("Content-Type", JSON)], raw(door)), 401),
-    "two tokens": (lambda door: ([*door.headers(), ("Authorization", door.token())], raw(door)), 401),
-    "a token of bytes": (
-        lambda door: ([("Authorization", b"Bearer \xff.\xff.\xff"), ("Content-Type", JSON)], raw(door)),
-        401,
-    ),
-    "no content type": (lambda door: (door.headers()[:1], raw(door)), 415),
-    "a form": (lambda door: (door.headers(form="application/x-www-form-urlencoded"), b"a=b"), 415),
-    "plain text": (lambda door: (door.headers(form="text/plain"), raw(door)), 415),
-    "another charset": (lambda door: (door.headers(form=JSON + "; charset=utf-16"), raw(door)), 415),
-    "a gzip bomb": (
-        lambda door: ([*door.headers(), ("Content-Encoding", "gzip")], gzip.compress(ZEROS)),
-        415,
-    ),
-    "a deflate bomb": (
-        lambda door: ([*door.headers(), ("Content-Encoding", "deflate")], zlib.compress(ZEROS)),
-        415,
-    ),
-    "too much": (lambda door: (door.headers(), b'{"a":"' + b"a" * 70_000 + b'"}'), 413),
-    "nothing": (lambda door: (door.headers(), b""), 400),
-    "bad UTF-8": (lambda door: (door.headers(), b'{"type":"\xff"}'), 400),
-    "no JSON": (lambda door: (door.headers(), b"{"), 400),
-    "a list": (lambda door: (door.headers(), b"[]"), 400),
-    "deep nesting": (lambda door: (door.headers(), b"[" * 30_000 + b"]" * 30_000), 400),
-    "a key twice": (lambda door: (door.headers(), raw(door)[:-1] + b',"type":"invoke"}'), 400),
-    "NaN": (lambda door: (door.headers(), raw(door)[:-1] + b',"n":NaN}'), 400),
-    "a huge number": (lambda door: (door.headers(), raw(door)[:-1] + b',"n":1' + b"0" * 5_000 + b"}"), 400),
+    "no token": (lambda door: ([("Content-Type", JSON)], door.genuine.body), 401),
+    "two tokens": (lambda door: door.genuine.other(door.genuine.body, ("Authorization", door.token())), 401),
+    "a token of bytes": (lambda door: door.genuine.packed(("Authorization", b"Bearer \xff.\xff.\xff")), 401),
+    "a form": (lambda door: door.genuine.other(b"a=b", form=FORM), 415),
+    **{
+        name: (lambda door, make=make: make(door.genuine), status)  # type: ignore[misc]
+        for name, (make, status) in KINDS.items()
+    },
 }
 
 
@@ -239,8 +219,62 @@ PACKED: Mapping[str, tuple[Callable[[Door], tuple[Headers, bytes]], int]] = {
 async def test_what_is_packed_otherwise_is_refused(door: Door, kind: str) -> None:
     make, status = PACKED[kind]
     before = state(door.folder)
-    assert await door.post(*make(door)) == status
+    assert (await door.caller.post(*make(door))).status == status
     assert state(door.folder) == before
+
+
+async def test_what_doesnt_arrive_in_time_is_refused(door: Door) -> None:
+    before = state(door.folder)
+    sent = [door.caller.post(*make(door.genuine)) for make, _ in SLOW.values()]
+    assert {answer.status for answer in await asyncio.gather(*sent)} == {408}
+    assert state(door.folder) == before
+
+
+async def test_malformed_http_never_reaches_the_gate(door: Door) -> None:
+    before = state(door.folder)
+    for request in malformed(PATH):
+        assert 400 <= (await door.caller.raw(request + b"\r\n")).status < 500, request
+    assert state(door.folder) == before
+
+
+async def test_only_a_post_to_this_address_is_one(door: Door) -> None:
+    before = state(door.folder)
+    headers, body = door.genuine.packed()
+    for method in ("GET", "PUT", "DELETE", "OPTIONS"):
+        assert (await door.caller.post(headers, body, method)).status == 405, method
+    for path in (PATH + "/", PATH + "%00"):
+        assert (await door.caller.post(headers, body, path=path)).status == 404, path
+    assert state(door.folder) == before
+
+
+async def test_many_who_send_nothing_keep_nobody_waiting(door: Door) -> None:
+    head = f"Content-Type: {JSON}\r\nContent-Length: 9"
+    idle = [await door.caller.begins(head, b"") for _ in range(200)]
+    async with asyncio.timeout(3):
+        assert await door.says(door.message()) == 200
+    for writer in idle:
+        writer.transport.abort()
+
+
+async def test_a_press_replayed_at_once_or_after_a_restart_is_one_decision(
+    tmp_path: Path, sqlite_url: str
+) -> None:
+    async with connector() as tenant:
+        async with teams_office(sqlite_url, tmp_path, tenant=tenant) as acme:
+            await acme.company.enrolled("maya")
+            await acme.connected("maya")
+            await acme.says("maya", "I forgot my password")
+            press = acme.pressing("maya", "Yes, ask for it")
+            answers = await asyncio.gather(*(acme.post(press) for _ in range(50)))
+            assert {status for status, _ in answers} == {200}
+            await acme.settled()
+            before = state(tmp_path), len(tenant.messages)
+        async with teams_office(sqlite_url, tmp_path, tenant=tenant) as acme:
+            for _ in range(3):
+                assert (await acme.post(press))[0] == 200
+            await acme.settled()
+            assert len(await acme.company.desk.concerning("maya")) == 1
+            assert (state(tmp_path), len(tenant.messages)) == before
 
 
 async def test_a_genuine_token_with_another_persons_object_id_proves_nothing(door: Door) -> None:
