@@ -24,7 +24,8 @@ LONGEST_NAME = 120  # as playbooks/connect_account.yaml takes it
 class Handle:
     """Whom something was offered to, and what: a request that stands, or a playbook to ask for.
 
-    Nobody in particular, on a room's card, which can only be looked at. `subject` is whom it is asked for, `message` the message that becomes the request's card, “conversation message”.
+    Nobody in particular, on a room's card, which can only be looked at. `subject` is whom it is asked for, `message`
+    the message that becomes the request's card, “conversation message”.
     """
 
     person: str = ""
