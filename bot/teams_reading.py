@@ -57,10 +57,16 @@ def click(activity: Json, kind: Kind) -> Click | None:
     verb = _VERBS.get(data["verb"])
     if verb in (None, Verb.OPEN):
         return None
-    place = FORM if kind == "filled" else HOME if data.get("at") == HOME else activity["conversation"]["id"]
+    place = FORM if kind == "filled" else HOME if data.get("at") == HOME else _place(activity)
     message = "" if kind == "filled" else activity.get("replyToId") or ""
     handle = data.get("handle") or ""
     return Click(verb, handle, account(activity), place, message, adaptive.filled(data))
+
+
+def _place(activity: Json) -> str:
+    """The conversation's own name: in a channel, Teams adds which of its threads it was."""
+    id: str = activity["conversation"]["id"]
+    return id.partition(";messageid=")[0]
 
 
 def _data(activity: Json, kind: Kind) -> Json:

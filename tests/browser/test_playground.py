@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urljoin
 
 import pytest
 from playwright.async_api import expect
 
+from bot.handles import Handle
 from demo import playground
 from flows.model import Stage
+from handlers.posted import Posted
 from tests.office import free_port
 from tests.peers.playground import command
 from tests.teams_office import TeamsOffice, teams_office
-from tests.teams_tenant import TENANT, Tenant, object_id
+from tests.teams_tenant import TENANT, Json, Tenant, actions, object_id
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
@@ -94,3 +100,57 @@ async def test_what_was_asked_elsewhere_is_told_here_and_can_be_stopped(desk: De
     await desk.presses("I didn't ask for this")
     await desk.sees("Over: somebody it concerns didn't ask for it")
     assert (await desk.acme.company.desk.get(request.id)).stage is Stage.DISOWNED
+
+
+async def test_one_card_in_the_right_and_in_the_wrong_hand(desk: Desk, tmp_path: Path) -> None:
+    """Maya, who is Eve's manager here, may say no to what Sam asks: she alone is given the button, in the room, too.
+
+    The Playground posts what any client would send; by itself it doesn't ask for a reader's own view yet.
+    """
+    acme, page = desk.acme, desk.page
+    with closing(sqlite3.connect(tmp_path / "directory.db")) as directory, directory:
+        directory.execute("UPDATE people SET manager = 'maya' WHERE id = 'eve'")
+    eve, sam = [await acme.company.enrolled(each) for each in ("eve", "sam")]
+    await desk.writes("hello")
+    await desk.sees("What can I do for you?")
+    request = await acme.company.asks("device_recall", "eve", "sam", {"device": eve.device})
+    await acme.company.proves(request, sam)
+    await desk.sees(request.id)
+    await page.get_by_role("treeitem", name="Desk - Security").click()
+    await desk.sees("Device recall for Eve")
+    assert await page.get_by_role("button", name="Deny").count() == 0
+
+    key = acme.teams.messenger.handles.make(Handle("", request.id), f"teams/{TENANT}/{playground.CHANNEL}")
+    look = {"type": "Action.Execute", "verb": "look", "data": {"verb": "look", "handle": key}}
+    room = next(each for each in await Posted(acme.company.store).of(request.id, "teams") if not each.person)
+    press = partial(invoked, page, room.message)
+    maya, nina = [await press(who, look, "automatic") for who in ("maya", "nina")]
+    (deny,) = [each for each in actions(maya["value"]) if each.get("verb") == "deny"]
+    assert [each for each in actions(nina["value"]) if each.get("verb") == "deny"] == [], (
+        "she isn't known here"
+    )
+
+    await press("nina", deny, "manual")
+    await acme.teams.inbox.idle()
+    assert (await acme.company.desk.get(request.id)).stage is Stage.AWAITING_APPROVAL
+    await press("maya", deny, "manual")
+    await desk.sees("Over: one of the approvers said no")
+    assert (await acme.company.desk.get(request.id)).stage is Stage.DENIED
+    await page.get_by_role("treeitem", name="Personal Chat").click()
+    await desk.sees("Over: one of the approvers said no")
+
+
+async def invoked(page: Page, message: str, person: str, action: Json, trigger: str) -> Json:
+    """What the bot answers when this person's client runs an action in security's channel."""
+    value = {"action": action, "trigger": trigger}
+    press = {
+        "name": "adaptiveCard/action",
+        "value": value,
+        "from": {"id": f"29:{person}"},
+        "replyToId": message,
+    }
+    thread = f"{playground.CHANNEL};messageid={message}"
+    address = urljoin(page.url, "/_conversation/v1/invoke")
+    answer = await page.request.post(address, data={**press, "conversation": {"id": thread}})
+    assert answer.ok, await answer.text()
+    return dict(await answer.json())

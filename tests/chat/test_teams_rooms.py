@@ -12,8 +12,6 @@ from flows.model import Request, Stage
 from tests.teams_office import TeamsOffice, teams_office
 from tests.teams_tenant import SECURITY, TENANT, Json, Message, actions, words
 
-ROOM = {"conversationType": "channel", "tenantId": TENANT, "id": SECURITY}
-
 
 @pytest.fixture
 async def acme(sqlite_url: str, tmp_path: Path) -> AsyncIterator[TeamsOffice]:
@@ -46,7 +44,8 @@ async def looks(acme: TeamsOffice, person: str, card: Message, **value: Json) ->
 
 def executed(acme: TeamsOffice, person: str, card: Message, value: Json) -> Json:
     made = acme.activity(person, type="invoke", name="adaptiveCard/action", value=value, replyToId=card.id)
-    return {**made, "conversation": ROOM}
+    thread = f"{SECURITY};messageid={card.id}"  # as Teams names what stands in a channel
+    return {**made, "conversation": {"conversationType": "channel", "tenantId": TENANT, "id": thread}}
 
 
 def buttons(card: Json) -> dict[str, Json]:
