@@ -31,7 +31,7 @@ from bot.cards import Card, Fact, Form, Home, HomeLine, Reply, Status, Verb
 from bot.lines import MINE, OFFERS, RECENT, WAITING, List
 from bot.verbs import HOME
 
-LARGEST = 20 * 1024  # bytes; Teams takes 28 KB, the message around it and a list of its readers included
+LARGEST = 27 * 1024  # bytes; Teams takes 28 KB, the message around it included
 MOST_READERS = 60  # who may see a card of their own in one place
 SCHEMA = "https://adaptivecards.io/schemas/adaptive-card.json"
 _FALLBACK = 500
@@ -47,14 +47,24 @@ _COLORS: Mapping[Status, Color] = {
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much of everything is drawn: characters of a text, lines of a list, buttons."""
+    """How much of everything is drawn: characters of a text, lines of a list, buttons.
+
+    `kept`: characters of an answer that stands in its field again; half of one would say something else.
+    """
 
     text: int
     lines: int
     buttons: int
+    kept: int
 
 
-_SIZES = (Size(1000, 30, 24), Size(400, 12, 18), Size(150, 6, 12), Size(60, 3, 6), Size(20, 1, 3))
+_SIZES = (
+    Size(1000, 30, 24, kept=3000),
+    Size(400, 12, 18, kept=3000),
+    Size(150, 6, 12, kept=1000),
+    Size(60, 3, 6, kept=300),
+    Size(20, 1, 3, kept=60),
+)
 
 Body = Iterator[CardElement]
 
@@ -87,11 +97,18 @@ def message(card: Card, handle: str, link: str) -> dict[str, Any]:
 
 
 def personal(content: Mapping[str, Any], handle: str, users: Sequence[str]) -> dict[str, Any]:
-    """A room's card that these users, as Teams names them, see as their own: their clients ask for it."""
+    """A room's card that these users, as Teams names them, see as their own: their clients ask for it.
+
+    As many of them as there is room for.
+    """
     data = {"verb": Verb.LOOK.value, "handle": handle}
     look = ExecuteAction(title="Look again", verb=Verb.LOOK.value, data=data)
-    refresh = RefreshDefinition(action=look, user_ids=list(users[:MOST_READERS]))
-    return {**content, "refresh": refresh.model_dump(by_alias=True, exclude_none=True)}
+    for most in range(min(len(users), MOST_READERS), 0, -1):
+        refresh = RefreshDefinition(action=look, user_ids=list(users[:most]))
+        drawn = {**content, "refresh": refresh.model_dump(by_alias=True, exclude_none=True)}
+        if weight(drawn) <= LARGEST:
+            return drawn
+    return dict(content)
 
 
 def _heading(card: Card, *, led: bool = True) -> ColumnSet:
@@ -149,7 +166,7 @@ def form(asked: Form) -> dict[str, Any]:
 
     def body(size: Size) -> Body:
         yield from sentence(asked.intro, size.text)
-        yield from fields(asked.inputs)
+        yield from fields(asked.inputs, size.text, size.kept)
 
     send = SubmitAction(title=cut(clean(paired(asked.submit)), 40) or "—", style="positive", data=data)
     return _fitted(asked.title, body, actions=[send])
@@ -218,6 +235,16 @@ def _fitted(said: str, body: Callable[[Size], Body], **more: Any) -> dict[str, A
             **more,
         )
         drawn = {"$schema": SCHEMA, **card.model_dump(by_alias=True, exclude_none=True)}
-        if len(json.dumps(drawn)) <= LARGEST:
+        if weight(drawn) <= LARGEST:
             break
     return drawn
+
+
+def written(value: Any) -> str:
+    """As it is sent to Teams: an emoji takes four bytes then, and not twelve."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def weight(drawn: Mapping[str, Any]) -> int:
+    """How many bytes a card takes."""
+    return len(written(drawn).encode())

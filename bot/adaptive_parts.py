@@ -98,34 +98,39 @@ def _plain(choice: Choice, extra: Mapping[str, str], title: str, style: Style) -
 # -- fields of a form -------------------------------------------------------------------------
 
 
-def fields(inputs: Iterable[Input]) -> Iterator[CardElement]:
-    """Every field, what it is for above it, and below it what is wrong with it."""
+def fields(inputs: Iterable[Input], most: int, kept: int) -> Iterator[CardElement]:
+    """Every field, what it is for above it, and below it what is wrong with it, in `most` characters each.
+
+    What was typed stands there again if it has no more characters than `kept`.
+    """
     for each in inputs:
-        parts: list[CardElement] = [_select(each) if each.choices else _text(each)]
-        parts += sentence(each.help, 500, size="Small", is_subtle=True)
-        parts += sentence(each.error, 500, size="Small", weight="Bolder", color="Attention")
+        parts: list[CardElement] = [_select(each, most) if each.choices else _text(each, most, kept)]
+        parts += sentence(each.help, min(most, 500), size="Small", is_subtle=True)
+        parts += sentence(each.error, min(most, 500), size="Small", weight="Bolder", color="Attention")
         yield Container(items=parts, spacing="Medium")
 
 
-def _text(input: Input) -> TextInput:
+def _text(input: Input, most: int, kept: int) -> TextInput:
     longest = min(input.max_length, _ANSWER)
+    typed = paired(input.value)[:longest]
     return TextInput(
         id=input.name,
-        label=_label(input),
+        label=_label(input, most),
         is_required=input.required,
         error_message="This needs an answer.",
         is_multiline=input.long,
         max_length=longest,
-        value=paired(input.value)[:longest] or None,
+        value=typed if 0 < len(typed) <= kept else None,
     )
 
 
-def _select(input: Input) -> ChoiceSetInput:
-    options = [Option(title=cut(clean(label), _OPTION) or "—", value=value) for value, label in input.choices]
+def _select(input: Input, most: int) -> ChoiceSetInput:
+    shown = min(most, _OPTION)
+    options = [Option(title=cut(clean(label), shown) or "—", value=value) for value, label in input.choices]
     known = {value for value, _ in input.choices}
     return ChoiceSetInput(
         id=input.name,
-        label=_label(input),
+        label=_label(input, most),
         is_required=input.required,
         error_message="Choose one.",
         style="filtered" if len(options) > _FILTERED else "compact",
@@ -135,5 +140,5 @@ def _select(input: Input) -> ChoiceSetInput:
     )
 
 
-def _label(input: Input) -> str:
-    return cut(clean(paired(input.label)), 200) or "—"
+def _label(input: Input, most: int) -> str:
+    return cut(clean(paired(input.label)), min(most, 200)) or "—"

@@ -28,7 +28,8 @@ class Beside:
     `texts` are the free-text answers that still exist, by field name; `methods` what the reader has
     registered; `device` the one they read this on; `approvers` who may consent, as the directory says now;
     `number` the six digits, given only for the place where the request was asked; `labels` what people call the
-    ids that a form's references hold, such as a device's name.
+    ids that a form's references hold, such as a device's name; `unreached` are those with the next move to whom no
+    chat can tell it.
     """
 
     texts: Mapping[str, str] = field(default_factory=dict)
@@ -39,6 +40,7 @@ class Beside:
     rules: Sequence[str] = ()
     audit: int | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    unreached: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ async def read(
         device=device,
         approvers=approvers,
         number=_number(house, request) if asked_here else "",
+        unreached=await _unreached(house, request, approvers),
     )
     return Reading(request, playbook, people, viewer, house.store.clock(), beside)
 
@@ -53,6 +54,22 @@ async def account_names(house: House, person: str) -> dict[str, str]:
         shown = (await house.desk.texts(binding.request)).get("shown_as") or account.id
         names[account.name] = f"{shown} in {account.platform.capitalize()}"
     return names
+
+
+async def _unreached(house: House, request: Request, approvers: frozenset[str]) -> frozenset[str]:
+    """Those with the next move whom no chat can tell: only where there is a chat, and nobody else can be told."""
+    if not house.settings.chats:
+        return frozenset()
+    wanted, movers = 1, frozenset[str]()
+    if request.stage is Stage.AWAITING_PROOF:
+        movers = frozenset({request.prover})
+    elif request.stage is Stage.AWAITING_APPROVAL:
+        rule = (await house.desk.playbook_of(request)).consent
+        agreed = {approval.person for approval in request.approvals}
+        movers = approvers - agreed - {request.requester, request.subject, request.prover}
+        wanted = rule.quorum - len(agreed) if rule else 0
+    lost = {person for person in movers if not await house.reaches(person)}
+    return frozenset(lost) if len(movers) - len(lost) < wanted else frozenset()
 
 
 def _number(house: House, request: Request) -> str:

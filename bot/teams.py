@@ -29,7 +29,6 @@ from bot.teams_shape import Kind, kind_of
 from bot.teams_tokens import Tokens
 from bot.teams_work import TeamsWork
 from bot.verbs import Chat
-from handlers.conversations import Conversations
 from handlers.deliveries import Deliveries, Delivery
 from handlers.house import House
 
@@ -49,8 +48,9 @@ class Teams:
         assert settings.teams_app_id and settings.teams_tenant  # noqa: S101,PT018  settings see to it
         tenant, service = settings.teams_tenant, settings.teams_service_url
         signed_in = signed_in or credentials(settings)
-        known = Conversations(house.store)
-        self.client = TeamsClient(settings.teams_app_id, tenant, service, known, signed_in, limits=limits)
+        self.client = TeamsClient(
+            settings.teams_app_id, tenant, service, house.conversations, signed_in, limits=limits
+        )
         self.messenger = ChatMessenger(house, PLATFORM, self.client, adaptive, settings.teams_channel or "")
         self.inbox = Inbox(Deliveries(house.store), PLATFORM)
         self._allowed = Allowed(tenant, service)
@@ -92,7 +92,7 @@ class Teams:
             log.warning("teams_refused", status=refused.status, reason=refused.reason)
             return web.Response(status=refused.status)
         answer = await self._taken(post)
-        return web.Response() if answer is None else web.json_response(answer)
+        return web.Response() if answer is None else web.json_response(answer, dumps=adaptive.written)
 
     async def _taken(self, post: TeamsPost) -> Json | None:
         """On the disk first. What came before is acknowledged, no more."""

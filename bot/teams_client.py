@@ -112,7 +112,7 @@ class TeamsClient:
     async def personal(self, content: Content, handle: str, accounts: Sequence[Account]) -> Content:
         """A room's card that these accounts see as their own, those of them that have the app installed."""
         users = [name for each in accounts[: adaptive.MOST_READERS] if (name := await self._named(each))]
-        return adaptive.personal(content, handle, users) if users else content
+        return adaptive.personal(content, handle, users)
 
     def _message(self, conversation: str, content: Content) -> Mapping[str, Any]:
         return {
@@ -193,7 +193,7 @@ class TeamsClient:
         token = await self._credentials.token()
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         if self._web is None:
-            self._web = aiohttp.ClientSession(timeout=self._timeout)
+            self._web = aiohttp.ClientSession(timeout=self._timeout, json_serialize=adaptive.written)
         async with self._web.request(
             method, address, json=body, headers=headers, allow_redirects=False
         ) as answer:

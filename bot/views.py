@@ -13,7 +13,7 @@ from types import MappingProxyType
 from bot.cards import Button, Card, Input, Status, Verb, Weight
 from bot.facts import NOTHING, facts, small, wait
 from bot.reading import Beside, Reading, grouped
-from bot.words import words
+from bot.words import untold, words
 from flows.digest import JUSTIFICATION
 from flows.model import Field, Method, Person, Playbook, Request, Stage
 from flows.request import LAPSED, usable
@@ -65,7 +65,7 @@ def _card(seen: Reading) -> Card:
         wait=wait(seen),
         until=seen.when(request.due_at) if request.due_at else None,
         facts=facts(seen),
-        note=note,
+        note=f"{note} {untold(seen)}".strip(),
         number=grouped(seen.beside.number) if shows else "",
         buttons=tuple(buttons),
         small=small(seen),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.reading import Reading
+from bot.reading import Reading, listed
 from flows.model import Request, Stage
 from flows.request import LAPSED
 
@@ -106,6 +106,14 @@ def words(seen: Reading) -> tuple[str, str, str]:
         case _:
             note = f"Nothing was changed by this request. Talk to the desk, or ask again. {_reason(seen)}"
             return f"{playbook.title}: not made", "Over: the change couldn't be made", note.strip()
+
+
+def untold(seen: Reading) -> str:
+    """That somebody has to be told of their next move by a person, since no chat can tell them. Empty otherwise."""
+    names = sorted(seen.short(id) for id in seen.beside.unreached - {seen.viewer})
+    if not names:
+        return ""
+    return f"I can't write to {listed(names, 'or')} here, so tell them: it waits on their device page."
 
 
 def _guidance(seen: Reading) -> str:

@@ -10,6 +10,7 @@ from flows.model import Method, Person
 from flows.registration import Authenticator
 from handlers.accounts import Accounts
 from handlers.clock import Clock
+from handlers.conversations import Conversations
 from handlers.desk import Desk
 from handlers.people import People
 from handlers.playbooks import Playbooks, load
@@ -35,11 +36,19 @@ class House:
     playbooks: Playbooks
     registry: DeviceRegistry
     accounts: Accounts
+    conversations: Conversations
     passkeys: PasskeyVerifier
     codes: CodeVerifier
     desk: Desk
     worker: Worker
     clock: Clock
+
+    async def reaches(self, person: str) -> bool:
+        """Whether this person can be written to in a chat: where they are in Slack, or have the app in Teams."""
+        for account in await self.accounts.of(person):
+            if account.platform != "teams" or await self.conversations.of(account):
+                return True
+        return False
 
     async def close(self) -> None:
         """Finish what is being committed, and close the database."""
@@ -102,6 +111,7 @@ def _assemble(
         playbooks,
         registry,
         accounts,
+        Conversations(store),
         passkeys,
         codes,
         desk,

@@ -135,6 +135,11 @@ class Settings(SlackSettings, TeamsSettings, Reach):
         return value
 
     @property
+    def chats(self) -> bool:
+        """Whether any chat platform is connected."""
+        return bool(self.slack_bot_token or self.teams_app_id)
+
+    @property
     def host_and_port(self) -> tuple[str, int]:
         """Where to listen."""
         host, _, port = self.bind.rpartition(":")

@@ -9,11 +9,11 @@ from importlib.resources import files
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
-from bot.adaptive import LARGEST, filled, form, home, message, reply
+from bot.adaptive import LARGEST, filled, form, home, message, personal, reply, weight
 from bot.cards import Card, Form, Home, Reply
 from tests.bot.drawings import LINK, SLACK, TEAMS, Look, drawings, written
 from tests.bot.test_block_kit import _CARD, _FORM, _HOME, _REPLY
@@ -103,7 +103,7 @@ def accepted(drawn: Mapping[str, Any]) -> None:
     sent = json.loads(json.dumps(drawn))
     error = next(iter(_VALID.iter_errors(sent)), None)
     assert error is None, error
-    assert len(json.dumps(drawn)) <= LARGEST
+    assert weight(drawn) <= LARGEST
     json.dumps(drawn, ensure_ascii=False).encode("utf-8")
     assert not any(each.get("type") == "TextBlock" for each in objects(sent)), "Teams reads it as markdown"
     for each in objects(sent):
@@ -121,11 +121,22 @@ def test_any_card_is_one_that_teams_takes(about: Card, handle: str, link: str) -
     accepted(message(about, handle, link))
 
 
+@given(_CARD, st.lists(st.text("0123456789abcdef:", min_size=1, max_size=400), max_size=80))
+def test_any_card_that_some_see_as_their_own_is_one_that_teams_takes(about: Card, users: list[str]) -> None:
+    drawn = personal(message(about, "", ""), "v1." + "h" * 200, users)
+    accepted(drawn)
+    assert (
+        drawn.get("refresh", {}).get("userIds", [])
+        == users[: len(drawn.get("refresh", {}).get("userIds", []))]
+    )
+
+
 @given(_REPLY)
 def test_any_reply_is_a_card_that_teams_takes(said: Reply) -> None:
     accepted(reply(said))
 
 
+@settings(max_examples=300)
 @given(_FORM)
 def test_any_form_is_a_card_that_teams_takes(asked: Form) -> None:
     accepted(form(asked))

@@ -115,6 +115,14 @@ async def test_somebody_without_the_app_is_told_nothing_and_reads_the_device_pag
     await acme.settled()
     assert acme.messages("omar") == []
     assert await acme.company.worker.outbox.claim(10, timedelta(minutes=1)) == []
+    (room,) = acme.security()
+    assert "I can't write to Omar here, so tell them: it waits on their device page." in words(room)
+    acme.tenant.installed("omar")
+    await acme.post(acme.activity("omar", type="installationUpdate", action="add"))
+    await acme.settled()
+    await acme.company.asks("account_unlock", "omar")
+    await acme.settled()
+    assert "I can't write to" not in words(acme.security()[-1])
 
 
 # -- payloads nobody should believe ---------------------------------------------------------------------
