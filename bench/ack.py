@@ -1,7 +1,8 @@
 """What it takes to acknowledge what a chat sends, beside the platforms' own SDKs and beside aiohttp alone.
 
-Ours is the real app behind its gate: the raw bytes checked, the delivery on the disk (SQLite, synchronous=FULL),
-Bolt's dispatch, our listener, the answer, the log line. What is decided afterwards is held back.
+Ours is the real app behind its gate: the raw bytes or the token checked, the delivery on the disk
+(SQLite, synchronous=FULL), the SDK's dispatch, our listener, the answer, the log line. What is decided afterwards is
+held back.
 
 Each side is measured by 32 callers who ask again as soon as they are answered, and then at half of the rate that this
 gave, requests coming evenly: those are the waits people would feel. Ours is also asked 1,000 times a second over 256
@@ -129,14 +130,14 @@ def serving(kind: str, api: str = "") -> Iterator[tuple[int, int, Path]]:
             server.join()
 
 
-def side(kind: str, seconds: float, seen: Waits) -> Sample:
+def side(kind: str, seconds: float, seen: Waits, api: str = "", token: str = "") -> Sample:
     """One side of a contest, and then how long its callers wait at half of that."""
-    with serving(kind) as (port, pid, folder):
-        asked = Asked(port, pid, seconds)
+    with serving(kind, api) as (port, pid, folder):
+        asked = Asked(port, pid, seconds, token=token)
         sample = alone(rate, asked)
         p50, p99, _ = alone(waits, replace(asked, rate=sample.rate / 2))
         seen.add(kind, (p50, p99))
-        if kind == "ours":
+        if kind in ("ours", "teams"):
             assert _kept(folder) >= sample.operations, "more was acknowledged than is on the disk"
     return sample
 
@@ -145,14 +146,7 @@ def teams(kind: str, seconds: float, seen: Waits) -> Sample:
     """The same for Teams, with somebody who signs."""
     with serving("issuer") as (keys, _, desk):
         token = (desk / "token").read_text()
-        with serving(kind, f"http://127.0.0.1:{keys}/openid") as (port, pid, folder):
-            asked = Asked(port, pid, seconds, token=token)
-            sample = alone(rate, asked)
-            p50, p99, _ = alone(waits, replace(asked, rate=sample.rate / 2))
-            seen.add(kind, (p50, p99))
-            if kind == "teams":
-                assert _kept(folder) >= sample.operations, "more was acknowledged than is on the disk"
-    return sample
+        return side(kind, seconds, seen, f"http://127.0.0.1:{keys}/openid", token)
 
 
 def crowd(kind: str, seconds: float) -> float:

@@ -26,9 +26,9 @@ from microsoft_teams.cards import (
 
 from bot import lines
 from bot.adaptive_parts import VERSION, Color, fields, line, rows, run, sentence
-from bot.block_parts import clean, cut, paired
 from bot.cards import Card, Fact, Form, Home, HomeLine, Reply, Status, Verb
 from bot.lines import MINE, OFFERS, RECENT, WAITING, List
+from bot.texts import NOTHING, clean, cut, paired
 from bot.verbs import HOME
 
 LARGEST = 27 * 1024  # bytes; Teams takes 28 KB, the message around it included
@@ -168,7 +168,7 @@ def form(asked: Form) -> dict[str, Any]:
         yield from sentence(asked.intro, size.text)
         yield from fields(asked.inputs, size.text, size.kept)
 
-    send = SubmitAction(title=cut(clean(paired(asked.submit)), 40) or "—", style="positive", data=data)
+    send = SubmitAction(title=cut(clean(paired(asked.submit)), 40) or NOTHING, style="positive", data=data)
     return _fitted(asked.title, body, actions=[send])
 
 

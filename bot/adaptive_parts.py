@@ -28,8 +28,8 @@ from microsoft_teams.cards import (
     Choice as Option,
 )
 
-from bot.block_parts import clean, cut, paired
 from bot.cards import Choice, Input, Verb, Weight
+from bot.texts import NOTHING, clean, cut, paired
 
 VERSION: Literal["1.5"] = "1.5"
 MOST_ACTIONS = 6  # that Teams shows in one row
@@ -47,7 +47,7 @@ Color = Literal["Default", "Dark", "Light", "Accent", "Good", "Warning", "Attent
 
 def run(text: str, most: int, **looks: Any) -> TextRun:
     """A run of text, cut to `most` characters."""
-    return TextRun(text=cut(clean(paired(text)), most) or "—", **looks)
+    return TextRun(text=cut(clean(paired(text)), most) or NOTHING, **looks)
 
 
 def line(*runs: TextRun, **looks: Any) -> RichTextBlock:
@@ -76,7 +76,7 @@ def rows(choices: Sequence[Choice], extra: Mapping[str, str]) -> Iterator[Action
 
 
 def _button(choice: Choice, extra: Mapping[str, str], *, red: bool) -> Action:
-    title = cut(clean(paired(choice.label)), _LABEL) or "—"
+    title = cut(clean(paired(choice.label)), _LABEL) or NOTHING
     style: Style = "destructive" if red else "positive" if choice.weight is Weight.PRIMARY else "default"
     if not choice.confirm:
         return _plain(choice, extra, title, style)
@@ -126,7 +126,9 @@ def _text(input: Input, most: int, kept: int) -> TextInput:
 
 def _select(input: Input, most: int) -> ChoiceSetInput:
     shown = min(most, _OPTION)
-    options = [Option(title=cut(clean(label), shown) or "—", value=value) for value, label in input.choices]
+    options = [
+        Option(title=cut(clean(label), shown) or NOTHING, value=value) for value, label in input.choices
+    ]
     known = {value for value, _ in input.choices}
     return ChoiceSetInput(
         id=input.name,
@@ -141,4 +143,4 @@ def _select(input: Input, most: int) -> ChoiceSetInput:
 
 
 def _label(input: Input, most: int) -> str:
-    return cut(clean(paired(input.label)), min(most, 200)) or "—"
+    return cut(clean(paired(input.label)), min(most, 200)) or NOTHING

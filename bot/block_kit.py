@@ -24,9 +24,10 @@ from slack_sdk.models.blocks import (
 from slack_sdk.models.views import View
 
 from bot import lines
-from bot.block_parts import MOST_BUTTONS, VALUE, buttons, clean, escaped, field, gap, line, paired, plain, run
+from bot.block_parts import MOST_BUTTONS, VALUE, buttons, escaped, field, gap, line, plain, run
 from bot.cards import Card, Choice, Form, Home, HomeLine, Reply
 from bot.lines import MINE, OFFERS, RECENT, WAITING, List
+from bot.texts import clean, paired
 
 _HEADER, _FACT, _TITLE, _SUBMIT, _FALLBACK = 150, 1000, 24, 24, 3000
 _MOST_LINES, _MOST_ROWS = 30, 4  # of a reply: sentences, and rows of buttons

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from bot.cards import Fact, Moment
+from bot.texts import clean
 from bot.times import moment
 from flows.digest import JUSTIFICATION
 from flows.model import Method, Person, Playbook, Request, SecretKind
@@ -18,7 +18,6 @@ _SECRETS = {
     SecretKind.TEMPORARY_PASSWORD: "temporary password",
     SecretKind.ENROLMENT_LINK: "enrolment link",
 }
-_UNSHOWN = ("Cf", "Cc", "Co", "Cs")  # invisible, controlling, private or broken characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,8 +200,7 @@ class Reading:
 
 def plain(text: str) -> str:
     """People's own words made safe to show: one line, 500 characters, nothing invisible or reordering."""
-    kept = "".join(" " if unicodedata.category(c) in _UNSHOWN else c for c in text)
-    return " ".join(kept.split())[:500]
+    return " ".join(clean(text).split())[:500]
 
 
 def listed(names: Sequence[str], last: str) -> str:

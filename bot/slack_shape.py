@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from bot.strict import Reason, Refused
+from bot.strict import Reason, Refused, may, need, object_of, objects_of
 
 Kind = Literal["event", "interaction", "command", "url_verification", "ssl_check"]
 Json = Mapping[str, Any]
@@ -64,15 +64,15 @@ def _findable(payload: Json) -> None:
         for name, reason in _OBJECTS:
             found = node.get(name)
             if not (found is None or isinstance(found, str)):
-                _may(_object(found, reason), "id", _TEXT, reason)
+                may(object_of(found, reason), "id", _TEXT, reason)
                 _plain_ids(found)
         _plain_ids(node)
-        _may(node, "thread_ts", _STAMP, "message")
-        nodes += [_object(node[name], "shape") for name in _INSIDE if node.get(name) is not None]
+        may(node, "thread_ts", _STAMP, "message")
+        nodes += [object_of(node[name], "shape") for name in _INSIDE if node.get(name) is not None]
         if node.get("authorizations") is not None:
-            nodes += _objects(node["authorizations"], "shape")
+            nodes += objects_of(node["authorizations"], "shape")
         if "response_urls" in node:  # null would do for nobody
-            nodes += _objects(node["response_urls"], "shape")
+            nodes += objects_of(node["response_urls"], "shape")
 
 
 def _plain_ids(node: Json) -> None:
@@ -82,65 +82,65 @@ def _plain_ids(node: Json) -> None:
 
 
 def _event(payload: Json) -> None:
-    _need(payload, "team_id", _TEAM, "team")
-    _need(payload, "event_id", _EVENT, "event")
-    event = _object(payload.get("event"), "event")
-    _need(event, "type", _TYPE, "event")
+    need(payload, "team_id", _TEAM, "team")
+    need(payload, "event_id", _EVENT, "event")
+    event = object_of(payload.get("event"), "event")
+    need(event, "type", _TYPE, "event")
     for name, pattern in (("subtype", _TYPE), ("bot_id", _NAME), ("tab", _TYPE), ("channel_type", _TYPE)):
-        _may(event, name, pattern, "event")
-    _may(event, "ts", _STAMP, "message")
-    _may(event, "text", _TEXT, "message")
+        may(event, name, pattern, "event")
+    may(event, "ts", _STAMP, "message")
+    may(event, "text", _TEXT, "message")
     if event["type"] == "message":
-        _need(event, "channel", _CHANNEL, "channel")
-        _need(event, "ts", _STAMP, "message")
-        _may(event, "team", _TEAM, "team")
-        _may(event, "user_team", _TEAM, "team")
+        need(event, "channel", _CHANNEL, "channel")
+        need(event, "ts", _STAMP, "message")
+        may(event, "team", _TEAM, "team")
+        may(event, "user_team", _TEAM, "team")
         if event.get("subtype") in (None, "file_share") and event.get("bot_id") is None:
-            _need(event, "user", _USER, "user")
+            need(event, "user", _USER, "user")
     elif event["type"] == "app_home_opened":
-        _need(event, "user", _USER, "user")
-        _need(event, "channel", _CHANNEL, "channel")
+        need(event, "user", _USER, "user")
+        need(event, "channel", _CHANNEL, "channel")
     elif event["type"].startswith("assistant_thread_"):
-        thread = _object(event.get("assistant_thread"), "event")
-        _need(thread, "user_id", _USER, "user")
-        _need(thread, "channel_id", _CHANNEL, "channel")
+        thread = object_of(event.get("assistant_thread"), "event")
+        need(thread, "user_id", _USER, "user")
+        need(thread, "channel_id", _CHANNEL, "channel")
 
 
 def _rate_limited(payload: Json) -> None:
-    _need(payload, "team_id", _TEAM, "team")
+    need(payload, "team_id", _TEAM, "team")
 
 
 def _url_verification(payload: Json) -> None:
-    _need(payload, "challenge", _CHALLENGE, "shape")
+    need(payload, "challenge", _CHALLENGE, "shape")
 
 
 def _command(payload: Json) -> None:
     for value in payload.values():
         if not isinstance(value, str):
             raise Refused(400, "command")
-    _need(payload, "command", _COMMAND, "command")
-    _need(payload, "team_id", _TEAM, "team")
-    _need(payload, "user_id", _USER, "user")
-    _need(payload, "channel_id", _CHANNEL, "channel")
+    need(payload, "command", _COMMAND, "command")
+    need(payload, "team_id", _TEAM, "team")
+    need(payload, "user_id", _USER, "user")
+    need(payload, "channel_id", _CHANNEL, "channel")
     _tickets(payload)
 
 
 def _block_actions(payload: Json) -> None:
     _by_somebody(payload)
-    actions = _objects(payload.get("actions"), "actions")
+    actions = objects_of(payload.get("actions"), "actions")
     if not actions:
         raise Refused(400, "actions")
     for action in actions:
-        _need(action, "action_id", _NAME, "actions")
-        _need(action, "type", _TYPE, "actions")
-        _may(action, "block_id", _NAME, "actions")
-        _may(action, "value", _TEXT, "actions")
+        need(action, "action_id", _NAME, "actions")
+        need(action, "type", _TYPE, "actions")
+        may(action, "block_id", _NAME, "actions")
+        may(action, "value", _TEXT, "actions")
         if action.get("selected_option") is not None:
-            _need(_object(action["selected_option"], "actions"), "value", _TEXT, "actions")
+            need(object_of(action["selected_option"], "actions"), "value", _TEXT, "actions")
     if payload.get("container") is not None:
-        container = _object(payload["container"], "shape")
-        _may(container, "message_ts", _STAMP, "message")
-        _may(container, "channel_id", _CHANNEL, "channel")
+        container = object_of(payload["container"], "shape")
+        may(container, "message_ts", _STAMP, "message")
+        may(container, "channel_id", _CHANNEL, "channel")
     _on_message(payload)
     if payload.get("view") is not None:
         _view(payload)
@@ -152,18 +152,18 @@ def _view_sent(payload: Json) -> None:
     _by_somebody(payload)
     _view(payload)
     for found in payload.get("response_urls", ()):
-        _may(found, "response_url", _LINK, "shape")
+        may(found, "response_url", _LINK, "shape")
 
 
 def _shortcut(payload: Json) -> None:
     _by_somebody(payload)
-    _need(payload, "callback_id", _NAME, "shape")
+    need(payload, "callback_id", _NAME, "shape")
 
 
 def _message_shortcut(payload: Json) -> None:
     _shortcut(payload)
-    _need(_object(payload.get("channel"), "channel"), "id", _CHANNEL, "channel")
-    _need(_object(payload.get("message"), "message"), "ts", _STAMP, "message")
+    need(object_of(payload.get("channel"), "channel"), "id", _CHANNEL, "channel")
+    need(object_of(payload.get("message"), "message"), "ts", _STAMP, "message")
     _on_message(payload)
 
 
@@ -185,70 +185,44 @@ _COMMAND_FORM: tuple[Kind, Check] = ("command", _command)
 
 def _by_somebody(payload: Json) -> None:
     """Who, and of which workspace. `team` is null where the app is installed for a whole organisation."""
-    user = _object(payload.get("user"), "user")
-    _need(user, "id", _USER, "user")
-    _may(user, "team_id", _TEAM, "team")
+    user = object_of(payload.get("user"), "user")
+    need(user, "id", _USER, "user")
+    may(user, "team_id", _TEAM, "team")
     if payload.get("team") is not None:
-        _need(_object(payload["team"], "team"), "id", _TEAM, "team")
+        need(object_of(payload["team"], "team"), "id", _TEAM, "team")
     else:
-        _need(user, "team_id", _TEAM, "team")
+        need(user, "team_id", _TEAM, "team")
     if payload.get("channel") is not None:
-        _need(_object(payload["channel"], "channel"), "id", _CHANNEL, "channel")
+        need(object_of(payload["channel"], "channel"), "id", _CHANNEL, "channel")
     _tickets(payload)
 
 
 def _tickets(payload: Json) -> None:
-    _may(payload, "trigger_id", _TICKET, "shape")
-    _may(payload, "response_url", _LINK, "shape")
+    may(payload, "trigger_id", _TICKET, "shape")
+    may(payload, "response_url", _LINK, "shape")
 
 
 def _on_message(payload: Json) -> None:
     if payload.get("message") is not None:
-        _may(payload["message"], "ts", _STAMP, "message")
-        _may(payload["message"], "text", _TEXT, "message")
+        may(payload["message"], "ts", _STAMP, "message")
+        may(payload["message"], "text", _TEXT, "message")
 
 
 def _view(payload: Json) -> None:
-    view = _object(payload.get("view"), "view")
-    _need(view, "id", _VIEW, "view")
-    _need(view, "type", _TYPE, "view")
-    _may(view, "callback_id", _TEXT, "view")
-    _may(view, "private_metadata", _TEXT, "view")
-    _may(view, "app_installed_team_id", _TEAM, "view")
+    view = object_of(payload.get("view"), "view")
+    need(view, "id", _VIEW, "view")
+    need(view, "type", _TYPE, "view")
+    may(view, "callback_id", _TEXT, "view")
+    may(view, "private_metadata", _TEXT, "view")
+    may(view, "app_installed_team_id", _TEAM, "view")
     if view.get("state") is not None:
         _state(view["state"])
     if payload["type"] != "block_actions":
-        _need(view, "callback_id", _TEXT, "view")
+        need(view, "callback_id", _TEXT, "view")
 
 
 def _state(state: object) -> None:
     """{"values": {block: {action: {…}}}}"""
-    for block in _object(_object(state, "view").get("values", {}), "view").values():
-        for answer in _object(block, "view").values():
-            _may(_object(answer, "view"), "value", _TEXT, "view")
-
-
-# -- the smallest steps -------------------------------------------------------------------------
-
-
-def _object(value: object, reason: Reason) -> Json:
-    if not isinstance(value, dict):
-        raise Refused(400, reason)
-    return value
-
-
-def _objects(value: object, reason: Reason) -> list[Json]:
-    if not isinstance(value, list):
-        raise Refused(400, reason)
-    return [_object(each, reason) for each in value]
-
-
-def _need(of: Json, name: str, pattern: re.Pattern[str], reason: Reason) -> None:
-    value = of.get(name)
-    if not isinstance(value, str) or pattern.fullmatch(value) is None:
-        raise Refused(400, reason)
-
-
-def _may(of: Json, name: str, pattern: re.Pattern[str], reason: Reason) -> None:
-    if of.get(name) is not None:
-        _need(of, name, pattern, reason)
+    for block in object_of(object_of(state, "view").get("values", {}), "view").values():
+        for answer in object_of(block, "view").values():
+            may(object_of(answer, "view"), "value", _TEXT, "view")

@@ -147,3 +147,34 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_such_num
 _BRACKET = re.compile(r"""(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+"?)*+([\[\]{}])""", re.DOTALL)
 _FIELD = r"[a-z][a-z0-9_]{0,39}=(?:[!-$'-~]++|%[0-9A-Fa-f]{2})*+"
 _FORM = re.compile(rf"{_FIELD}(?:&{_FIELD}){{0,{MOST_FIELDS - 1}}}")
+
+
+# -- shapes: the smallest steps -----------------------------------------------------------------
+
+
+def object_of(value: object, reason: Reason) -> dict[str, Any]:
+    """A value that has to be an object. Raises Refused(400)."""
+    if not isinstance(value, dict):
+        raise Refused(400, reason)
+    return value
+
+
+def objects_of(value: object, reason: Reason) -> list[dict[str, Any]]:
+    """A value that has to be a list of objects. Raises Refused(400)."""
+    if not isinstance(value, list):
+        raise Refused(400, reason)
+    return [object_of(each, reason) for each in value]
+
+
+def need(of: Mapping[str, Any], name: str, pattern: re.Pattern[str], reason: Reason) -> str:
+    """A text of this pattern, which has to be there. Raises Refused(400)."""
+    value = of.get(name)
+    if not isinstance(value, str) or pattern.fullmatch(value) is None:
+        raise Refused(400, reason)
+    return value
+
+
+def may(of: Mapping[str, Any], name: str, pattern: re.Pattern[str], reason: Reason) -> None:
+    """The same, if it is there at all. Raises Refused(400)."""
+    if of.get(name) is not None:
+        need(of, name, pattern, reason)

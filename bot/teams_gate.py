@@ -22,10 +22,10 @@ from multidict import MultiMapping
 from bot.gate import JSON, LARGEST, packing
 from bot.strict import Refused, check_values, read_json, read_text
 from bot.teams_shape import Kind, kind_of
+from handlers.chat_settings import LOOPBACK
 
 #: Microsoft's own hosts for bots in Teams, in its commercial and its government clouds; below them, any.
 HOSTS = ("smba.trafficmanager.net", "teams.microsoft.com", "teams.microsoft.us", "teams.cloud.microsoft")
-HERE = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ async def teams(headers: MultiMapping[str], body: bytes, tokens: Tokens, allowed
 def _through(address: str, claims: Vouched | None, own: str) -> None:
     """The address is Microsoft's, and the token's: our own token is sent there. Raises Refused(403)."""
     if claims is None:
-        if _origin(address)[1] not in HERE:
+        if _origin(address)[1] not in LOOPBACK:
             raise Refused(403, "service url")
         return
     scheme, host, port = origin = _origin(address)

@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from handlers.chat_settings import GUID
+
 VERSION = "1.19"
 SCHEMA = f"https://developer.microsoft.com/json-schemas/teams/v{VERSION}/MicrosoftTeams.schema.json"
-GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 ACCENT = (0x1F, 0x5F, 0xBF)
 WHITE = (0xFF, 0xFF, 0xFF)
 #: What Teams suggests above the box that one writes in.
@@ -34,7 +35,7 @@ class PackageError(Exception):
 
 def package(app_id: str, url: str) -> bytes:
     """The zip: manifest.json, color.png, outline.png. Raises PackageError."""
-    if GUID.fullmatch(app_id) is None:
+    if re.fullmatch(GUID, app_id) is None:
         raise PackageError("The app id isn't one. Copy the Microsoft App ID, 32 digits in five groups.")
     found = urlsplit(url)
     if found.scheme != "https" or not found.hostname or found.path.strip("/"):

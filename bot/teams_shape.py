@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from bot.cards import Verb
-from bot.strict import Reason, Refused
+from bot.strict import may, need, object_of
+from handlers.chat_settings import GUID
 
 #: What somebody wrote · a button of the older kind · a button · a client asks for its reader's own view of a card ·
 #: a dialog is wanted · a dialog was filled in ·
@@ -18,7 +19,7 @@ from bot.strict import Reason, Refused
 Kind = Literal["message", "submit", "execute", "look", "fetch", "filled", "arrived", "left", "other"]
 Json = Mapping[str, Any]
 
-GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_GUID = re.compile(GUID, re.IGNORECASE)
 _ID = re.compile(r"[!-~]{1,400}")  # of an activity, a conversation, an account of the channel's own
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9/_.-]{0,99}")  # of an activity's type, of an invoke
 _TEXT = re.compile(r".*", re.DOTALL)
@@ -32,34 +33,34 @@ _INVOKES: Mapping[str, Kind] = {
 
 def kind_of(activity: Json) -> Kind:
     """Which kind of activity this is, if its shape is right. Raises Refused(400)."""
-    type = _need(activity, "type", _NAME, "kind")
-    _need(activity, "channelId", _NAME, "shape")
-    _need(activity, "serviceUrl", _LINK, "shape")
-    conversation = _object(activity.get("conversation"), "channel")
-    _need(conversation, "id", _ID, "channel")
-    _may(conversation, "tenantId", GUID, "team")
-    _may(conversation, "conversationType", _NAME, "channel")
+    type = need(activity, "type", _NAME, "kind")
+    need(activity, "channelId", _NAME, "shape")
+    need(activity, "serviceUrl", _LINK, "shape")
+    conversation = object_of(activity.get("conversation"), "channel")
+    need(conversation, "id", _ID, "channel")
+    may(conversation, "tenantId", _GUID, "team")
+    may(conversation, "conversationType", _NAME, "channel")
     data = activity.get("channelData")
-    if data is not None and (tenant := _object(data, "shape").get("tenant")) is not None:
-        _need(_object(tenant, "team"), "id", GUID, "team")
-    sender = _object(activity.get("from"), "user")
-    _need(sender, "id", _ID, "user")
-    _may(sender, "aadObjectId", GUID, "user")
+    if data is not None and (tenant := object_of(data, "shape").get("tenant")) is not None:
+        need(object_of(tenant, "team"), "id", _GUID, "team")
+    sender = object_of(activity.get("from"), "user")
+    need(sender, "id", _ID, "user")
+    may(sender, "aadObjectId", _GUID, "user")
     for name in ("id", "replyToId"):
-        _may(activity, name, _ID, "message")
+        may(activity, name, _ID, "message")
     kind = _kind(activity, type)
     if kind != "other":
-        _need(sender, "aadObjectId", GUID, "user")
+        need(sender, "aadObjectId", _GUID, "user")
     return kind
 
 
 def _kind(activity: Json, type: str) -> Kind:
     match type:
         case "message":
-            _may(activity, "text", _TEXT, "message")
+            may(activity, "text", _TEXT, "message")
             if activity.get("value") is None:
                 return "message"
-            _pressed(_object(activity["value"], "actions"))
+            _pressed(object_of(activity["value"], "actions"))
             return "submit"
         case "invoke":
             return _invoked(activity)
@@ -70,40 +71,22 @@ def _kind(activity: Json, type: str) -> Kind:
 
 
 def _invoked(activity: Json) -> Kind:
-    kind = _INVOKES.get(_need(activity, "name", _NAME, "kind"))
+    kind = _INVOKES.get(need(activity, "name", _NAME, "kind"))
     if kind is None:
         return "other"
-    value = _object(activity.get("value"), "actions")
+    value = object_of(activity.get("value"), "actions")
     if kind == "execute":
-        action = _object(value.get("action"), "actions")
-        _need(action, "verb", _NAME, "actions")
-        _pressed(_object(action.get("data"), "actions"))
-        _may(value, "trigger", _NAME, "actions")
+        action = object_of(value.get("action"), "actions")
+        need(action, "verb", _NAME, "actions")
+        _pressed(object_of(action.get("data"), "actions"))
+        may(value, "trigger", _NAME, "actions")
         if value.get("trigger") == "automatic" or action["verb"] == Verb.LOOK.value:
             return "look"  # nobody pressed anything
     else:
-        _pressed(_object(value.get("data"), "actions"))
+        _pressed(object_of(value.get("data"), "actions"))
     return kind
 
 
 def _pressed(data: Json) -> None:
-    _need(data, "verb", _NAME, "actions")
-    _may(data, "handle", _TEXT, "actions")
-
-
-def _object(found: Any, reason: Reason) -> Json:
-    if not isinstance(found, dict):
-        raise Refused(400, reason)
-    return found
-
-
-def _need(node: Json, name: str, pattern: re.Pattern[str], reason: Reason) -> str:
-    found = node.get(name)
-    if not isinstance(found, str) or pattern.fullmatch(found) is None:
-        raise Refused(400, reason)
-    return found
-
-
-def _may(node: Json, name: str, pattern: re.Pattern[str], reason: Reason) -> None:
-    if node.get(name) is not None:
-        _need(node, name, pattern, reason)
+    need(data, "verb", _NAME, "actions")
+    may(data, "handle", _TEXT, "actions")

@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt.types import Options
 
 from bot.strict import Refused
+from handlers.chat_settings import LOOPBACK
 
 log = structlog.get_logger()
 
@@ -47,7 +48,6 @@ REMEMBERED = 1000  # tokens
 
 _HEADER = re.compile(r"Bearer ([A-Za-z0-9_-]{1,2000}\.[A-Za-z0-9_-]{1,6000}\.[A-Za-z0-9_-]{1,1500})")
 _KEY_ID = re.compile(r"[!-~]{1,128}")
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +218,7 @@ def _trusted(address: str, announcement: str) -> bool:
     there, here = urlsplit(address), urlsplit(announcement)
     if there.scheme == "https":
         return True
-    return there.scheme == "http" and there.hostname in _LOOPBACK and here.hostname in _LOOPBACK
+    return there.scheme == "http" and there.hostname in LOOPBACK and here.hostname in LOOPBACK
 
 
 def _usable(announced: Mapping[str, Any]) -> Mapping[str, RSAPublicKey]:

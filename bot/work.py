@@ -36,7 +36,7 @@ class ChatWork:
         line: Whispering,
         drawer: Drawer,
         inbox: Inbox,
-        home: Callable[[Account], Awaitable[None]],
+        home: Callable[[Account], Awaitable[Step | None]],
     ) -> None:
         self._chat = chat
         self._line = line
@@ -74,7 +74,7 @@ class ChatWork:
 
     def looked(self, key: str, account: Account) -> None:
         """Bring a person's own page up to date, since they look at it."""
-        self._inbox.put(key, partial(self._show, account))
+        self._inbox.put(key, partial(self._home, account))
 
     # -- step by step -------------------------------------------------------------------------------
 
@@ -97,7 +97,7 @@ class ChatWork:
         if answer is not None:
             await self._reply(click, answer)
         if click.conversation == HOME:
-            await self._show(click.who)
+            await self._home(click.who)
 
     async def _reply(self, click: Click, answer: Answer) -> None:
         content = self._drawer.reply(answer.reply)
@@ -114,9 +114,6 @@ class ChatWork:
 
     async def _post(self, account: Account, reply: Reply) -> None:
         await self._line.post(await self._line.direct(account.id), self._drawer.reply(reply))
-
-    async def _show(self, account: Account) -> None:
-        await self._home(account)
 
 
 async def _nothing() -> None:

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode
 
-GUID = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+GUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class SlackSettings(BaseSettings):
@@ -77,12 +78,12 @@ class TeamsSettings(BaseSettings):
 
     teams_app_id: str | None = Field(
         None,
-        pattern=GUID,
+        pattern=f"^{GUID}$",
         description="The Microsoft App ID of the bot. Without it Teams isn't connected.",
     )
     teams_tenant: str | None = Field(
         None,
-        pattern=GUID,
+        pattern=f"^{GUID}$",
         description="The tenant (directory) whose people use the bot. Whatever comes from another one is refused.",
     )
     teams_certificate: Path | None = Field(
@@ -92,7 +93,7 @@ class TeamsSettings(BaseSettings):
     )
     teams_managed_identity: str | None = Field(
         None,
-        pattern=f"^system$|{GUID}",
+        pattern=f"^system$|^{GUID}$",
         description="The client id of the managed identity that the bot is registered as, or `system`, on Azure.",
     )
     teams_channel: str | None = Field(
@@ -145,7 +146,7 @@ class TeamsSettings(BaseSettings):
 def address(value: str) -> str:
     """An address that secrets may be sent to: https, or this machine's loopback."""
     url = urlsplit(value)
-    here = url.hostname in ("localhost", "127.0.0.1", "::1")
+    here = url.hostname in LOOPBACK
     if url.scheme != "https" and not (url.scheme == "http" and here):
         raise ValueError("it must begin with https:// (http is for this machine only)")
     return value

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from handlers.chat_settings import LOOPBACK
+
 OURS = ("/page/", "/calls", "/faults")
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @web.middleware
