@@ -18,6 +18,18 @@ class Rejected(Exception):
     """The system said no and changed nothing; asking again won't help. The text is for the operator."""
 
 
+class MissingRight(Rejected):
+    """Our account there may not do that: the operator has to give it the right, or the playbook asks too much."""
+
+
+class NoAccount(Rejected):
+    """There is no such account, or not where our account may look."""
+
+
+class PolicyRefused(Rejected):
+    """The system's own rules refuse it: a password that is too weak or was used before, a change too soon."""
+
+
 class Unreachable(Exception):
     """The system could not be asked; nothing was changed. Asking again later may help."""
 

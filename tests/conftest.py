@@ -16,7 +16,7 @@ import pytest
 from hypothesis import settings
 
 from tests.peers import chromium as chromium_peer
-from tests.peers import emulate, playground, slack_types, teams_schema
+from tests.peers import emulate, playground, samba, slack_types, slapd, teams_schema
 from tests.peers import postgres as postgres_peer
 
 if TYPE_CHECKING:
@@ -31,8 +31,16 @@ PEERS = {
     "slack_types": slack_types.missing,
     "teams_schema": teams_schema.missing,
     "playground": playground.missing,
+    "slapd": slapd.missing,
+    "samba": samba.missing,
 }
-NEEDS = {"postgres_url": "postgres", "postgres_cluster": "postgres", "chromium": "chromium"}
+NEEDS = {
+    "postgres_url": "postgres",
+    "postgres_cluster": "postgres",
+    "chromium": "chromium",
+    "openldap": "slapd",
+    "domain": "samba",
+}
 ABSENT = pytest.StashKey[dict[str, str]]()
 TURNED_AWAY = pytest.StashKey[Counter[str]]()
 
@@ -85,6 +93,20 @@ def postgres_cluster() -> Iterator[postgres_peer.Cluster]:
     """One throw-away PostgreSQL for the whole run. Ask for `postgres_url` unless one database is too few."""
     with postgres_peer.running() as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def openldap() -> Iterator[slapd.Slapd]:
+    """One OpenLDAP server for the whole run: whoever changes somebody hires them first."""
+    with slapd.running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def domain() -> Iterator[samba.Samba]:
+    """One Active Directory domain for the whole run, in the same way."""
+    with samba.running() as server:
+        yield server
 
 
 @pytest.fixture

@@ -1,0 +1,353 @@
+"""LDAP (RFC 4511) as we use it: over TLS alone, in threads of its own, never for ever, on whichever server answers.
+
+The only file that knows ldap3. Its calls block, its TLS checks nothing unless told to, and its filters are text: so
+calls run in threads with time-outs, certificate and name are verified always, and whatever goes into a filter goes
+through `equals`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import ldap3
+from ldap3.core import exceptions as said
+from ldap3.utils.conv import escape_bytes, escape_filter_chars
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from handlers.ports import MissingRight, NoAccount, PolicyRefused, Rejected, Unreachable
+
+T = TypeVar("T")
+
+AT_ONCE = 8  # calls under way
+IDLE = 30.0  # seconds after which a waiting connection isn't trusted any more
+PAUSE, LONGEST_PAUSE = 2.0, 60.0  # seconds in which a server that failed isn't asked; doubled each time
+PAGE = 500  # entries fetched at a time
+
+#: Attribute → its new values; none leaves it out. `add` and `delete` change single values.
+Changes = Mapping[str, Sequence[tuple[str, Sequence[bytes]]]]
+
+
+class LdapServers(BaseModel):
+    """Where a directory is and as whom it is spoken to, as the configuration file says."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    servers: tuple[str, ...] = Field(
+        min_length=1,
+        description="ldaps://HOST, or ldap://HOST, which is turned to TLS before anything is said; in order.",
+    )
+    ca_file: Path | None = Field(None, description="A PEM file with your own authority; else the system's.")
+    bind_as: str = Field(
+        min_length=1, description="The service account: its DN, in Active Directory its UPN."
+    )
+    password: SecretStr = Field(min_length=1, description="Its password, as `{env: NAME}`.")
+    connect_within: float = Field(5.0, gt=0, le=15, description="Seconds to connect within.")
+    answer_within: int = Field(10, gt=0, le=60, description="Seconds for each answer.")
+
+    @field_validator("servers")
+    @classmethod
+    def _with_tls(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for server in value:
+            url = urlsplit(server)
+            if url.scheme not in ("ldap", "ldaps") or not url.hostname or url.path.strip("/"):
+                raise ValueError(f"{server!r} isn't an address such as ldaps://dc1.example.com")
+        return value
+
+    @field_validator("ca_file")
+    @classmethod
+    def _readable(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            raise ValueError(f"there is no file {value}")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry: its name, and its values by attribute in small letters."""
+
+    dn: str
+    values: Mapping[str, Sequence[bytes]]
+
+    def all(self, name: str) -> list[str]:
+        """Every value of an attribute, as text."""
+        return [value.decode("utf-8", "replace") for value in self.values.get(name.lower(), ())]
+
+    def one(self, name: str) -> str:
+        """The first value, or empty."""
+        return next(iter(self.all(name)), "")
+
+    def raw(self, name: str) -> bytes:
+        """The first value as it came, or empty."""
+        return next(iter(self.values.get(name.lower(), ())), b"")
+
+
+class Verified(ldap3.Tls):  # type: ignore[misc]  # ldap3 has no types
+    """TLS as Python itself checks it: the chain, and that the certificate is this server's."""
+
+    def __init__(self, ca_file: Path | None) -> None:
+        super().__init__(validate=ssl.CERT_REQUIRED)
+        self._context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+
+    def wrap_socket(self, connection: ldap3.Connection, do_handshake: bool = False) -> None:
+        """Called by ldap3 for ldaps and for StartTLS. Raises ssl.SSLError, and leaves no socket behind."""
+        bare = connection.socket
+        try:
+            connection.socket = self._context.wrap_socket(
+                bare, do_handshake_on_connect=do_handshake, server_hostname=connection.server.host
+            )
+        except OSError:
+            bare.close()
+            raise
+
+
+@dataclass(slots=True)
+class _Server:
+    """One server, its waiting connections, and until when it isn't asked."""
+
+    made: ldap3.Server
+    start_tls: bool
+    idle: list[tuple[float, ldap3.Connection]] = field(default_factory=list)
+    pause: float = 0.0
+    until: float = 0.0
+
+    def failed(self) -> None:
+        self.pause = min(max(self.pause * 2, PAUSE), LONGEST_PAUSE)
+        self.until = time.monotonic() + self.pause
+        self.idle.clear()
+
+    def answered(self) -> None:
+        self.pause = self.until = 0.0
+
+
+class Ldap:
+    """A directory's servers, as one service account sees them."""
+
+    def __init__(self, servers: LdapServers) -> None:
+        self._given = servers
+        tls = Verified(servers.ca_file)
+        self._servers = [_server(url, tls, servers.connect_within) for url in servers.servers]
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="ldap")
+
+    async def close(self) -> None:
+        """Hang up. What is under way ends with its time-out."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for server in self._servers:
+            for _, connection in server.idle:
+                with suppress(said.LDAPException):
+                    connection.unbind()
+
+    async def search(
+        self, base: str, filter: str, attributes: Sequence[str], *, only: bool = False
+    ) -> list[Entry]:
+        """Entries below a name, or that one `only`. An unknown base has none. Raises Unreachable, MissingRight."""
+
+        def look(connection: ldap3.Connection) -> list[Entry]:
+            found = connection.extend.standard.paged_search(
+                base,
+                filter,
+                search_scope=ldap3.BASE if only else ldap3.SUBTREE,
+                attributes=list(attributes),
+                paged_size=PAGE,
+                generator=True,
+            )
+            return [_entry(each) for each in found if each["type"] == "searchResEntry"]
+
+        try:
+            return await self._run(look)
+        except NoAccount:
+            return []
+        except said.LDAPException as error:
+            raise Unreachable(f"The directory doesn't answer ({_short(error)}).") from None
+
+    async def modify(self, dn: str, changes: Changes) -> None:
+        """Change one entry, all of it or nothing.
+
+        Raises Rejected or one of its kinds, Unreachable when nothing was sent, and anything else when it may have
+        happened.
+        """
+        asked = {name: [(kind, list(values)) for kind, values in each] for name, each in changes.items()}
+        await self._run(lambda connection: connection.modify(dn, asked))
+
+    async def accepts(self, name: str, password: str) -> tuple[bool, str]:
+        """Whether somebody may sign in with this password, and what the server says of it. Raises Unreachable.
+
+        A wrong password counts as a failure there: ask only when it is likely to be right.
+        """
+
+        def try_it() -> tuple[bool, str]:
+            server = self._asked()[0]
+            connection = None
+            try:
+                connection = self._connected(server, name, password, bind=False)
+                good = bool(connection.bind())
+                return good, str((connection.result or {}).get("message") or "")
+            except said.LDAPInvalidCredentialsResult as error:
+                return False, str(error.message or "")
+            except said.LDAPOperationResult as error:
+                return False, str(error.message or error.description or "")
+            except said.LDAPException as error:
+                raise Unreachable(f"The directory doesn't answer ({_short(error)}).") from None
+            finally:
+                if connection is not None:
+                    with suppress(said.LDAPException):
+                        connection.unbind()
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, try_it)
+
+    # -- inside, in a thread ----------------------------------------------------------------------
+
+    async def _run(self, work: Callable[[ldap3.Connection], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._tried, work)
+
+    def _tried(self, work: Callable[[ldap3.Connection], T]) -> T:
+        last: Unreachable | None = None
+        for server in self._asked():
+            try:
+                connection = self._ready(server)
+            except Unreachable as failure:
+                last = failure
+                continue
+            with _told():
+                try:
+                    done = work(connection)
+                except said.LDAPOperationResult:  # a no: the connection is as good as before
+                    server.idle.append((time.monotonic(), connection))
+                    raise
+                except BaseException:
+                    server.failed()
+                    raise
+            server.idle.append((time.monotonic(), connection))
+            return done
+        raise last or Unreachable("The directory didn't answer a moment ago, so it isn't asked yet.")
+
+    def _asked(self) -> list[_Server]:
+        """The servers to ask, in order: those that failed lately are left alone for a while."""
+        now = time.monotonic()
+        ready = [server for server in self._servers if server.until <= now]
+        if not ready:
+            raise Unreachable("The directory didn't answer a moment ago, so it isn't asked yet.")
+        return ready
+
+    def _ready(self, server: _Server) -> ldap3.Connection:
+        """A connection on which the service account is signed in. Raises Unreachable."""
+        while server.idle:
+            since, connection = server.idle.pop()
+            if time.monotonic() - since < IDLE and not connection.closed:
+                return connection
+        given = self._given
+        try:
+            made = self._connected(server, given.bind_as, given.password.get_secret_value())
+        except said.LDAPInvalidCredentialsResult:
+            server.failed()
+            raise Unreachable(
+                "The directory refuses the service account: check its name and password."
+            ) from None
+        except said.LDAPException as error:
+            server.failed()
+            raise Unreachable(f"{server.made.host} can't be reached ({_short(error)}).") from None
+        server.answered()
+        return made
+
+    def _connected(self, server: _Server, name: str, password: str, *, bind: bool = True) -> ldap3.Connection:
+        connection = ldap3.Connection(
+            server.made,
+            name,
+            password,
+            raise_exceptions=True,
+            receive_timeout=self._given.answer_within,
+            auto_referrals=False,
+            check_names=False,
+        )
+        connection.open()
+        if server.start_tls:
+            connection.start_tls()
+        if bind:
+            connection.bind()
+        return connection
+
+
+# -- what goes into a filter ------------------------------------------------------------------------------
+
+
+def equals(attribute: str, value: str | bytes) -> str:
+    """A filter for one value (RFC 4515), in which nothing of the value is read as a filter."""
+    written = escape_bytes(value) if isinstance(value, bytes) else escape_filter_chars(value)
+    return f"({attribute}={written})"
+
+
+def every(*filters: str) -> str:
+    """A filter that takes what all of these take."""
+    return f"(&{''.join(filters)})"
+
+
+def replaced(**values: Sequence[bytes]) -> Changes:
+    """Attributes with new values, or without any."""
+    return {name: [(ldap3.MODIFY_REPLACE, each)] for name, each in values.items()}
+
+
+def added(attribute: str, value: str) -> Changes:
+    """One value more."""
+    return {attribute: [(ldap3.MODIFY_ADD, [value.encode()])]}
+
+
+def removed(attribute: str, value: str) -> Changes:
+    """One value less."""
+    return {attribute: [(ldap3.MODIFY_DELETE, [value.encode()])]}
+
+
+def swapped(attribute: str, before: str, after: str) -> Changes:
+    """One value in the place of another, if that is still there."""
+    return {attribute: [(ldap3.MODIFY_DELETE, [before.encode()]), (ldap3.MODIFY_ADD, [after.encode()])]}
+
+
+# -- small ------------------------------------------------------------------------------------------------
+
+
+def _server(url: str, tls: ldap3.Tls, within: float) -> _Server:
+    parts = urlsplit(url)
+    secure = parts.scheme == "ldaps"
+    made = ldap3.Server(
+        parts.hostname,
+        port=parts.port or (636 if secure else 389),
+        use_ssl=secure,
+        tls=tls,
+        get_info=ldap3.NONE,
+        connect_timeout=within,
+    )
+    return _Server(made, start_tls=not secure)
+
+
+def _entry(found: Mapping[str, Any]) -> Entry:
+    values = {name.lower(): tuple(each) for name, each in found["raw_attributes"].items() if each}
+    return Entry(found["dn"], values)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """A server's no in our own words. What may have happened all the same goes on as it is."""
+    try:
+        yield
+    except said.LDAPInsufficientAccessRightsResult as error:
+        raise MissingRight(f"The service account may not do that ({_short(error)}).") from None
+    except said.LDAPNoSuchObjectResult:
+        raise NoAccount("There is no such entry in the directory.") from None
+    except (said.LDAPConstraintViolationResult, said.LDAPUnwillingToPerformResult) as error:
+        raise PolicyRefused(f"The directory's policy refuses that ({_short(error)}).") from None
+    except said.LDAPReferralResult:
+        raise Rejected("The entry is kept by another server. Name the servers that hold it.") from None
+    except (said.LDAPBusyResult, said.LDAPUnavailableResult) as error:
+        raise Unreachable(f"The directory is busy ({_short(error)}).") from None
+
+
+def _short(error: said.LDAPException) -> str:
+    """What went wrong, in one line: what an operator looks up."""
+    text = " ".join(str(getattr(error, "message", "") or error).split())
+    return text[:200] or type(error).__name__

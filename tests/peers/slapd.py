@@ -1,0 +1,262 @@
+"""A real OpenLDAP server for one test run: password policy, groups, TLS, and a service account with few rights."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from tests.office import free_port
+from tests.peers.certificates import Authority, Identity
+
+BASE = "dc=acme,dc=test"
+PEOPLE, GROUPS = f"ou=people,{BASE}", f"ou=groups,{BASE}"
+ADMIN, ADMIN_PASSWORD = f"cn=admin,{BASE}", "the-administrators-own"
+SERVICE, SERVICE_PASSWORD = f"cn=countersign,ou=services,{BASE}", "the-services-own-9f2c"
+FIRST_PASSWORD = "pretend-Password-1"
+PATIENCE = 20.0
+SLAPD = "/usr/sbin/slapd"
+
+#: What docs/ldap.md gives the service account, and nothing else.
+DELEGATION = f"""
+access to dn.subtree="{PEOPLE}" attrs=userPassword
+  by dn.exact="{SERVICE}" =w
+  by anonymous auth
+  by self =xw
+  by * none
+access to dn.subtree="{PEOPLE}" attrs=pwdReset,pwdAccountLockedTime
+  by dn.exact="{SERVICE}" write
+  by * read
+access to dn.subtree="{GROUPS}" attrs=member
+  by dn.exact="{SERVICE}" write
+  by * read
+"""
+OTHERS = """
+access to attrs=userPassword by anonymous auth by self =xw by * none
+access to * by users read by * none
+"""
+
+#: name → manager; all of them active.
+EVERYBODY = {"maya": "omar", "omar": "nina", "nina": "", "ravi": "omar", "eve": "omar", "sam": "nina"}
+HELD = {"everyone": ("maya", "omar", "nina"), "finance-share": ("omar",), "desk-agents": ("ravi",)}
+
+
+@dataclass(frozen=True)
+class Slapd:
+    """A running server."""
+
+    ldap: int
+    ldaps: int
+    ca_file: Path
+    audit: Path
+
+    @property
+    def url(self) -> str:
+        return f"ldaps://localhost:{self.ldaps}"
+
+    def _as(self, name: str, password: str) -> tuple[list[str], dict[str, str]]:
+        """How OpenLDAP's own tools speak to it; they take `localhost` for the machine's name."""
+        who = ["-x", "-H", f"ldaps://127.0.0.1:{self.ldaps}", "-D", name, "-w", password]
+        return who, {**os.environ, "LDAPTLS_CACERT": str(self.ca_file)}
+
+    def entry(self, **more: object) -> dict[str, object]:
+        """What a configuration says of it."""
+        return {
+            "servers": [self.url],
+            "ca_file": str(self.ca_file),
+            "bind_as": SERVICE,
+            "password": SERVICE_PASSWORD,
+            "people": PEOPLE,
+            "groups": GROUPS,
+            **more,
+        }
+
+    def hire(self, name: str, *groups: str) -> str:
+        """Somebody new, in these groups; gives their lasting id."""
+        ldif = [person(name, "", hashed(FIRST_PASSWORD))]
+        ldif += [
+            f"dn: cn={group},{GROUPS}\nchangetype: modify\nadd: member\nmember: {dn(name)}"
+            for group in groups
+        ]
+        self.change("\n\n".join(ldif))
+        return self.look(dn(name), "entryUUID")["entryUUID"]
+
+    def change(self, ldif: str) -> None:
+        """What an administrator does by hand."""
+        who, environment = self._as(ADMIN, ADMIN_PASSWORD)
+        ask("ldapmodify", *who, "-a", text=ldif, env=environment)
+
+    def look(self, dn: str, *attributes: str) -> dict[str, str]:
+        """Attributes of an entry, as an administrator sees them."""
+        who, environment = self._as(ADMIN, ADMIN_PASSWORD)
+        plain = ("-LLL", "-o", "ldif-wrap=no", "-b", dn, "-s", "base")
+        shown = ask("ldapsearch", *who, *plain, *attributes, env=environment)
+        return dict(line.split(": ", 1) for line in shown.splitlines() if ": " in line)
+
+    def signs_in(self, name: str, password: str) -> bool:
+        """Whether this password opens that account."""
+        who, environment = self._as(dn(name), password)
+        done = subprocess.run(["ldapwhoami", *who], check=False, capture_output=True, env=environment)
+        return done.returncode == 0
+
+    def changes(self, *names: str) -> int:
+        """How many changes the service account made to these entries."""
+        records = self.audit.read_text().split("\n\n") if self.audit.exists() else []
+        made = [
+            record for record in records if record.startswith("# modify") and SERVICE in record.split("\n")[0]
+        ]
+        return sum(any(f"\ndn: {name}\n" in record for name in names) for record in made)
+
+
+def missing() -> str | None:
+    """Why slapd can't be started here, or None when it can."""
+    if not Path(SLAPD).exists() or shutil.which("ldapmodify") is None:
+        return "/usr/sbin/slapd or ldapmodify isn't there"
+    return None
+
+
+@contextmanager
+def running(
+    *, delegated: bool = True, identity: Identity | None = None, authority: Authority | None = None
+) -> Iterator[Slapd]:
+    """A server with the pretend company in it, on loopback alone; stopped by its process id.
+
+    `delegated`: the service account has its rights. `identity` replaces the certificate.
+    """
+    with tempfile.TemporaryDirectory(prefix="countersign-slapd-") as name:
+        folder = Path(name)
+        authority = authority or Authority(folder)
+        identity = identity or authority.sign("localhost", "127.0.0.1")
+        (folder / "data").mkdir()
+        config = folder / "slapd.conf"
+        config.write_text(_config(folder, authority, identity, delegated))
+        (folder / "seed.ldif").write_text(seed())
+        ask("/usr/sbin/slapadd", "-f", str(config), "-l", str(folder / "seed.ldif"))
+        plain, tls = free_port(), free_port()
+        urls = f"ldap://127.0.0.1:{plain} ldaps://127.0.0.1:{tls}"
+        process = subprocess.Popen(
+            [SLAPD, "-f", str(config), "-h", urls, "-d", "0"], stdout=subprocess.DEVNULL
+        )
+        try:
+            _listening(process, tls)
+            yield Slapd(plain, tls, authority.file, folder / "audit.ldif")
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _config(folder: Path, authority: Authority, identity: Identity, delegated: bool) -> str:
+    return f"""
+include /etc/ldap/schema/core.schema
+include /etc/ldap/schema/cosine.schema
+include /etc/ldap/schema/inetorgperson.schema
+modulepath /usr/lib/ldap
+moduleload back_mdb
+moduleload ppolicy
+moduleload memberof
+moduleload refint
+moduleload auditlog
+pidfile {folder}/slapd.pid
+TLSCACertificateFile {authority.file}
+TLSCertificateFile {identity.certificate}
+TLSCertificateKeyFile {identity.key}
+TLSVerifyClient never
+database mdb
+maxsize 268435456
+suffix "{BASE}"
+rootdn "{ADMIN}"
+rootpw {ADMIN_PASSWORD}
+directory {folder}/data
+dbnosync
+index objectClass,uid,entryUUID,member eq
+{DELEGATION if delegated else ""}{OTHERS}
+overlay ppolicy
+ppolicy_default "cn=default,ou=policies,{BASE}"
+ppolicy_use_lockout
+overlay memberof
+overlay auditlog
+auditlog {folder}/audit.ldif
+overlay refint
+refint_attributes member memberOf manager
+"""
+
+
+def seed() -> str:
+    """The pretend company as LDIF, its passwords hashed: a history would keep clear ones."""
+    entries = [
+        f"dn: {BASE}\nobjectClass: domain\ndc: acme",
+        *(
+            f"dn: ou={ou},{BASE}\nobjectClass: organizationalUnit\nou: {ou}"
+            for ou in ("people", "groups", "services", "policies")
+        ),
+        f"dn: {SERVICE}\nobjectClass: organizationalRole\nobjectClass: simpleSecurityObject\n"
+        f"cn: countersign\nuserPassword: {hashed(SERVICE_PASSWORD)}",
+        f"dn: cn=default,ou=policies,{BASE}\nobjectClass: person\nobjectClass: pwdPolicy\ncn: default\n"
+        "sn: default\npwdAttribute: userPassword\npwdLockout: TRUE\npwdMaxFailure: 5\npwdMustChange: TRUE\n"
+        "pwdMinLength: 12\npwdCheckQuality: 1\npwdInHistory: 3\npwdAllowUserChange: TRUE\npwdLockoutDuration: 0\n"
+        "pwdSafeModify: FALSE",
+    ]
+    first = hashed(FIRST_PASSWORD)
+    entries += [person(name, manager, first) for name, manager in EVERYBODY.items()]
+    for group, members in HELD.items():
+        listed = "\n".join(f"member: {dn(member)}" for member in members)
+        entries.append(f"dn: cn={group},{GROUPS}\nobjectClass: groupOfNames\ncn: {group}\n{listed}")
+    return "\n\n".join(entries) + "\n"
+
+
+def person(name: str, manager: str, password: str) -> str:
+    """Somebody's entry as LDIF."""
+    lines = [
+        f"dn: {dn(name)}",
+        "objectClass: inetOrgPerson",
+        f"uid: {name}",
+        f"cn: {name.capitalize()} of Acme",
+        f"sn: {name.capitalize()}",
+        f"mail: {name}@acme.test",
+        f"userPassword: {password}",
+    ]
+    return "\n".join(lines + ([f"manager: {dn(manager)}"] if manager else []))
+
+
+@cache
+def hashed(password: str) -> str:
+    """A password as the directory keeps it."""
+    return ask("/usr/sbin/slappasswd", "-s", password, "-h", "{SSHA}").strip()
+
+
+def dn(name: str) -> str:
+    """Where somebody's account is."""
+    return f"uid={name},{PEOPLE}"
+
+
+def ask(*command: str, text: str = "", env: Mapping[str, str] | None = None) -> str:
+    """A command's output."""
+    done = subprocess.run(command, check=False, input=text, capture_output=True, text=True, env=env)
+    assert done.returncode == 0, f"{command[0]}: {done.stderr}"
+    return done.stdout
+
+
+def _listening(process: subprocess.Popen[bytes], port: int) -> None:
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        assert process.poll() is None, "slapd ended at once"
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError("slapd doesn't listen")
+
+
+def disabled(name: str) -> str:
+    """What disables an account, as LDIF."""
+    return f"dn: {dn(name)}\nchangetype: modify\nreplace: pwdAccountLockedTime\npwdAccountLockedTime: 000001010000Z"
