@@ -126,6 +126,8 @@ NO: dict[str, tuple[Probe, int]] = {
     "a packed form": (said(gzip.compress(BODY), FORM), 400),
     "a form of too much": (said(b"payload=" + b"a" * 66_000, FORM), 413),
     "an empty form": (said(b"", FORM), 400),
+    "a lone surrogate in a text": (said(json.dumps(but(MESSAGE, "event.text", "\ud800"))), 400),
+    "a NUL in a text": (said(but(MESSAGE, "event.text", "a\0b")), 400),
     "bad UTF-8 in a form": (said(b"payload=%ff%fe", FORM), 400),
     "a form in raw bytes": (said(b"payload=\xf0\x28\x8c\x28", FORM), 400),
     "a NUL in a form": (said(urlencode({**COMMAND, "text": "\0"}).encode(), FORM), 400),
@@ -140,7 +142,7 @@ NO: dict[str, tuple[Probe, int]] = {
     # signed, readable, and no shape of Slack's
     "an empty payload": (said(in_a_field("{}"), FORM), 400),
     "an unknown type": (said(in_a_field(json.dumps({**PRESS, "type": "interactive_message"})), FORM), 400),
-    "a type of a number": (said(in_a_field(json.dumps({**PRESS, "type": 7})), FORM), 400),
+    "a press's type of a number": (said(in_a_field(json.dumps({**PRESS, "type": 7})), FORM), 400),
     "no actions": (said(but(PRESS, "actions")), 400),
     "empty actions": (said(but(PRESS, "actions", [])), 400),
     "actions of null": (said(but(PRESS, "actions", [None])), 400),
@@ -172,5 +174,6 @@ def of_any_chat(kinds: dict[str, tuple[Kind, int]]) -> dict[str, tuple[Probe, in
     return {name: (partial(make, event()), status) for name, (make, status) in kinds.items()}
 
 
+assert NO.keys().isdisjoint(KINDS), "a kind would be lost"
 NO |= of_any_chat(KINDS)
 LATE = of_any_chat(SLOW)
