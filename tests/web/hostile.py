@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.web.wire import INSIDES, JSON, Answer, Headers
+from tests.web.wire import INSIDES, JSON, Answer, Headers, as_bytes, exchange
 
 Vouched = Callable[[bytes, str], Headers]
 Packed = tuple[Headers, bytes]
@@ -148,27 +148,16 @@ class Caller:
             more.append(("Host", "desk.example.com"))
         if not named & {"content-length", "transfer-encoding"}:
             more.append(("Content-Length", str(len(body))))
-        lines = [name.encode() + b": " + _bytes(value) for name, value in [*more, *headers]]
+        lines = [name.encode() + b": " + as_bytes(value) for name, value in [*more, *headers]]
         first = f"{method} {path or self.path} HTTP/1.1".encode()
         head = b"\r\n".join([first, b"Connection: close", *lines])
         return await self.raw(head + b"\r\n\r\n" + body)
 
     async def raw(self, request: bytes) -> Answer:
         """These bytes, whatever they are."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        try:
-            async with asyncio.timeout(20):
-                writer.write(request)
-                head = await reader.readuntil(b"\r\n\r\n")
-                first, *lines = head[:-4].decode("latin-1").split("\r\n")
-                pairs = [line.partition(": ")[::2] for line in lines]
-                headers = tuple((name.lower(), value) for name, value in pairs)
-                body = await reader.readexactly(int(dict(headers).get("content-length", 0)))
-        finally:
-            writer.close()
-        answer = Answer(int(first.split(" ")[1]), headers, body)
-        assert answer.status < 500, first
-        assert INSIDES.search(body.decode()) is None, body
+        answer = await exchange(request, self.port, patience=20)  # what is late is told so after ten
+        assert answer.status < 500, answer
+        assert INSIDES.search(answer.body.decode()) is None, answer
         return answer
 
     async def begins(self, head: str, part: bytes) -> asyncio.StreamWriter:
@@ -177,7 +166,3 @@ class Caller:
         writer.write(f"POST {self.path} HTTP/1.1\r\nHost: desk.example.com\r\n{head}\r\n\r\n".encode() + part)
         await writer.drain()
         return writer
-
-
-def _bytes(value: str | bytes) -> bytes:
-    return value if isinstance(value, bytes) else value.encode()

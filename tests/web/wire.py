@@ -137,7 +137,7 @@ class Wire:
         if (body or method == "POST") and not named & {"content-length", "transfer-encoding"}:
             more.append(("Content-Length", str(len(body))))
         target = path if isinstance(path, bytes) else path.encode()
-        lines = [name.encode() + b": " + _bytes(value) for name, value in [*more, *headers]]
+        lines = [name.encode() + b": " + as_bytes(value) for name, value in [*more, *headers]]
         head = b"\r\n".join([method.encode() + b" " + target + b" HTTP/1.1", *lines])
         answer = await self.raw(head + b"\r\n\r\n" + body)
         sound(answer, static=target.startswith(b"/static/"))
@@ -151,26 +151,29 @@ class Wire:
     async def raw(self, request: bytes) -> Answer:
         """These bytes, whatever they are; nothing is expected of the answer."""
         host, _, port = self.site.url.partition("://")[2].partition(":")
-        reader, writer = await asyncio.open_connection(
-            "127.0.0.1" if host == "localhost" else host, int(port)
-        )
-        try:
-            async with asyncio.timeout(10):
-                writer.write(request)
-                head = await reader.readuntil(b"\r\n\r\n")
-                first, *lines = head[:-4].decode("latin-1").split("\r\n")
-                pairs = [line.partition(": ")[::2] for line in lines]
-                headers = tuple((name.lower(), value) for name, value in pairs)
-                size = int(dict(headers).get("content-length", 0))
-                body = b"" if request.startswith(b"HEAD ") else await reader.readexactly(size)
-                if "transfer-encoding" in dict(headers):
-                    assert await reader.read() == b"0\r\n\r\n"  # only what has no body comes in pieces
-        finally:
-            writer.close()
-        return Answer(int(first.split(" ")[1]), headers, body)
+        return await exchange(request, int(port), "127.0.0.1" if host == "localhost" else host)
 
     def _own(self) -> list[tuple[str, str | bytes]]:
         return [("Cookie", f"{COOKIE}={self.cookie}")] if self.cookie else []
+
+
+async def exchange(request: bytes, port: int, host: str = "127.0.0.1", *, patience: float = 10.0) -> Answer:
+    """Send these bytes, whatever they are, and read what is answered within `patience` seconds."""
+    reader, writer = await asyncio.open_connection(host, port)
+    try:
+        async with asyncio.timeout(patience):
+            writer.write(request)
+            head = await reader.readuntil(b"\r\n\r\n")
+            first, *lines = head[:-4].decode("latin-1").split("\r\n")
+            pairs = [line.partition(": ")[::2] for line in lines]
+            headers = tuple((name.lower(), value) for name, value in pairs)
+            size = int(dict(headers).get("content-length", 0))
+            body = b"" if request.startswith(b"HEAD ") else await reader.readexactly(size)
+            if "transfer-encoding" in dict(headers):
+                assert await reader.read() == b"0\r\n\r\n"  # only what has no body comes in pieces
+    finally:
+        writer.close()
+    return Answer(int(first.split(" ")[1]), headers, body)
 
 
 def sound(answer: Answer, *, static: bool = False) -> None:
@@ -214,5 +217,6 @@ def _named(headers: Mapping[str, str]) -> Headers:
     return [(name.replace("_", "-"), value) for name, value in headers.items()]
 
 
-def _bytes(value: str | bytes) -> bytes:
+def as_bytes(value: str | bytes) -> bytes:
+    """A header's value as it is sent."""
     return value if isinstance(value, bytes) else value.encode()
