@@ -10,10 +10,8 @@ import json
 import os
 import random
 import shutil
-import socket
 import subprocess
 import tempfile
-import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,19 +19,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.peers.certificates import Authority
-from tests.peers.slapd import EVERYBODY, FIRST_PASSWORD, HELD, ask
+from tests.peers.directory import EVERYBODY, FIRST_PASSWORD, HELD, Account, Parts, Server, ask, listening
 
 BASE = "DC=ad,DC=acme,DC=test"
 PEOPLE, GROUPS = f"OU=Staff,{BASE}", f"OU=Groups,{BASE}"
-SERVICE, SERVICE_PASSWORD = "countersign@ad.acme.test", "the-Services-own-9f2c"
-ADMIN, ADMIN_PASSWORD = "administrator@ad.acme.test", "the-Administrators-own-1"
+ADMIN = Account("administrator@ad.acme.test", "the-Administrators-own-1")
+SERVICE = Account("countersign@ad.acme.test", "the-Services-own-9f2c")
+PARTS = Parts(PEOPLE, GROUPS, ADMIN, SERVICE)
 HOST = "dc1.ad.acme.test"
 PATIENCE = 60.0
 
-RESET = "(OA;CIIO;CR;00299570-246d-11d0-a768-00aa006e0529;bf967aba-0de6-11d0-a285-00aa003049e2;{sid})"
 #: What the service account is given below an OU of people, and of groups.
 PEOPLE_RIGHTS = (
-    RESET,
+    # Reset Password
+    "(OA;CIIO;CR;00299570-246d-11d0-a768-00aa006e0529;bf967aba-0de6-11d0-a285-00aa003049e2;{sid})",
     # lockoutTime
     "(OA;CIIO;RPWP;28630ebf-41d5-11d1-a9c1-0000f80367c1;bf967aba-0de6-11d0-a285-00aa003049e2;{sid})",
     # pwdLastSet
@@ -42,61 +41,27 @@ PEOPLE_RIGHTS = (
     "(OA;CIIO;RPWP;bf967a68-0de6-11d0-a285-00aa003049e2;bf967aba-0de6-11d0-a285-00aa003049e2;{sid})",
 )
 GROUP_RIGHTS = (
-    "(OA;CIIO;RPWP;bf9679c0-0de6-11d0-a285-00aa003049e2;bf967a9c-0de6-11d0-a285-00aa003049e2;{sid})",  # member
+    # member
+    "(OA;CIIO;RPWP;bf9679c0-0de6-11d0-a285-00aa003049e2;bf967a9c-0de6-11d0-a285-00aa003049e2;{sid})",
 )
 
 
 @dataclass(frozen=True)
-class Samba:
-    """A running domain controller."""
+class Samba(Server):
+    """A running domain controller. `config` is where its own tools find its files."""
 
-    address: str
-    ca_file: Path
     config: Path
-    audit: Path
-
-    def entry(self, **more: object) -> dict[str, object]:
-        """What a configuration says of it."""
-        return {
-            "servers": [f"ldaps://{self.address}"],
-            "ca_file": str(self.ca_file),
-            "bind_as": SERVICE,
-            "password": SERVICE_PASSWORD,
-            "people": PEOPLE,
-            "groups": GROUPS,
-            **more,
-        }
 
     def hire(self, name: str, *groups: str) -> str:
         """Somebody new, in these groups; gives their lasting id."""
-        ldif = [person(name, "")]
-        ldif += [
-            f"dn: CN={group},{GROUPS}\nchangetype: modify\nadd: member\nmember: {dn(name)}"
-            for group in groups
-        ]
-        self.change("\n\n".join(ldif))
+        self.hired(person(name, ""), dn(name), groups)
         guid = base64.b64decode(self.look(dn(name), "objectGUID")["objectGUID:"])
         return str(uuid.UUID(bytes_le=guid))
 
-    def change(self, ldif: str) -> None:
-        """What an administrator does by hand."""
-        who, environment = self._as(ADMIN, ADMIN_PASSWORD)
-        ask("ldapmodify", *who, "-a", text=ldif, env=environment)
-
-    def look(self, dn: str, *attributes: str) -> dict[str, str]:
-        """Attributes of an entry, as an administrator sees them; base64 under a name that ends with a colon."""
-        who, environment = self._as(ADMIN, ADMIN_PASSWORD)
-        plain = ("-LLL", "-o", "ldif-wrap=no", "-b", dn, "-s", "base")
-        shown = ask("ldapsearch", *who, *plain, *attributes, env=environment)
-        return dict(line.split(": ", 1) for line in shown.splitlines() if ": " in line)
-
     def signs_in(self, name: str, password: str) -> bool:
         """Whether this password is that account's, be it that it has to be changed."""
-        who, environment = self._as(f"{name}@ad.acme.test", password)
-        done = subprocess.run(
-            ["ldapwhoami", *who], check=False, capture_output=True, text=True, env=environment
-        )
-        return done.returncode == 0 or "data 773" in done.stderr
+        good, told = self.answers(Account(f"{name}@ad.acme.test", password))
+        return good or "data 773" in told
 
     def changes(self, *names: str) -> int:
         """How many changes the service account made to these entries."""
@@ -109,17 +74,12 @@ class Samba:
                 made += mine and change.get("operation") == "Modify" and change.get("dn") in names
         return made
 
-    def _as(self, name: str, password: str) -> tuple[list[str], dict[str, str]]:
-        """How OpenLDAP's own tools speak to it."""
-        who = ["-x", "-H", f"ldaps://{self.address}", "-D", name, "-w", password]
-        return who, {**os.environ, "LDAPTLS_CACERT": str(self.ca_file)}
-
     def tool(self, *arguments: str) -> str:
         """samba-tool against its files."""
         return ask("samba-tool", *arguments, "-s", str(self.config))
 
     def delegate(self) -> None:
-        """Give the service account what the documentation gives it."""
+        """Give the service account its rights."""
         sid = self.sid("countersign")
         for rights, where in ((PEOPLE_RIGHTS, PEOPLE), (GROUP_RIGHTS, GROUPS)):
             for right in rights:
@@ -155,12 +115,13 @@ def running(*, delegated: bool = True) -> Iterator[Samba]:
             ("tls cafile", str(authority.file)),
         )
         _set(config, [*_places(folder), *tls])
-        there = Samba(address, authority.file, config, folder / "audit.json")
+        url = f"ldaps://{address}"
+        there = Samba(PARTS, url, url, authority.file, folder / "audit.json", config)
         there.tool(
             "domain", "passwordsettings", "set", "--account-lockout-threshold=5", "--min-pwd-age=0",
             "--account-lockout-duration=0", "--min-pwd-length=12",
         )  # fmt: skip
-        there.tool("user", "create", "countersign", SERVICE_PASSWORD)
+        there.tool("user", "create", "countersign", SERVICE.password)
         with there.audit.open("wb") as output:  # where its audit goes
             process = subprocess.Popen(
                 ["samba", "-s", str(config), "-i", "-M", "single", "--debug-stdout"],
@@ -169,7 +130,7 @@ def running(*, delegated: bool = True) -> Iterator[Samba]:
                 stdin=subprocess.DEVNULL,
             )
         try:
-            _listening(process, address)
+            listening(process, address, 636, PATIENCE)
             _people(there)
             if delegated:
                 there.delegate()
@@ -185,7 +146,7 @@ def _provisioned(folder: Path, address: str) -> Path:
     ask(
         "samba-tool", "domain", "provision", "-s", str(empty), f"--targetdir={folder / 'dc'}",
         "--realm=AD.ACME.TEST", "--domain=ACME", "--server-role=dc", "--dns-backend=NONE",
-        f"--adminpass={ADMIN_PASSWORD}", "--host-name=dc1", f"--host-ip={address}",
+        f"--adminpass={ADMIN.password}", "--host-name=dc1", f"--host-ip={address}",
         f"--option=interfaces={address}/8", "--option=bind interfaces only=yes",
         "--option=server services=ldap,cldap,kdc",
     )  # fmt: skip
@@ -250,19 +211,6 @@ def person(name: str, manager: str) -> str:
 def dn(name: str) -> str:
     """Where somebody's account is: by their shown name, as in most companies."""
     return f"CN={name.capitalize()} of Acme,{PEOPLE}"
-
-
-def _listening(process: subprocess.Popen[bytes], address: str) -> None:
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        assert process.poll() is None, "samba ended at once"
-        try:
-            socket.create_connection((address, 636), 1).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise AssertionError("samba doesn't listen")
 
 
 def disabled(name: str) -> str:

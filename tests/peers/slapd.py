@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import socket
 import subprocess
 import tempfile
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -16,27 +13,28 @@ from pathlib import Path
 
 from tests.office import free_port
 from tests.peers.certificates import Authority, Identity
+from tests.peers.directory import EVERYBODY, FIRST_PASSWORD, HELD, Account, Parts, Server, ask, listening
 
 BASE = "dc=acme,dc=test"
 PEOPLE, GROUPS = f"ou=people,{BASE}", f"ou=groups,{BASE}"
-ADMIN, ADMIN_PASSWORD = f"cn=admin,{BASE}", "the-administrators-own"
-SERVICE, SERVICE_PASSWORD = f"cn=countersign,ou=services,{BASE}", "the-services-own-9f2c"
-FIRST_PASSWORD = "pretend-Password-1"
+ADMIN = Account(f"cn=admin,{BASE}", "the-administrators-own")
+SERVICE = Account(f"cn=countersign,ou=services,{BASE}", "the-services-own-9f2c")
+PARTS = Parts(PEOPLE, GROUPS, ADMIN, SERVICE)
 PATIENCE = 20.0
 SLAPD = "/usr/sbin/slapd"
 
-#: What docs/ldap.md gives the service account, and nothing else.
+#: What the service account is given, and nothing else.
 DELEGATION = f"""
 access to dn.subtree="{PEOPLE}" attrs=userPassword
-  by dn.exact="{SERVICE}" =w
+  by dn.exact="{SERVICE.name}" =w
   by anonymous auth
   by self =xw
   by * none
 access to dn.subtree="{PEOPLE}" attrs=pwdReset,pwdAccountLockedTime
-  by dn.exact="{SERVICE}" write
+  by dn.exact="{SERVICE.name}" write
   by * read
 access to dn.subtree="{GROUPS}" attrs=member
-  by dn.exact="{SERVICE}" write
+  by dn.exact="{SERVICE.name}" write
   by * read
 """
 OTHERS = """
@@ -44,74 +42,27 @@ access to attrs=userPassword by anonymous auth by self =xw by * none
 access to * by users read by * none
 """
 
-#: name → manager; all of them active.
-EVERYBODY = {"maya": "omar", "omar": "nina", "nina": "", "ravi": "omar", "eve": "omar", "sam": "nina"}
-HELD = {"everyone": ("maya", "omar", "nina"), "finance-share": ("omar",), "desk-agents": ("ravi",)}
-
 
 @dataclass(frozen=True)
-class Slapd:
-    """A running server."""
-
-    ldap: int
-    ldaps: int
-    ca_file: Path
-    audit: Path
-
-    @property
-    def url(self) -> str:
-        return f"ldaps://localhost:{self.ldaps}"
-
-    def _as(self, name: str, password: str) -> tuple[list[str], dict[str, str]]:
-        """How OpenLDAP's own tools speak to it; they take `localhost` for the machine's name."""
-        who = ["-x", "-H", f"ldaps://127.0.0.1:{self.ldaps}", "-D", name, "-w", password]
-        return who, {**os.environ, "LDAPTLS_CACERT": str(self.ca_file)}
-
-    def entry(self, **more: object) -> dict[str, object]:
-        """What a configuration says of it."""
-        return {
-            "servers": [self.url],
-            "ca_file": str(self.ca_file),
-            "bind_as": SERVICE,
-            "password": SERVICE_PASSWORD,
-            "people": PEOPLE,
-            "groups": GROUPS,
-            **more,
-        }
+class Slapd(Server):
+    """A running OpenLDAP server."""
 
     def hire(self, name: str, *groups: str) -> str:
         """Somebody new, in these groups; gives their lasting id."""
-        ldif = [person(name, "", hashed(FIRST_PASSWORD))]
-        ldif += [
-            f"dn: cn={group},{GROUPS}\nchangetype: modify\nadd: member\nmember: {dn(name)}"
-            for group in groups
-        ]
-        self.change("\n\n".join(ldif))
+        self.hired(person(name, "", hashed(FIRST_PASSWORD)), dn(name), groups)
         return self.look(dn(name), "entryUUID")["entryUUID"]
-
-    def change(self, ldif: str) -> None:
-        """What an administrator does by hand."""
-        who, environment = self._as(ADMIN, ADMIN_PASSWORD)
-        ask("ldapmodify", *who, "-a", text=ldif, env=environment)
-
-    def look(self, dn: str, *attributes: str) -> dict[str, str]:
-        """Attributes of an entry, as an administrator sees them."""
-        who, environment = self._as(ADMIN, ADMIN_PASSWORD)
-        plain = ("-LLL", "-o", "ldif-wrap=no", "-b", dn, "-s", "base")
-        shown = ask("ldapsearch", *who, *plain, *attributes, env=environment)
-        return dict(line.split(": ", 1) for line in shown.splitlines() if ": " in line)
 
     def signs_in(self, name: str, password: str) -> bool:
         """Whether this password opens that account."""
-        who, environment = self._as(dn(name), password)
-        done = subprocess.run(["ldapwhoami", *who], check=False, capture_output=True, env=environment)
-        return done.returncode == 0
+        return self.answers(Account(dn(name), password))[0]
 
     def changes(self, *names: str) -> int:
         """How many changes the service account made to these entries."""
         records = self.audit.read_text().split("\n\n") if self.audit.exists() else []
         made = [
-            record for record in records if record.startswith("# modify") and SERVICE in record.split("\n")[0]
+            record
+            for record in records
+            if record.startswith("# modify") and SERVICE.name in record.split("\n")[0]
         ]
         return sum(any(f"\ndn: {name}\n" in record for name in names) for record in made)
 
@@ -145,9 +96,13 @@ def running(
         process = subprocess.Popen(
             [SLAPD, "-f", str(config), "-h", urls, "-d", "0"], stdout=subprocess.DEVNULL
         )
+        url, address = (
+            f"ldaps://localhost:{tls}",
+            f"ldaps://127.0.0.1:{tls}",
+        )  # the tools take another name for it
         try:
-            _listening(process, tls)
-            yield Slapd(plain, tls, authority.file, folder / "audit.ldif")
+            listening(process, "127.0.0.1", tls, PATIENCE)
+            yield Slapd(PARTS, url, address, authority.file, folder / "audit.ldif")
         finally:
             process.terminate()
             process.wait()
@@ -172,8 +127,8 @@ TLSVerifyClient never
 database mdb
 maxsize 268435456
 suffix "{BASE}"
-rootdn "{ADMIN}"
-rootpw {ADMIN_PASSWORD}
+rootdn "{ADMIN.name}"
+rootpw {ADMIN.password}
 directory {folder}/data
 dbnosync
 index objectClass,uid,entryUUID,member eq
@@ -197,8 +152,8 @@ def seed() -> str:
             f"dn: ou={ou},{BASE}\nobjectClass: organizationalUnit\nou: {ou}"
             for ou in ("people", "groups", "services", "policies")
         ),
-        f"dn: {SERVICE}\nobjectClass: organizationalRole\nobjectClass: simpleSecurityObject\n"
-        f"cn: countersign\nuserPassword: {hashed(SERVICE_PASSWORD)}",
+        f"dn: {SERVICE.name}\nobjectClass: organizationalRole\nobjectClass: simpleSecurityObject\n"
+        f"cn: countersign\nuserPassword: {hashed(SERVICE.password)}",
         f"dn: cn=default,ou=policies,{BASE}\nobjectClass: person\nobjectClass: pwdPolicy\ncn: default\n"
         "sn: default\npwdAttribute: userPassword\npwdLockout: TRUE\npwdMaxFailure: 5\npwdMustChange: TRUE\n"
         "pwdMinLength: 12\npwdCheckQuality: 1\npwdInHistory: 3\npwdAllowUserChange: TRUE\npwdLockoutDuration: 0\n"
@@ -235,26 +190,6 @@ def hashed(password: str) -> str:
 def dn(name: str) -> str:
     """Where somebody's account is."""
     return f"uid={name},{PEOPLE}"
-
-
-def ask(*command: str, text: str = "", env: Mapping[str, str] | None = None) -> str:
-    """A command's output."""
-    done = subprocess.run(command, check=False, input=text, capture_output=True, text=True, env=env)
-    assert done.returncode == 0, f"{command[0]}: {done.stderr}"
-    return done.stdout
-
-
-def _listening(process: subprocess.Popen[bytes], port: int) -> None:
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        assert process.poll() is None, "slapd ended at once"
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise AssertionError("slapd doesn't listen")
 
 
 def disabled(name: str) -> str:
