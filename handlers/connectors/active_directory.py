@@ -5,7 +5,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 
-from handlers.ldap.accounts import Accounts, State, configured, moment
+from handlers.ldap.accounts import Accounts, State, moment
+from handlers.ldap.config import LdapDirectory
 from handlers.ldap.session import Changes, Entry, equals, replaced, swapped
 
 DISABLED = 0x2  # ADS_UF_ACCOUNTDISABLE, of userAccountControl
@@ -81,4 +82,4 @@ def _flags(entry: Entry, name: str) -> int:
 
 def connect(entry: Mapping[str, object]) -> Accounts:
     """The connector of the kind `active_directory`. Raises pydantic's ValidationError."""
-    return Accounts(configured(entry), ActiveDirectory())
+    return Accounts(LdapDirectory.model_validate(entry), ActiveDirectory())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from handlers.ldap.accounts import Accounts, State, configured, moment
+from handlers.ldap.accounts import Accounts, State, moment
+from handlers.ldap.config import LdapDirectory
 from handlers.ldap.session import Changes, Entry, equals, replaced
 
 #: As the draft, §5.3.3, writes an account that only an administrator opens again.
@@ -57,4 +58,4 @@ class OpenLdap:
 
 def connect(entry: Mapping[str, object]) -> Accounts:
     """The connector of the kind `ldap`. Raises pydantic's ValidationError."""
-    return Accounts(configured(entry), OpenLdap())
+    return Accounts(LdapDirectory.model_validate(entry), OpenLdap())

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from pydantic import Field
-
 from flows.model import Receipt, Request
-from handlers.ldap.session import Changes, Entry, Ldap, LdapServers, added, equals, every, removed
+from handlers.ldap.config import LdapDirectory
+from handlers.ldap.session import Changes, Entry, Ldap, added, equals, every, removed
 from handlers.ports import NoAccount, Rejected
 
 #: How far a directory's clock may be behind ours.
@@ -29,16 +28,6 @@ OPPOSITE = {
 }
 GROUPS = frozenset({"add_to_group", "remove_from_group"})
 VERBS = frozenset({"reset_password", "unlock", *OPPOSITE})
-
-
-class LdapDirectory(LdapServers):
-    """A directory as a connector: which part of it holds whose accounts and which groups."""
-
-    people: str = Field(min_length=3, description="The DN below which people's accounts are.")
-    groups: str = Field("", description="The DN below which the groups are that may be joined and left.")
-    only: str = Field(
-        "", description="A filter that people's accounts have to match besides, such as (o=Acme)."
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,8 +206,3 @@ def moment(text: str) -> datetime | None:
         return datetime.strptime(f"{digits}+0000", "%Y%m%d%H%M%S%z")
     except ValueError:
         return None
-
-
-def configured(entry: Mapping[str, object]) -> LdapDirectory:
-    """What the configuration file says of one directory. Raises pydantic's ValidationError."""
-    return LdapDirectory.model_validate(entry)

@@ -21,8 +21,8 @@ from urllib.parse import urlsplit
 import ldap3
 from ldap3.core import exceptions as said
 from ldap3.utils.conv import escape_bytes, escape_filter_chars
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
+from handlers.ldap.config import LdapDirectory
 from handlers.ports import MissingRight, NoAccount, PolicyRefused, Rejected, Unreachable
 
 T = TypeVar("T")
@@ -34,39 +34,6 @@ PAGE = 500  # entries fetched at a time
 
 #: Attribute → its new values; none leaves it out. `add` and `delete` change single values.
 Changes = Mapping[str, Sequence[tuple[str, Sequence[bytes]]]]
-
-
-class LdapServers(BaseModel):
-    """Where a directory is and as whom it is spoken to, as the configuration file says."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    servers: tuple[str, ...] = Field(
-        min_length=1,
-        description="ldaps://HOST, or ldap://HOST, which is turned to TLS before anything is said; in order.",
-    )
-    ca_file: Path | None = Field(None, description="A PEM file with your own authority; else the system's.")
-    bind_as: str = Field(
-        min_length=1, description="The service account: its DN, in Active Directory its UPN."
-    )
-    password: SecretStr = Field(min_length=1, description="Its password, as `{env: NAME}`.")
-    connect_within: float = Field(5.0, gt=0, le=15, description="Seconds to connect within.")
-    answer_within: int = Field(10, gt=0, le=60, description="Seconds for each answer.")
-
-    @field_validator("servers")
-    @classmethod
-    def _with_tls(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for server in value:
-            url = urlsplit(server)
-            if url.scheme not in ("ldap", "ldaps") or not url.hostname or url.path.strip("/"):
-                raise ValueError(f"{server!r} isn't an address such as ldaps://dc1.example.com")
-        return value
-
-    @field_validator("ca_file")
-    @classmethod
-    def _readable(cls, value: Path | None) -> Path | None:
-        if value is not None and not value.is_file():
-            raise ValueError(f"there is no file {value}")
-        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +50,6 @@ class Entry:
     def one(self, name: str) -> str:
         """The first value, or empty."""
         return next(iter(self.all(name)), "")
-
-    def raw(self, name: str) -> bytes:
-        """The first value as it came, or empty."""
-        return next(iter(self.values.get(name.lower(), ())), b"")
 
 
 class Verified(ldap3.Tls):  # type: ignore[misc]  # ldap3 has no types
@@ -130,10 +93,10 @@ class _Server:
 class Ldap:
     """A directory's servers, as one service account sees them."""
 
-    def __init__(self, servers: LdapServers) -> None:
-        self._given = servers
-        tls = Verified(servers.ca_file)
-        self._servers = [_server(url, tls, servers.connect_within) for url in servers.servers]
+    def __init__(self, given: LdapDirectory) -> None:
+        self._given = given
+        tls = Verified(given.ca_file)
+        self._servers = [_server(url, tls, given.connect_within) for url in given.servers]
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="ldap")
 
     async def close(self) -> None:
@@ -144,16 +107,14 @@ class Ldap:
                 with suppress(said.LDAPException):
                     connection.unbind()
 
-    async def search(
-        self, base: str, filter: str, attributes: Sequence[str], *, only: bool = False
-    ) -> list[Entry]:
-        """Entries below a name, or that one `only`. An unknown base has none. Raises Unreachable, MissingRight."""
+    async def search(self, base: str, filter: str, attributes: Sequence[str]) -> list[Entry]:
+        """Entries below a name. An unknown one has none. Raises Unreachable or MissingRight."""
 
         def look(connection: ldap3.Connection) -> list[Entry]:
             found = connection.extend.standard.paged_search(
                 base,
                 filter,
-                search_scope=ldap3.BASE if only else ldap3.SUBTREE,
+                search_scope=ldap3.SUBTREE,
                 attributes=list(attributes),
                 paged_size=PAGE,
                 generator=True,
@@ -189,8 +150,6 @@ class Ldap:
                 connection = self._connected(server, name, password, bind=False)
                 good = bool(connection.bind())
                 return good, str((connection.result or {}).get("message") or "")
-            except said.LDAPInvalidCredentialsResult as error:
-                return False, str(error.message or "")
             except said.LDAPOperationResult as error:
                 return False, str(error.message or error.description or "")
             except said.LDAPException as error:
@@ -208,12 +167,12 @@ class Ldap:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._tried, work)
 
     def _tried(self, work: Callable[[ldap3.Connection], T]) -> T:
-        last: Unreachable | None = None
+        failures: list[Unreachable] = []
         for server in self._asked():
             try:
                 connection = self._ready(server)
             except Unreachable as failure:
-                last = failure
+                failures.append(failure)
                 continue
             with _told():
                 try:
@@ -226,7 +185,7 @@ class Ldap:
                     raise
             server.idle.append((time.monotonic(), connection))
             return done
-        raise last or Unreachable("The directory didn't answer a moment ago, so it isn't asked yet.")
+        raise failures[-1]
 
     def _asked(self) -> list[_Server]:
         """The servers to ask, in order: those that failed lately are left alone for a while."""

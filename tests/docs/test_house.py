@@ -153,7 +153,11 @@ def test_handlers_serve_no_pages() -> None:
 
 
 #: Libraries that stand behind one file each, so that they can be replaced there.
-BEHIND_ONE_FILE = {"botbuilder": "bot/teams.py", "botframework": "bot/teams.py"}
+BEHIND_ONE_FILE = {
+    "botbuilder": "bot/teams.py",
+    "botframework": "bot/teams.py",
+    "ldap3": "handlers/ldap/session.py",
+}
 
 
 @pytest.mark.parametrize("library", BEHIND_ONE_FILE)

@@ -1,0 +1,46 @@
+"""What the configuration file says of a directory: where it is, as whom it is spoken to, and which part is served."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+
+class LdapDirectory(BaseModel):
+    """One directory. Raises pydantic's ValidationError for what can't be one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    servers: tuple[str, ...] = Field(
+        min_length=1,
+        description="ldaps://HOST, or ldap://HOST, which is turned to TLS before anything is said; in order.",
+    )
+    ca_file: Path | None = Field(None, description="A PEM file with your own authority; else the system's.")
+    bind_as: str = Field(
+        min_length=1, description="The service account: its DN, in Active Directory its UPN."
+    )
+    password: SecretStr = Field(min_length=1, description="Its password, as `{env: NAME}`.")
+    connect_within: float = Field(5.0, gt=0, le=15, description="Seconds to connect within.")
+    answer_within: int = Field(10, gt=0, le=60, description="Seconds for each answer.")
+    people: str = Field(min_length=3, description="The DN below which people's accounts are.")
+    groups: str = Field("", description="The DN below which the groups are that may be joined and left.")
+    only: str = Field(
+        "", description="A filter that people's accounts have to match besides, such as (o=Acme)."
+    )
+
+    @field_validator("servers")
+    @classmethod
+    def _with_tls(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for server in value:
+            url = urlsplit(server)
+            if url.scheme not in ("ldap", "ldaps") or not url.hostname or url.path.strip("/"):
+                raise ValueError(f"{server!r} isn't an address such as ldaps://dc1.example.com")
+        return value
+
+    @field_validator("ca_file")
+    @classmethod
+    def _readable(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            raise ValueError(f"there is no file {value}")
+        return value
