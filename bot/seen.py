@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import flows.errors as no
 from bot.reading import Beside, Reading
 from flows.model import Method, Request, Stage
@@ -35,9 +37,9 @@ async def read(
         device=device,
         approvers=approvers,
         number=_number(house, request) if asked_here else "",
-        unreached=await _unreached(house, request, approvers),
     )
-    return Reading(request, playbook, people, viewer, house.store.clock(), beside)
+    seen = Reading(request, playbook, people, viewer, house.store.clock(), beside)
+    return replace(seen, beside=replace(beside, unreached=await _unreached(house, seen)))
 
 
 async def device_names(house: House, person: str) -> dict[str, str]:
@@ -56,19 +58,17 @@ async def account_names(house: House, person: str) -> dict[str, str]:
     return names
 
 
-async def _unreached(house: House, request: Request, approvers: frozenset[str]) -> frozenset[str]:
+async def _unreached(house: House, seen: Reading) -> frozenset[str]:
     """Those with the next move whom no chat can tell: only where there is a chat, and nobody else can be told."""
     if not house.settings.chats:
         return frozenset()
-    wanted, movers = 1, frozenset[str]()
-    if request.stage is Stage.AWAITING_PROOF:
-        movers = frozenset({request.prover})
-    elif request.stage is Stage.AWAITING_APPROVAL:
-        rule = (await house.desk.playbook_of(request)).consent
-        agreed = {approval.person for approval in request.approvals}
-        movers = approvers - agreed - {request.requester, request.subject, request.prover}
-        wanted = rule.quorum - len(agreed) if rule else 0
-    lost = {person for person in movers if not await house.reaches(person)}
+    wanted, movers = 0, list[str]()
+    match seen.request.stage:
+        case Stage.AWAITING_PROOF:
+            wanted, movers = 1, [seen.request.prover]
+        case Stage.AWAITING_APPROVAL:
+            wanted, movers = seen.missing, seen.approvers
+    lost = [person for person in movers if not await house.reaches(person)]
     return frozenset(lost) if len(movers) - len(lost) < wanted else frozenset()
 
 
