@@ -41,9 +41,7 @@ class Verb(StrEnum):
     PICK = "pick"  # which request is meant, out of all there are
     LIST = "list"  # what can be asked for
     OPEN = "open"  # a link: the platform tells us that it was followed, and nothing more happens
-    LOOK = (
-        "look"  # a room's card as one of its readers sees it: asked by their client, and nothing more happens
-    )
+    LOOK = "look"  # a reader's own view of a room's card: their client asks, and nothing more happens
 
     BEGIN_PASSKEY = "begin_passkey"
     ANSWER_CODE = "answer_code"

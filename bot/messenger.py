@@ -48,8 +48,12 @@ class Line(Protocol):
         """Put other content in a message's place. False if it isn't there any more."""
         ...
 
+
+class OwnViews(Protocol):
+    """A platform on which one message in a room can look otherwise for some of its readers."""
+
     async def personal(self, content: Content, handle: str, accounts: Sequence[Account]) -> Content:
-        """A room's content that these accounts see as their own, where a platform can: they ask with `handle`."""
+        """A room's content that these accounts see as their own: they ask for it with `handle`."""
         ...
 
 
@@ -66,14 +70,26 @@ class Drawer(Protocol):
 
 
 class ChatMessenger:
-    """The Messenger port over one platform. `security` is the conversation that security reads there, if any."""
+    """The Messenger port over one platform. `security` is the conversation that security reads there, if any.
 
-    def __init__(self, house: House, platform: str, line: Line, drawer: Drawer, security: str) -> None:
+    With `own_views`, whoever has the next move can make it there.
+    """
+
+    def __init__(
+        self,
+        house: House,
+        platform: str,
+        line: Line,
+        drawer: Drawer,
+        security: str,
+        own_views: OwnViews | None = None,
+    ) -> None:
         self._house = house
         self._platform = platform
         self._line = line
         self._drawer = drawer
         self._security = security
+        self._own_views = own_views
         self.handles = Handles(house.store.keys)
         self._posted = Posted(house.store)
         self._drawing: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
@@ -117,10 +133,8 @@ class ChatMessenger:
         Raises UnknownRequest.
         """
         asked = await self._house.desk.get(request)
-        person = reader if reader in await self._next(asked) else ""
-        return await self._content(
-            asked, Place(asked.id, person, self._platform, self._line.workspace, conversation, "")
-        )
+        place = Place(asked.id, "", self._platform, self._line.workspace, conversation, "")
+        return await self._content(asked, place, reader)
 
     # -- who reads it -----------------------------------------------------------------------------
 
@@ -160,8 +174,11 @@ class ChatMessenger:
                 message = await self._line.post(place.conversation, content)
             await self._posted.keep(replace(place, message=message), request)
 
-    async def _content(self, request: Request, place: Place) -> Content:
-        house, person = self._house, place.person
+    async def _content(self, request: Request, place: Place, reader: str = "") -> Content:
+        """A card as it should be at a place; in a room for one `reader`, as far as they have the next move."""
+        views = self._own_views if place.conversation == self._security else None
+        movers = await self._next(request) if views else []
+        house, person = self._house, reader if reader in movers else place.person
         origin = request.origin
         asked = (origin.platform, origin.workspace, request.requester)
         here = asked == (self._platform, place.workspace, person)
@@ -178,11 +195,11 @@ class ChatMessenger:
             handle = self.handles.make(Handle(person, request.id), place_of(place, place.conversation))
             link = f"{house.settings.public_url}/requests/{request.id}"
         content = self._drawer.message(card, handle, link)
-        if place.conversation != self._security:
+        if views is None:
             return content
-        readers = [each for who in await self._next(request) for each in await self._accounts(who)]
+        readers = [each for who in movers for each in await self._accounts(who)]
         asking = self.handles.make(Handle("", request.id), place_of(place, place.conversation))
-        return await self._line.personal(content, asking, readers)
+        return await views.personal(content, asking, readers)
 
     async def _with_number(self, request: Request) -> Request:
         """Where no passkey can answer, the six digits are made now: the card where it was asked shows them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from slack_sdk.errors import SlackApiError
@@ -118,12 +118,6 @@ class SlackClient:
                 return False
             raise
         return True
-
-    async def personal(
-        self, content: Mapping[str, Any], handle: str, accounts: Sequence[Account]
-    ) -> Mapping[str, Any]:
-        """A room's message as it is: in Slack everybody sees the same."""
-        return content
 
     async def direct(self, user: str) -> str:
         """The conversation between this user and us. Raises Unreachable."""

@@ -51,7 +51,9 @@ class Teams:
         self.client = TeamsClient(
             settings.teams_app_id, tenant, service, house.conversations, signed_in, limits=limits
         )
-        self.messenger = ChatMessenger(house, PLATFORM, self.client, adaptive, settings.teams_channel or "")
+        self.messenger = ChatMessenger(
+            house, PLATFORM, self.client, adaptive, settings.teams_channel or "", self.client
+        )
         self.inbox = Inbox(Deliveries(house.store), PLATFORM)
         self._allowed = Allowed(tenant, service)
         self._tokens = Tokens(settings.teams_app_id, settings.teams_openid_url, time.time)
