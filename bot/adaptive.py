@@ -73,9 +73,9 @@ Body = Iterator[CardElement]
 
 
 def message(card: Card, handle: str, link: str) -> dict[str, Any]:
-    """A request's card. `handle` is what every button carries; without one, in a room, there are none.
+    """A request's card. `handle` is what every button carries; without one, in a room, there is the link alone.
 
-    `link` is the request's device page.
+    `link` is the request's device page, if this reader has anything to do there.
     """
 
     def body(size: Size) -> Body:

@@ -16,10 +16,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from aiohttp import StreamReader, web
+from aiohttp import web
 from multidict import MultiMapping
 
 from bot.slack_shape import Kind, kind_of
+from bot.stream import TooMuch, whole
 from bot.strict import Refused, check_values, read_form, read_json, read_text
 
 __all__ = ["FORM", "JSON", "LARGEST", "Refused", "SlackPost", "body_of", "shape", "slack", "socket"]
@@ -64,7 +65,9 @@ async def body_of(request: web.Request, most: int = LARGEST, patience: float = 1
             body = request.content.read_nowait()
         else:
             async with asyncio.timeout(patience):
-                body = await _arriving(request.content, most)
+                body = await whole(request.content, most)
+    except TooMuch:
+        refusal = Refused(413, "too large")
     except TimeoutError:
         refusal = Refused(408, "too slow")
     except (ConnectionError, web.RequestPayloadError):  # it broke off, or isn't put together as it says
@@ -74,16 +77,6 @@ async def body_of(request: web.Request, most: int = LARGEST, patience: float = 1
     if refusal is not None:
         raise refusal
     return body
-
-
-async def _arriving(content: StreamReader, most: int) -> bytes:
-    """All of it, or the beginning of what is too much."""
-    body = bytearray()
-    async for piece in content.iter_any():
-        body += piece
-        if len(body) > most:
-            break
-    return bytes(body)
 
 
 def packing(headers: MultiMapping[str]) -> str:

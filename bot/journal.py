@@ -6,30 +6,28 @@ import structlog
 
 from flows.model import Request
 from handlers.ports import Messenger
+from handlers.together import every
 
 log = structlog.get_logger()
 
 
 class Everywhere:
-    """Several Messengers as one. Where one fails all are asked again: the port promises that this is harmless."""
+    """Several Messengers as one. All are asked, whichever fails; then all again, which the port says is harmless."""
 
     def __init__(self, *messengers: Messenger) -> None:
         self._messengers = messengers
 
     async def tell(self, person: str, notice: str, request: Request) -> None:
         """Tell one person, wherever they are."""
-        for each in self._messengers:
-            await each.tell(person, notice, request)
+        await every(each.tell(person, notice, request) for each in self._messengers)
 
     async def announce(self, audience: str, notice: str, request: Request | None, detail: str) -> None:
         """Tell a role or security, everywhere."""
-        for each in self._messengers:
-            await each.announce(audience, notice, request, detail)
+        await every(each.announce(audience, notice, request, detail) for each in self._messengers)
 
     async def show(self, request: Request) -> None:
         """Bring every card up to date."""
-        for each in self._messengers:
-            await each.show(request)
+        await every(each.show(request) for each in self._messengers)
 
 
 class Journal:

@@ -26,9 +26,12 @@ OFFERS = "Ask for"
 
 
 def choices(card: Card, handle: str, link: str) -> list[Choice]:
-    """A card's buttons. What only the device page can do is one link to it, in the first place."""
+    """A card's buttons. What only the device page can do is one link to it, in the first place.
+
+    Without a `handle`, in a room, there is that link alone, for whoever has the next move.
+    """
     if not handle:
-        return []
+        return [Choice(OPEN_DEVICE_PAGE, Verb.OPEN, weight=Weight.PRIMARY, url=link)] if link else []
     there = [button for button in card.buttons if button.verb.on_device]
     weight = Weight.PRIMARY if any(b.weight is Weight.PRIMARY for b in there) else Weight.PLAIN
     leads = [Choice(OPEN_DEVICE_PAGE, Verb.OPEN, weight=weight, url=link)] if there and link else []

@@ -22,6 +22,7 @@ from flows.model import Method, Request, Stage
 from flows.request import usable
 from handlers.house import House
 from handlers.posted import Place, Posted
+from handlers.together import every
 
 log = structlog.get_logger()
 
@@ -72,7 +73,7 @@ class Drawer(Protocol):
 class ChatMessenger:
     """The Messenger port over one platform. `security` is the conversation that security reads there, if any.
 
-    With `own_views`, whoever has the next move can make it there.
+    With `own_views`, whoever has the next move finds the way to it there.
     """
 
     def __init__(
@@ -100,37 +101,35 @@ class ChatMessenger:
         """See that this person has the request's card, up to date. Whoever isn't there reads the device page."""
         if notice == "challenge":
             request = await self._with_number(request)
-        for account in await self._accounts(person):
-            try:
-                where = await self._line.direct(account.id)
-                await self._draw(Place(request.id, person, self._platform, self._line.workspace, where, ""))
-            except Unreachable:
-                log.warning("unreachable", request_id=request.id, person=person, platform=self._platform)
+        await every([self._reach(account, person, request) for account in await self._accounts(person)])
 
     async def announce(self, audience: str, notice: str, request: Request | None, detail: str) -> None:
         """Security's channel has one card a request; what must not be missed is said beside it, too."""
         if audience != "security":
             if request is not None:
-                for person in await self._holding(audience):
-                    await self.tell(person, notice, request)
+                holding = await self._holding(audience)
+                await every([self.tell(person, notice, request) for person in holding])
             return
         if not self._security:
             return
-        if request is not None:
-            await self._draw(Place(request.id, "", self._platform, self._line.workspace, self._security, ""))
-        if notice in replies.ALARMS:
-            said = replies.alarmed(notice, detail, request.id if request else "")
-            await self._line.post(self._security, self._drawer.reply(said))
+        try:
+            if request is not None:
+                room = Place(request.id, "", self._platform, self._line.workspace, self._security, "")
+                await self._draw(room)
+        finally:  # whatever is wrong with the card
+            if notice in replies.ALARMS:
+                said = replies.alarmed(notice, detail, request.id if request else "")
+                await self._line.post(self._security, self._drawer.reply(said))
 
     async def show(self, request: Request) -> None:
         """Bring every card about this request up to date."""
-        for place in await self._posted.of(request.id, self._platform):
-            await self._draw(place)
+        await every([self._shown(place) for place in await self._posted.of(request.id, self._platform)])
 
     async def view(self, request: str, conversation: str, reader: str) -> Content:
-        """A room's card as one of its readers sees it: whoever has the next move may press there.
+        """A room's card as one of its readers sees it: whoever has the next move has the way to it there.
 
-        Raises UnknownRequest.
+        It says nothing that the room's own doesn't, and nothing can be decided by it: who asks for it is what a
+        platform says, and no more. Raises UnknownRequest.
         """
         asked = await self._house.desk.get(request)
         place = Place(asked.id, "", self._platform, self._line.workspace, conversation, "")
@@ -159,6 +158,22 @@ class ChatMessenger:
 
     # -- drawing ----------------------------------------------------------------------------------
 
+    async def _reach(self, account: Account, person: str, request: Request) -> None:
+        """A person's card, in our conversation with this account of theirs, if there is one."""
+        try:
+            where = await self._line.direct(account.id)
+            await self._draw(Place(request.id, person, self._platform, self._line.workspace, where, ""))
+        except Unreachable:
+            log.warning("unreachable", request_id=request.id, person=person, platform=self._platform)
+
+    async def _shown(self, place: Place) -> None:
+        """A card that stood somewhere. Where nobody is left to read it, it is forgotten."""
+        try:
+            await self._draw(place)
+        except Unreachable:
+            log.warning("unreachable", request_id=place.request, person=place.person, platform=self._platform)
+            await self._posted.forget(place)
+
     async def _draw(self, wanted: Place) -> None:
         """One card as it should be now: updated where it stands, posted where it doesn't. One at a time."""
         lock = self._drawing.setdefault(wanted.id, asyncio.Lock())
@@ -175,10 +190,10 @@ class ChatMessenger:
             await self._posted.keep(replace(place, message=message), request)
 
     async def _content(self, request: Request, place: Place, reader: str = "") -> Content:
-        """A card as it should be at a place; in a room for one `reader`, as far as they have the next move."""
+        """A card as it should be at a place; in a room, a `reader` who has the next move finds the way to it."""
         views = self._own_views if place.conversation == self._security else None
         movers = await self._next(request) if views else []
-        house, person = self._house, reader if reader in movers else place.person
+        house, person = self._house, place.person
         origin = request.origin
         asked = (origin.platform, origin.workspace, request.requester)
         here = asked == (self._platform, place.workspace, person)
@@ -190,9 +205,10 @@ class ChatMessenger:
         if not place.person and request.stage in (Stage.DISOWNED, Stage.LOCKED):
             return self._drawer.message(alarm(seen), "", "")
         card = request_card(request, seen.playbook, seen.people, person, seen.now, seen.beside)
-        handle, link = "", ""
+        handle = link = ""
         if person:
             handle = self.handles.make(Handle(person, request.id), place_of(place, place.conversation))
+        if person or reader in movers:
             link = f"{house.settings.public_url}/requests/{request.id}"
         content = self._drawer.message(card, handle, link)
         if views is None:

@@ -133,6 +133,16 @@ def connect(link: str) -> Reply:
     )
 
 
+def uninstalled() -> Reply:
+    """For somebody who wrote in a room, and whom we can't write to."""
+    return Reply(
+        title="I answer in private only",
+        text="Whoever asked me just now doesn't have me in their chats yet. Add Countersign under Apps, then write "
+        "to me there.",
+        small="Nothing has been asked for.",
+    )
+
+
 def refused(refusal: no.Refusal) -> Reply:
     """A no, and what to do instead."""
     first, _, rest = refusal.sentence.partition(". ")

@@ -75,5 +75,6 @@ class SlackWork:
         """Whether a command was written where it will be answered, as far as we know by now."""
         return channel.startswith("D") and self._client.directs.get(user, channel) == channel
 
-    async def _home(self, account: Account) -> None:
+    async def _home(self, account: Account, message: str) -> None:
+        """Bring their Home tab up to date; there is one, in no message."""
         await self._client.publish(account.id, block_kit.home(await self._windows.home(account)))

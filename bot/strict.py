@@ -21,7 +21,7 @@ Reason = Literal[
     "content type", "packed", "too large", "too slow", "broken off",
     "header missing", "header twice", "header shape", "too old", "too early", "signature",
     "encoding", "json", "form", "depth", "key twice", "number", "text",
-    "token", "key unknown", "keys unavailable", "service url", "tenant",
+    "host", "token", "key unknown", "keys unavailable", "service url", "tenant",
     "kind", "user", "team", "channel", "event", "actions", "message", "view", "command", "shape",
 ]  # fmt: skip
 

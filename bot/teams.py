@@ -24,10 +24,10 @@ from bot.inbox import Inbox
 from bot.messenger import ChatMessenger
 from bot.teams_client import LIMITS, PLATFORM, Limits, TeamsClient
 from bot.teams_credentials import Credentials, credentials
-from bot.teams_gate import Allowed, Anyone, TeamsPost
+from bot.teams_gate import Allowed, TeamsPost
 from bot.teams_shape import Kind, kind_of
 from bot.teams_tokens import Tokens
-from bot.teams_work import TeamsWork
+from bot.teams_work import PATIENCE, TeamsWork
 from bot.verbs import Chat
 from handlers.deliveries import Deliveries, Delivery
 from handlers.house import House
@@ -42,7 +42,12 @@ class Teams:
     """One tenant's bot in front of one house."""
 
     def __init__(
-        self, house: House, signed_in: Credentials | None = None, *, limits: Limits = LIMITS
+        self,
+        house: House,
+        signed_in: Credentials | None = None,
+        *,
+        limits: Limits = LIMITS,
+        patience: float = PATIENCE,
     ) -> None:
         settings = house.settings
         assert settings.teams_app_id and settings.teams_tenant  # noqa: S101,PT018  settings see to it
@@ -57,8 +62,9 @@ class Teams:
         self.inbox = Inbox(Deliveries(house.store), PLATFORM)
         self._allowed = Allowed(tenant, service)
         self._tokens = Tokens(settings.teams_app_id, settings.teams_openid_url, time.time)
-        self._gate = Anyone() if settings.teams_development else self._tokens
-        self._turns = Turns(TeamsWork(Chat(house, self.client), self.messenger, self.client, self.inbox))
+        self._believes = settings.teams_development
+        chat = Chat(house, self.client)
+        self._turns = Turns(TeamsWork(chat, self.messenger, self.client, self.inbox, patience))
         self._taking_up: asyncio.Task[None] | None = None
         if settings.teams_development:
             log.critical("teams_believes_everybody", remedy="unset COUNTERSIGN_TEAMS_DEVELOPMENT")
@@ -89,7 +95,8 @@ class Teams:
     async def _posted(self, request: web.Request) -> web.Response:
         try:
             body = await gate.body_of(request)
-            post = await teams_gate.teams(request.headers, body, self._gate, self._allowed)
+            tokens = None if self._believes else self._tokens
+            post = await teams_gate.teams(request.headers, body, tokens, self._allowed)
         except Refused as refused:
             log.warning("teams_refused", status=refused.status, reason=refused.reason)
             return web.Response(status=refused.status)

@@ -14,6 +14,7 @@ import aiohttp
 from bot import adaptive
 from bot.inbox import Busy, Unreachable
 from bot.messenger import Content
+from bot.stream import TooMuch, whole
 from bot.teams_credentials import Credentials
 from bot.verbs import Profile
 from flows.accounts import Account
@@ -24,8 +25,11 @@ CARD = "application/vnd.microsoft.card.adaptive"
 
 Limits = Sequence[tuple[int, float]]
 #: Messages into one conversation, and the seconds in which no more may be sent, as Teams limits them.
-LIMITS: Limits = ((7, 1.0), (60, 30.0))
-LONGEST_QUEUE = 10.0  # seconds one message may have to wait for its turn
+LIMITS: Limits = ((7, 1.0), (8, 2.0), (60, 30.0), (1800, 3600.0))
+LONGEST_QUEUE = (
+    2.0  # seconds one message may have to wait for its turn, and keep others' work from being done
+)
+MOST_QUEUES = 1000  # conversations to remember the last hour's messages of
 TRIES = 3
 AGAIN = frozenset({412, 429, 502, 504})  # what Microsoft says to try again
 LONGEST_WAIT = 10.0  # seconds before the next try; beyond that the delivery or the effect comes back later
@@ -33,8 +37,14 @@ NOT_MEMBERS = frozenset({"guest", "anonymous", "bot"})
 LARGEST_ANSWER = 256 * 1024
 
 
+UNREADABLE = "Unreadable"
+
+
 class ConnectorError(Exception):
-    """The Bot Connector says no. `status` is HTTP's, `code` its own word, such as `BotNotInConversationRoster`."""
+    """The Bot Connector says no, or nothing that can be read.
+
+    `status` is HTTP's, `code` its own word, such as `BotNotInConversationRoster`, or UNREADABLE.
+    """
 
     def __init__(self, status: int, code: str) -> None:
         super().__init__(f"{status} {code}".strip())
@@ -111,7 +121,10 @@ class TeamsClient:
 
     async def personal(self, content: Content, handle: str, accounts: Sequence[Account]) -> Content:
         """A room's card that these accounts see as their own, those of them that have the app installed."""
-        users = [name for each in accounts[: adaptive.MOST_READERS] if (name := await self._named(each))]
+        users: list[str] = []
+        for each in accounts:
+            if len(users) < adaptive.MOST_READERS and (name := await self._named(each)):
+                users.append(name)
         return adaptive.personal(content, handle, users)
 
     def _message(self, conversation: str, content: Content) -> Mapping[str, Any]:
@@ -157,14 +170,17 @@ class TeamsClient:
                 return None
             raise
         members = told.get("members")
-        listed = [each for each in members if isinstance(each, dict)] if isinstance(members, list) else []
+        if not isinstance(members, list):
+            raise ConnectorError(200, UNREADABLE)
+        listed = [each for each in members if isinstance(each, dict)]
         people = {id: each for each in listed if (id := _object_id(each))}
         if people.keys() != {account.id}:  # they aren't there, or others read along
             return None
         found = people[account.id]
         self._names[account] = str(found.get("id") or "")
         role = str(found.get("userRole") or "user").lower()
-        insider = found.get("tenantId") == self.workspace == account.workspace and role not in NOT_MEMBERS
+        tenant = str(found.get("tenantId") or "").lower()
+        insider = tenant == self.workspace == account.workspace and role not in NOT_MEMBERS
         name = str(found.get("name") or account.id)
         nick = str(found.get("userPrincipalName") or account.id)
         return Profile(f"{name} ({nick})", insider)
@@ -177,29 +193,36 @@ class TeamsClient:
         """One call, tried again as often as it helps. Raises ConnectorError for a no."""
         address = (service or await self._address(conversation)).rstrip("/") + "/" + place
         for attempt in range(1, TRIES + 1):
-            status, told, wait = await self._once(method, address, body)
+            token = await self._credentials.token()
+            status, told, wait = await self._once(method, address, body, token)
             if status < 300:
+                if told is None:
+                    raise ConnectorError(status, UNREADABLE)
                 return told
+            again = status in AGAIN
+            if status == 401 and attempt == 1:  # it was good for longer, by what it said itself
+                self._credentials.refused(token)
+                again, wait = True, 0.0
             wait = wait if wait is not None else 0.5 * 2.0**attempt
-            if status not in AGAIN or attempt == TRIES or wait > LONGEST_WAIT:
-                error = told.get("error")
+            if not again or attempt == TRIES or wait > LONGEST_WAIT:
+                error = (told or {}).get("error")
                 raise ConnectorError(status, str(error.get("code", "")) if isinstance(error, dict) else "")
             await asyncio.sleep(wait)
         raise AssertionError("unreachable")
 
     async def _once(
-        self, method: str, address: str, body: Content | None
-    ) -> tuple[int, Mapping[str, Any], float | None]:
-        token = await self._credentials.token()
+        self, method: str, address: str, body: Content | None, token: str
+    ) -> tuple[int, Mapping[str, Any] | None, float | None]:
+        """Status, the object that it comes with, None for anything else, and the seconds to wait if it says so."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         if self._web is None:
             self._web = aiohttp.ClientSession(timeout=self._timeout, json_serialize=adaptive.written)
         async with self._web.request(
             method, address, json=body, headers=headers, allow_redirects=False
         ) as answer:
-            text = await answer.content.read(LARGEST_ANSWER)
+            told = await _object(answer.content)
             wait = answer.headers.get("Retry-After", "")
-            return answer.status, _object(text), float(wait) if wait.isdecimal() else None
+            return answer.status, told, float(wait) if wait.isdecimal() else None
 
     async def _address(self, conversation: str) -> str:
         """The address through which a conversation is reached: its own, else the one its tenant used last."""
@@ -211,7 +234,7 @@ class TeamsClient:
     async def _turn(self, conversation: str) -> None:
         """Wait for this conversation's next turn."""
         now = asyncio.get_running_loop().time()
-        if len(self._sent) > 1000:
+        if len(self._sent) > MOST_QUEUES:
             horizon = now - LIMITS[-1][1]
             self._sent = {name: sent for name, sent in self._sent.items() if sent[-1] > horizon}
         sent = self._sent.setdefault(conversation, deque(maxlen=LIMITS[-1][0]))
@@ -228,9 +251,10 @@ def _object_id(member: Mapping[str, Any]) -> str:
     return str(member.get("aadObjectId") or member.get("objectId") or "").lower()
 
 
-def _object(text: bytes) -> Mapping[str, Any]:
+async def _object(content: aiohttp.StreamReader) -> Mapping[str, Any] | None:
+    """The object in an answer; empty for an empty one, None for what is none or too large."""
     try:
-        found = json.loads(text)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+        found = json.loads(await whole(content, LARGEST_ANSWER) or b"{}")
+    except (TooMuch, ValueError):
+        return None
+    return found if isinstance(found, dict) else None

@@ -32,6 +32,10 @@ class Credentials(Protocol):
         """A token good for some minutes; empty where none is wanted. Raises SignInFailed."""
         ...
 
+    def refused(self, token: str) -> None:
+        """This token isn't taken any more: the next one is another."""
+        ...
+
 
 class Nobody:
     """No token at all: for Microsoft's Agents Playground, which asks for none."""
@@ -39,6 +43,9 @@ class Nobody:
     async def token(self) -> str:
         """Empty."""
         return ""
+
+    def refused(self, token: str) -> None:
+        """There is no other."""
 
 
 class Microsoft:
@@ -61,14 +68,27 @@ class Microsoft:
                 self._until = time.monotonic() + float(answer.get("expires_in", 0)) - EARLY
             return self._kept
 
+    def refused(self, token: str) -> None:
+        """Fetch another the next time, unless that has happened since."""
+        if token == self._kept:
+            self._until = 0.0
+
+
+class Patient(requests.Session):
+    """HTTP for MSAL, which sets no time limit of its own."""
+
+    def request(self, *args: Any, **given: Any) -> requests.Response:
+        """As its parent does, within PATIENCE seconds for each step."""
+        return super().request(*args, **{"timeout": PATIENCE, **given})
+
 
 def credentials(settings: Settings) -> Credentials:
     """The way to sign in that the settings name."""
     if settings.teams_development:
         return Nobody()
     if settings.teams_certificate is not None:
-        return Microsoft(with_certificate(settings, settings.teams_certificate, requests.Session()))
-    return Microsoft(as_identity(str(settings.teams_managed_identity), requests.Session()))
+        return Microsoft(with_certificate(settings, settings.teams_certificate, Patient()))
+    return Microsoft(as_identity(str(settings.teams_managed_identity), Patient()))
 
 
 def with_certificate(settings: Settings, file: Path, web: requests.Session) -> Callable[[], Answer]:
@@ -95,9 +115,11 @@ def as_identity(name: str, web: requests.Session) -> Callable[[], Answer]:
         if name == "system"
         else msal.UserAssignedManagedIdentity(client_id=name)
     )
-    client = msal.ManagedIdentityClient(identity, http_client=web)
 
     def ask() -> Answer:
+        client = msal.ManagedIdentityClient(
+            identity, http_client=web
+        )  # a new one keeps no token that was refused
         answer: Answer = client.acquire_token_for_client(resource=RESOURCE)
         return answer
 

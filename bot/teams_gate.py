@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -24,8 +25,9 @@ from bot.strict import Refused, check_values, read_json, read_text
 from bot.teams_shape import Kind, kind_of
 from handlers.chat_settings import LOOPBACK
 
-#: Microsoft's own hosts for bots in Teams, in its commercial and its government clouds; below them, any.
-HOSTS = ("smba.trafficmanager.net", "teams.microsoft.com", "teams.microsoft.us", "teams.cloud.microsoft")
+#: Microsoft's own hosts for bots in Teams, in its commercial cloud and GCC; below them, any.
+HOSTS = ("smba.trafficmanager.net", "teams.microsoft.com", "teams.cloud.microsoft")
+_HERE = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +50,9 @@ class Vouched(Protocol):
 class Tokens(Protocol):
     """Whoever can tell a genuine token."""
 
-    async def verify(self, authorization: str) -> Vouched | None:
-        """What a token says; None where none is asked for. Raises Refused(401)."""
+    async def verify(self, authorization: str) -> Vouched:
+        """What a token says. Raises Refused(401)."""
         ...
-
-
-class Anyone:
-    """Believes whoever writes, without a token: for Microsoft's Agents Playground on this machine alone."""
-
-    async def verify(self, authorization: str) -> None:
-        """Nothing is asked for. The settings see to it that nobody else can reach this."""
-        return
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +64,20 @@ class TeamsPost:
     kind: Kind
 
 
-async def teams(headers: MultiMapping[str], body: bytes, tokens: Tokens, allowed: Allowed) -> TeamsPost:
-    """What Teams sent, or Refused(400, 401, 403, 413, 415)."""
+async def teams(
+    headers: MultiMapping[str], body: bytes, tokens: Tokens | None, allowed: Allowed
+) -> TeamsPost:
+    """What Teams sent, or Refused(400, 401, 403, 413, 415).
+
+    Without `tokens` whoever writes is believed: for Microsoft's Agents Playground on this machine alone.
+    """
     # 1
     if packing(headers) != JSON:
         raise Refused(415, "content type")
     if len(body) > LARGEST:
         raise Refused(413, "too large")
     # 2
-    given = headers.getall("Authorization", [])
-    if len(given) > 1:
-        raise Refused(401, "header twice")
-    claims = await tokens.verify(given[0] if given else "")
+    claims = await _vouched(headers, tokens)
     # 3
     activity = read_json(read_text(body))
     check_values(activity)
@@ -97,6 +93,22 @@ async def teams(headers: MultiMapping[str], body: bytes, tokens: Tokens, allowed
     if {str(each).lower() for each in named if each is not None} != {allowed.tenant}:
         raise Refused(403, "tenant")
     return TeamsPost(_key(activity, body), activity, kind)
+
+
+async def _vouched(headers: MultiMapping[str], tokens: Tokens | None) -> Vouched | None:
+    """What the token says. Raises Refused(401, 403).
+
+    Where none is asked for, the settings see to it that only this machine can write, and we that it calls us by our
+    name here: a page of somebody else's in its browser, at an address that leads here, does not.
+    """
+    if tokens is None:
+        if _HERE.fullmatch(headers.get("Host", "")) is None:
+            raise Refused(403, "host")
+        return None
+    given = headers.getall("Authorization", [])
+    if len(given) > 1:
+        raise Refused(401, "header twice")
+    return await tokens.verify(given[0] if given else "")
 
 
 def _through(address: str, claims: Vouched | None, own: str) -> None:
@@ -125,8 +137,12 @@ def _origin(address: str) -> tuple[str, str, int | None]:
 
 
 def _key(activity: Mapping[str, Any], body: bytes) -> str:
-    """An activity has a name in its conversation that outlasts its repetitions."""
+    """An activity has a name in its conversation that outlasts its repetitions, and says the same each time.
+
+    What it says counts, too: nobody can use up a name for somebody who will use it later.
+    """
     if activity.get("id"):
-        named = [activity["type"], activity["conversation"]["id"], activity["id"]]
-        body = json.dumps(named, separators=(",", ":")).encode()
+        named = [activity["conversation"]["id"], activity["id"], activity["from"].get("aadObjectId")]
+        named += [activity.get(each) for each in ("type", "name", "action", "text", "value", "replyToId")]
+        body = json.dumps(named, separators=(",", ":"), sort_keys=True).encode()
     return f"teams:{hashlib.sha256(body).hexdigest()}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from html import unescape
 from typing import Any
 
 from bot import adaptive
@@ -17,9 +18,9 @@ from handlers.conversations import Conversation
 Json = Mapping[str, Any]
 
 _VERBS = {verb.value: verb for verb in Verb}
-_MENTION = re.compile(r"<at\b[^>]*>.*?</at>", re.DOTALL)
-#: What shows a person's own page, as the app's suggestions write it.
-_HOME = frozenset({"home", "my requests", "my devices"})
+LONGEST = 4000  # characters of a message that are read
+#: A name as Teams writes it into a text; every part has a limit, so that no text makes it try for long.
+_MENTION = re.compile(r"<at(?: [^<>]{0,100})?>([^<>]{0,200})</at>")
 
 
 def account(activity: Json) -> Account:
@@ -36,19 +37,24 @@ def there(activity: Json) -> Conversation | None:
     return Conversation(account(activity), conversation["id"], activity["serviceUrl"])
 
 
-def text(activity: Json) -> str:
-    """What was written, without the mention of us that rooms demand."""
-    return _MENTION.sub(" ", activity.get("text") or "").strip()
-
-
 def said(activity: Json) -> Said:
-    """What a person wrote."""
-    return Said(text(activity), account(activity))
+    """What a person wrote, without the mention of us that rooms demand. Others who are mentioned keep their names."""
+    ours = {
+        str(each.get("text", ""))
+        for each in _listed(activity.get("entities"))
+        if each.get("type") == "mention" and _id(each.get("mentioned")) == _id(activity.get("recipient"))
+    }
+    text = (activity.get("text") or "")[:LONGEST]
+    text = _MENTION.sub(lambda found: " " if found[0] in ours or not ours else found[1], text)
+    return Said(unescape(text).replace("\u00a0", " ").strip(), account(activity))
 
 
-def wants_home(activity: Json) -> bool:
-    """Whether they ask for their own page."""
-    return text(activity).casefold() in _HOME
+def _listed(value: Any) -> list[Json]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _id(value: Any) -> Any:
+    return value.get("id") if isinstance(value, dict) else None
 
 
 def click(activity: Json, kind: Kind) -> Click | None:

@@ -20,7 +20,8 @@ Kind = Literal["message", "submit", "execute", "look", "fetch", "filled", "arriv
 Json = Mapping[str, Any]
 
 _GUID = re.compile(GUID, re.IGNORECASE)
-_ID = re.compile(r"[!-~]{1,400}")  # of an activity, a conversation, an account of the channel's own
+#: Of an activity, a conversation, an account of the channel's own: none of them a step in an address.
+_ID = re.compile(r"(?!\.{1,2}\Z)[!-~]{1,400}")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9/_.-]{0,99}")  # of an activity's type, of an invoke
 _TEXT = re.compile(r".*", re.DOTALL)
 _LINK = re.compile(r"https?://[!-~]{1,300}")
@@ -29,6 +30,7 @@ _INVOKES: Mapping[str, Kind] = {
     "task/fetch": "fetch",
     "task/submit": "filled",
 }
+_INSTALLED: Mapping[str, Kind] = {"add": "arrived", "remove": "left"}
 
 
 def kind_of(activity: Json) -> Kind:
@@ -64,8 +66,8 @@ def _kind(activity: Json, type: str) -> Kind:
             return "submit"
         case "invoke":
             return _invoked(activity)
-        case "installationUpdate":
-            return "arrived" if str(activity.get("action", "")).startswith("add") else "left"
+        case "installationUpdate":  # `add-upgrade` and `remove-upgrade` change nothing about who has it
+            return _INSTALLED.get(str(activity.get("action")), "other")
         case _:
             return "other"
 

@@ -5,8 +5,8 @@ token says that its key is found, nobody looks · 3 a key that Microsoft announc
 5 issuer, audience, not before, not after · 6 the address through which the conversation is reached
 
 (Microsoft's “Authentication with the Bot Connector API”, connector to bot; RFC 7515, RFC 7519.) Keys are
-fetched one at a time, at most once an hour for names that nobody knows, and never block the loop. A token that passed
-is remembered until its end, by its hash.
+fetched one at a time, at most once an hour for names that nobody knows; while there are keys that are good enough,
+nobody waits for newer ones. A token that passed is remembered until its end, by its hash.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt.types import Options
 
+from bot.stream import whole
 from bot.strict import Refused
 from handlers.chat_settings import LOOPBACK
 
@@ -161,17 +162,24 @@ class Keys:
         self._tried = float("-inf")
         self._asked_for_unknown = float("-inf")
         self._fetching = asyncio.Lock()
+        self._renewing: asyncio.Task[None] | None = None
         self._web: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
         """Hang up."""
+        if self._renewing is not None:
+            self._renewing.cancel()
+            await asyncio.gather(self._renewing, return_exceptions=True)
         if self._web is not None:
             await self._web.close()
 
     async def find(self, name: str) -> RSAPublicKey:
         """The key of this name. Raises Refused(401), also when there are none to be had."""
-        if self._clock() - self._fetched > FRESH:
-            await self._fetch(self._fetches)
+        age = self._clock() - self._fetched
+        if age > FRESH:
+            renewing = self._renew()
+            if age > STALE:
+                await asyncio.shield(renewing)
         if name not in self._found and self._clock() - self._asked_for_unknown > UNKNOWN:
             await self._fetch(self._fetches)
             self._asked_for_unknown = self._fetched
@@ -180,6 +188,12 @@ class Keys:
         if name not in self._found:
             raise Refused(401, "key unknown")
         return self._found[name]
+
+    def _renew(self) -> asyncio.Task[None]:
+        """Fetch the keys anew, beside what goes on: one task at a time."""
+        if self._renewing is None or self._renewing.done():
+            self._renewing = asyncio.create_task(self._fetch(self._fetches))
+        return self._renewing
 
     async def _fetch(self, seen: int) -> None:
         """Fetch the keys, unless somebody has since there were `seen` fetches. Keeps the old ones when that fails."""
@@ -194,7 +208,7 @@ class Keys:
                 if not _trusted(address, self._openid_url):
                     raise ValueError("the keys are announced at an address that isn't safe")
                 self._found = _usable(await self._get(address))
-                self._fetched = self._clock()
+                self._fetched = now
                 self._fetches += 1
                 self._tried = float("-inf")
             except (aiohttp.ClientError, TimeoutError, ValueError) as failure:
@@ -204,10 +218,9 @@ class Keys:
         if self._web is None:
             self._web = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE))
         async with self._web.get(address, allow_redirects=False) as answer:
-            body = await answer.content.read(LARGEST)
-            if answer.status != 200 or not answer.content.at_eof():
+            if answer.status != 200:
                 raise ValueError("no keys there")
-        found = json.loads(body)
+            found = json.loads(await whole(answer.content, LARGEST))
         if not isinstance(found, dict):
             raise ValueError("no keys there")
         return found

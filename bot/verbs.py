@@ -60,11 +60,15 @@ class Members(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is said. `instead`: in the place of the message that was pressed; `aside`: for this person's eyes only."""
+    """What is said. `instead`: in the place of the message that was pressed; `aside`: for this person's eyes only.
+
+    `strange`: what was pressed was never put there by us, or not for them; so nothing there is touched.
+    """
 
     reply: Reply
     instead: bool = False
     aside: bool = False
+    strange: bool = False
 
 
 class Chat:
@@ -156,7 +160,7 @@ class Chat:
                 raise no.StrangeCard
         except no.Refusal as refusal:
             await self.recorded(click.verb.value, click.who, refusal)
-            return Answer(replies.refused(refusal), aside=True)
+            return Answer(replies.refused(refusal), aside=True, strange=True)
         try:
             return await self._done(click, person, handle, delivery)
         except no.Refusal as refusal:

@@ -27,7 +27,7 @@ class Whispering(Line, Protocol):
 class ChatWork:
     """One platform's deliveries on their way to the desk and back into the conversation.
 
-    `home` brings a person's own page up to date.
+    `home` brings a person's own page up to date, where they look at it: in a message of this name, if it is in one.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class ChatWork:
         line: Whispering,
         drawer: Drawer,
         inbox: Inbox,
-        home: Callable[[Account], Awaitable[Step | None]],
+        home: Callable[[Account, str], Awaitable[Step | None]],
     ) -> None:
         self._chat = chat
         self._line = line
@@ -74,7 +74,7 @@ class ChatWork:
 
     def looked(self, key: str, account: Account) -> None:
         """Bring a person's own page up to date, since they look at it."""
-        self._inbox.put(key, partial(self._home, account))
+        self._inbox.put(key, partial(self._home, account, ""))
 
     # -- step by step -------------------------------------------------------------------------------
 
@@ -96,8 +96,8 @@ class ChatWork:
         """What is said after a press. The press isn't decided again when this has to be tried again."""
         if answer is not None:
             await self._reply(click, answer)
-        if click.conversation == HOME:
-            await self._home(click.who)
+        if click.conversation == HOME and not (answer and answer.strange):
+            await self._home(click.who, click.message)
 
     async def _reply(self, click: Click, answer: Answer) -> None:
         content = self._drawer.reply(answer.reply)

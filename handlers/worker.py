@@ -20,6 +20,7 @@ from handlers.desk import Desk
 from handlers.fulfilment import DEADLINE, Fulfilment
 from handlers.ports import Connector, Messenger, Verifier
 from handlers.posted import Posted
+from handlers.together import every
 from storage import codec
 from storage.outbox.rows import RowOutbox
 from storage.sql import Row
@@ -161,11 +162,9 @@ class Worker:
             case SendChallenge(person=person), Request():
                 await self.messenger.tell(person, "challenge", request)
             case AskApprovers(people=people), Request():
-                for person in people:
-                    await self.messenger.tell(person, "ask_approvers", request)
+                await every([self.messenger.tell(person, "ask_approvers", request) for person in people])
             case Tell(people=people, notice=notice), Request():
-                for person in people:
-                    await self.messenger.tell(person, notice, request)
+                await every([self.messenger.tell(person, notice, request) for person in people])
 
     # -- small ------------------------------------------------------------------------------
 

@@ -81,6 +81,33 @@ class Office:
                     return pressed
         raise AssertionError(f"{person} sees no button {label!r}; there is {self.labels(person)}")
 
+    async def fills(self, person: str, label: str, *tries: Mapping[str, str]) -> list[str]:
+        """Open the form behind the button with this label, and send it with each of these; gives what is wrong."""
+        await self.press(person, label)
+        wrong = []
+        for values in tries:
+            self.acts.fill(person, dict(values))
+            await self.acts.submit(person)
+            await self.settled()
+            wrong.append(" ".join(self.workspace.screens.of(self.account(person).id).errors.values()))
+        return wrong
+
+    async def meddles(self, person: str, owner: str, label: str) -> None:
+        """Press a button that stands in another person's conversation, as whoever holds the signing secret could."""
+        theirs = self.last(owner)
+        (pressed,) = [each for each in buttons(theirs) if words(each["text"]) == label]
+        where = self.workspace.world.people[self.account(owner).id].im
+        await self.acts.forge(
+            person,
+            {
+                "type": "block_actions",
+                "actions": [{"block_id": "b", **pressed}],
+                "channel": {"id": where},
+                "container": {"type": "message", "message_ts": theirs.ts, "channel_id": where},
+            },
+        )
+        await self.settled()
+
     async def says(self, person: str, text: str) -> None:
         """Write to the bot, and wait until it has answered."""
         await self.acts.say(person, text)

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from demo.playground import BOT as APP
 from demo.workspace.serve import listening
+from tests.pieces import in_pieces
 
 SERVICE = "https://smba.trafficmanager.net/emea/"
 ISSUER = "https://api.botframework.com"
@@ -50,6 +51,7 @@ class Issuer:
     bits: int = 2048
     broken: str = ""
     looked: list[str] = field(default_factory=list)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
     jwks_uri: str = ""
 
     @property
@@ -61,17 +63,18 @@ class Issuer:
         self.looked.append("openid")
         if (answer := await self._trouble()) is not None:
             return answer
-        return web.json_response(
-            {"issuer": ISSUER, "jwks_uri": self.jwks_uri or f"http://localhost:{self.port}/keys"}
+        return await in_pieces(
+            request, {"issuer": ISSUER, "jwks_uri": self.jwks_uri or f"http://localhost:{self.port}/keys"}
         )
 
-    async def keys(self, request: web.Request) -> web.Response:
+    async def keys(self, request: web.Request) -> web.StreamResponse:
         self.looked.append("keys")
+        self.asked.set()
         shown = []
         for name in self.names:
             public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key(name, self.bits).public_key()))
             shown.append({**public, "kid": name, "use": "sig", "endorsements": self.endorsements})
-        return web.json_response({"keys": shown})
+        return await in_pieces(request, {"keys": shown})
 
     async def _trouble(self) -> web.Response | None:
         match self.broken:

@@ -19,12 +19,13 @@ from typing import Any
 from bot.journal import Everywhere
 from bot.teams import Teams
 from bot.teams_credentials import Credentials
+from bot.teams_work import PATIENCE
 from bot.web.server import make_app
 from demo.workspace.serve import listening
 from flows.accounts import Account
 from handlers.ports import Connector, Messenger
 from tests.company import Company, Hands, company
-from tests.teams_tenant import APP, SECURITY, TENANT, Client, Message, Tenant, connector, object_id
+from tests.teams_tenant import APP, SECURITY, TENANT, Client, Message, Tenant, connector, object_id, words
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,24 @@ class TeamsOffice(Client):
         await self.settled()
         return answer
 
-    async def fills(self, person: str, dialog: Any, **values: str) -> Any:
+    async def fills(self, person: str, label: str, *tries: Mapping[str, str]) -> list[str]:
+        """Open the form behind the button with this label, and send it with each of these; gives what is wrong."""
+        dialog, wrong = await self.press(person, label), []
+        for values in tries:
+            dialog = await self.sends(person, dialog, **values)
+            again = dialog["task"]["type"] == "continue"
+            wrong.append(words(dialog["task"]["value"]["card"]["content"]) if again else "")
+        return wrong
+
+    async def meddles(self, person: str, owner: str, label: str) -> None:
+        """Press a button of another person's in one's own conversation, as whoever holds a token could."""
+        theirs = self.pressing(owner, label)
+        await self.post(
+            {**theirs, **{name: self.activity(person)[name] for name in ("from", "conversation")}}
+        )
+        await self.settled()
+
+    async def sends(self, person: str, dialog: Any, **values: str) -> Any:
         """Send a dialog's form with these values; gives what Teams was answered."""
         card = dialog["task"]["value"]["card"]["content"]
         (send,) = card["actions"]
@@ -101,6 +119,7 @@ async def teams_office(
     hands: Hands | None = None,
     connectors: Mapping[str, Connector] | None = None,
     signed_in: Credentials | None = None,
+    patience: float = PATIENCE,
     **more: Any,
 ) -> AsyncIterator[TeamsOffice]:
     """A house and its tenant."""
@@ -109,7 +128,7 @@ async def teams_office(
         acme = await stack.enter_async_context(
             company(database_url, folder, hands=hands, connectors=connectors, **settings(there, **more))
         )
-        yield await stack.enter_async_context(beside(acme, there, acme.mailbox, signed_in))
+        yield await stack.enter_async_context(beside(acme, there, acme.mailbox, signed_in, patience=patience))
 
 
 @contextlib.asynccontextmanager
@@ -120,9 +139,10 @@ async def beside(
     signed_in: Credentials | None = None,
     *,
     port: int = 0,
+    patience: float = PATIENCE,
 ) -> AsyncIterator[TeamsOffice]:
     """Teams in front of a house, which goes on telling `messenger`, too."""
-    teams = Teams(acme.house, signed_in, limits=())
+    teams = Teams(acme.house, signed_in, limits=(), patience=patience)
     acme.worker.messenger = Everywhere(messenger, teams.messenger)
     app = make_app(acme.house)
     teams.add_routes(app)

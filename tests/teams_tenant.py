@@ -17,8 +17,10 @@ from demo.playground import BOT as APP
 from demo.playground import CHANNEL as SECURITY
 from demo.playground import TENANT, object_id
 from demo.workspace.serve import listening
+from tests.pieces import in_pieces
 
 Json = dict[str, Any]
+TEAM = "19:general@thread.tacv2"  # a channel of a team that has the bot
 
 
 @dataclass
@@ -42,6 +44,8 @@ class Tenant:
     faults: list[tuple[str, int, dict[str, str]]] = field(default_factory=list)
     calls: list[tuple[str, str]] = field(default_factory=list)
     silent: set[str] = field(default_factory=set)  # methods that are never answered
+    gone: set[str] = field(default_factory=set)  # conversations that we may not write to any more
+    garbage: list[tuple[str, bytes]] = field(default_factory=list)  # methods, and what is answered instead
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     tokens: set[str] = field(default_factory=set)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -53,7 +57,7 @@ class Tenant:
         self.members[conversation] = {id: {**member, "userRole": "user", **changed}}
         return conversation
 
-    async def answer(self, request: web.Request) -> web.Response:
+    async def answer(self, request: web.Request) -> web.StreamResponse:
         """One call of the Connector's."""
         found = request.match_info
         self.calls.append((request.method, request.path))
@@ -63,24 +67,29 @@ class Tenant:
         for index, (method, status, headers) in enumerate(self.faults):
             if method == request.method:
                 del self.faults[index]
-                return web.json_response({"error": {"code": "Fault"}}, status=status, headers=headers)
-        conversation = found["conversation"]
-        if conversation not in self.members and conversation != SECURITY:
-            return web.json_response({"error": {"code": "BotNotInConversationRoster"}}, status=403)
+                return await in_pieces(request, {"error": {"code": "Fault"}}, status, headers)
+        for index, (method, body) in enumerate(self.garbage):
+            if method == request.method:
+                del self.garbage[index]
+                return await in_pieces(request, body)
+        conversation = found["conversation"].partition(";messageid=")[0]
+        if conversation in self.gone or conversation not in {*self.members, SECURITY, TEAM}:
+            return await in_pieces(request, {"error": {"code": "BotNotInConversationRoster"}}, 403)
         if request.method == "GET":
-            return web.json_response({"members": list(self.members.get(conversation, {}).values())})
-        body = await request.json()
-        card = body["attachments"][0]["content"]
+            members = self.members.get(conversation, {}).values()
+            return await in_pieces(request, {"members": list(members)})
+        content = await request.json()
+        card = content["attachments"][0]["content"]
         if request.method == "PUT":
             message = self.messages.get(found["activity"])
             if message is None:
-                return web.json_response({"error": {"code": "ActivityNotFound"}}, status=404)
-            message.card, message.body, message.changes = card, body, message.changes + 1
+                return await in_pieces(request, {"error": {"code": "ActivityNotFound"}}, 404)
+            message.card, message.body, message.changes = card, content, message.changes + 1
         else:
-            message = Message(f"17{next(self.numbers):011}", conversation, card, body)
+            message = Message(f"17{next(self.numbers):011}", conversation, card, content)
             self.messages[message.id] = message
         self.changed.set()
-        return web.json_response({"id": message.id})
+        return await in_pieces(request, {"id": message.id})
 
 
 @dataclass(frozen=True)

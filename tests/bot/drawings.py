@@ -62,16 +62,16 @@ def card(playbook: Playbook, stage: Stage, viewer: str, requester: str = MAYA) -
 def notices(playbook: Playbook, stage: Stage, viewer: str, look: Look = SLACK) -> Drawings:
     """Every notice's card about one request."""
     seen = Reading(a_request(playbook, stage), playbook, PEOPLE, viewer, NOW, beside(playbook, viewer))
-    handle = HANDLE if viewer else ""
-    return {name: look.message(notice(seen), handle, LINK) for name, notice in NOTICES.items()}
+    carried = (HANDLE, LINK) if viewer else ("", "")
+    return {name: look.message(notice(seen), *carried) for name, notice in NOTICES.items()}
 
 
 def stages(playbook: Playbook, viewer: str, requester: str = MAYA, look: Look = SLACK) -> Drawings:
     """One reader's message through every stage that such a request can be in."""
-    handle = HANDLE if viewer else ""
+    carried = (HANDLE, LINK) if viewer else ("", "")
     never = {Stage.AWAITING_COLLECTION} if playbook.consent else {Stage.AWAITING_APPROVAL, Stage.DENIED}
     return {
-        stage.value: look.message(card(playbook, stage, viewer, requester), handle, LINK)
+        stage.value: look.message(card(playbook, stage, viewer, requester), *carried)
         for stage in Stage
         if stage not in never
     }

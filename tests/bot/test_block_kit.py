@@ -122,9 +122,12 @@ def test_the_number_stands_alone_and_large_where_it_was_asked() -> None:
 
 def test_a_room_has_nothing_to_press_and_no_number() -> None:
     told = replace(card(RESET, S.AWAITING_PROOF, MAYA), number="482 913")
-    drawn = message(told, "", LINK)
+    drawn = message(told, "", "")
     assert of_type(drawn, "button", "header") == []
     assert "482" not in texts(drawn)
+    mover = message(told, "", LINK)
+    assert [each["url"] for each in of_type(mover, "button")] == [LINK], "its way to the device page"
+    assert "482" not in texts(mover)
 
 
 def test_what_only_the_device_page_can_do_is_one_link_to_it() -> None:

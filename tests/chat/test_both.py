@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.commands import Disown
 from flows.model import Request, Stage
 from tests.office import Office, office
 from tests.teams_office import TeamsOffice, beside, settings
@@ -31,8 +32,8 @@ class Both:
         await where.says("maya", "I forgot my password")
         await where.press("maya", "Yes, ask for it")
         await self.settled()
-        (request,) = await self.slack.company.desk.concerning("maya")
-        return request
+        found = await self.slack.company.desk.concerning("maya")
+        return next(each for each in found if not each.stage.closed)
 
 
 @pytest.fixture
@@ -70,6 +71,22 @@ async def test_what_is_asked_in_teams_is_stopped_in_slack_and_security_reads_it_
     assert (await acme.slack.company.desk.get(request.id)).stage is Stage.DISOWNED
     for chat in (acme.slack, acme.teams):
         assert "Somebody may be after the account" in " ".join(map(chat.read, chat.security()))
+
+
+async def test_a_platform_that_is_away_keeps_the_other_from_nothing(acme: Both) -> None:
+    await acme.slack.company.enrolled("maya")
+    request = await acme.asked(acme.slack)
+    for method in ("POST", "PUT"):
+        acme.teams.tenant.faults += [(method, 500, {})] * 20
+    await acme.slack.press("maya", "Cancel")
+    await acme.settled()
+    assert "cancelled" in acme.slack.read(acme.slack.last("maya"))
+    again = await acme.asked(acme.slack)
+    assert again.id != request.id
+    await acme.slack.company.desk.submit(again.id, Disown("maya"))
+    await acme.settled()
+    assert "Somebody may be after the account" in " ".join(map(acme.slack.read, acme.slack.security()))
+    assert acme.teams.tenant.faults, "Teams is still away"
 
 
 async def test_the_number_stands_where_it_was_asked_and_not_on_the_other(acme: Both) -> None:

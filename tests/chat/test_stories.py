@@ -111,6 +111,95 @@ async def what_nobody_understands_gets_the_list_and_a_press_on_it_the_proposal(a
     assert await acme.company.desk.concerning("maya") == []
 
 
+async def what_others_agree_to_is_told_to_all_of_them_and_changes_on_every_card(acme: Chat) -> None:
+    maya, sam, omar = [await acme.company.enrolled(each) for each in ("maya", "sam", "omar")]
+    for person in ("maya", "sam", "omar", "nina"):
+        await acme.connected(person)
+        await acme.says(person, "hello")
+    request = await acme.company.asks("device_recall", "maya", "sam", {"device": maya.device})
+    await acme.company.proves(request, sam)
+    await acme.settled()
+    for person in ("omar", "nina"):
+        assert "Device recall for Maya" in acme.read(acme.last(person))
+        assert acme.links(acme.last(person)) == [f"http://localhost:8080/requests/{request.id}"]
+    assert "Deny" not in acme.labels("sam")
+    assert "Approve" not in " ".join(acme.labels("omar")), "that takes a device"
+    await acme.company.proves(request, omar)
+    await acme.settled()
+    assert (await acme.company.desk.get(request.id)).stage is Stage.FULFILLED
+    for person in ("sam", "omar", "nina"):
+        assert "Done" in acme.read(acme.last(person))
+        assert acme.links(acme.last(person)) == []
+    (room,) = acme.security()
+    assert "Omar" in acme.read(room)
+
+
+async def what_one_of_them_denies_is_over_for_all(acme: Chat) -> None:
+    maya, sam = [await acme.company.enrolled(each) for each in ("maya", "sam")]
+    for person in ("sam", "omar", "nina"):
+        await acme.connected(person)
+        await acme.says(person, "hello")
+    request = await acme.company.asks("device_recall", "maya", "sam", {"device": maya.device})
+    await acme.company.proves(request, sam)
+    await acme.settled()
+    await acme.press("nina", "Deny")
+    assert (await acme.company.desk.get(request.id)).stage is Stage.DENIED
+    for person in ("sam", "omar", "nina"):
+        assert "Not approved" in acme.read(acme.last(person))
+    assert "Deny" not in acme.labels("omar")
+
+
+async def a_form_says_what_is_wrong_with_it_and_becomes_the_request(acme: Chat) -> None:
+    await acme.company.enrolled("maya")
+    for person in ("maya", "ravi"):
+        await acme.connected(person)
+    await acme.says("maya", "hello")
+    await acme.says("ravi", "a colleague forgot her password")
+    first, second = await acme.fills(
+        "ravi", "For somebody else", {"for-whom": "nobody.at.all"}, {"for-whom": "maya.lindqvist"}
+    )
+    assert "can't find that person" in first
+    assert second == ""
+    (request,) = await acme.company.desk.concerning("maya")
+    assert (request.requester, request.subject, request.prover) == ("ravi", "maya", "maya")
+    for person in ("maya", "ravi"):
+        assert request.id in acme.read(acme.last(person))
+    assert "I didn't ask for this" in acme.labels("maya")
+
+
+async def another_persons_button_is_worth_nothing(acme: Chat) -> None:
+    for person in ("maya", "eve"):
+        await acme.company.enrolled(person)
+        await acme.connected(person)
+        await acme.says(person, "hello")
+    await acme.says("maya", "I forgot my password")
+    await acme.meddles("eve", "maya", "Yes, ask for it")
+    assert await acme.company.desk.concerning("maya") == []
+    assert await acme.company.desk.concerning("eve") == []
+    await acme.press("maya", "Yes, ask for it")
+    await acme.meddles("eve", "maya", "Cancel")
+    (request,) = await acme.company.desk.concerning("maya")
+    assert request.stage is Stage.AWAITING_PROOF
+    assert await acme.refusals() == ["StrangeCard", "StrangeCard"]
+    assert "wasn't put here for you" in acme.read(acme.last("eve"))
+
+
+async def an_account_that_was_disconnected_is_nobodys(acme: Chat) -> None:
+    maya = await acme.company.enrolled("maya")
+    await acme.connected("maya")
+    await acme.says("maya", "I forgot my password")
+    gone = await acme.company.asks(
+        "disconnect_account", "maya", answers={"account": acme.account("maya").name}
+    )
+    await acme.company.proves(gone, maya)
+    await acme.settled()
+    await acme.press("maya", "Yes, ask for it")
+    await acme.says("maya", "I forgot my password")
+    assert "whose account is this" in acme.read(acme.last("maya"))
+    assert [each.id for each in await acme.company.desk.concerning("maya")] == [gone.id]
+    assert await acme.refusals() == ["NotConnected", "NotConnected"]
+
+
 STORIES: list[Callable[[Chat], Awaitable[None]]] = [
     a_forgotten_password_from_the_first_word_to_the_new_one,
     without_a_passkey_the_number_stands_in_the_askers_conversation_only,
@@ -118,6 +207,11 @@ STORIES: list[Callable[[Chat], Awaitable[None]]] = [
     a_call_from_it_leads_to_help_and_to_no_request,
     what_was_asked_can_be_cancelled_and_asked_again,
     what_nobody_understands_gets_the_list_and_a_press_on_it_the_proposal,
+    what_others_agree_to_is_told_to_all_of_them_and_changes_on_every_card,
+    what_one_of_them_denies_is_over_for_all,
+    a_form_says_what_is_wrong_with_it_and_becomes_the_request,
+    another_persons_button_is_worth_nothing,
+    an_account_that_was_disconnected_is_nobodys,
 ]
 PLATFORMS: dict[str, Callable[[str, Path], AbstractAsyncContextManager[Chat]]] = {
     "slack": office,
@@ -127,14 +221,25 @@ PLATFORMS: dict[str, Callable[[str, Path], AbstractAsyncContextManager[Chat]]] =
 _ODD = re.compile(r"CS-[0-9A-Z]{5}|[0-9a-f]{32,}|[A-Za-z0-9_-]{20,}|20\d\d-\d\d-[0-9T:.+Z-]+")
 
 
+PEOPLE = ("maya", "omar", "nina", "ravi", "eve", "sam")
+
+
+def names_of(acme: Chat, person: str) -> tuple[str, ...]:
+    """What a platform calls a person and their conversation, and itself."""
+    account = acme.account(person)
+    own = (account.name, account.workspace, account.id, f"D0{person.upper()}", f"a:{person}")
+    return (*own, account.platform)
+
+
 async def log_of(acme: Chat) -> list[str]:
     """The audit log, without the platform's own names and whatever is random or a time."""
-    events, account = TABLES["audit_events"], acme.account("maya")
+    events = TABLES["audit_events"]
+    names = [name for person in PEOPLE for name in names_of(acme, person)]
     found = await acme.company.store.fetch(select(events.c.type, events.c.body).order_by(events.c.seq))
     lines = []
     for row in found:
         text = json.dumps([row["type"], json.loads(bytes(row["body"]))["data"]], sort_keys=True)
-        for name in (account.name, account.workspace, account.id, "D0MAYA", "a:maya", account.platform):
+        for name in names:
             text = text.replace(name, "·")
         lines.append(_ODD.sub("~", text))
     return lines

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.cards import Verb
+from flows.commands import Deny
 from flows.model import Request, Stage
 from tests.teams_office import TeamsOffice, teams_office
 from tests.teams_tenant import SECURITY, TENANT, Json, Message, actions, words
@@ -48,40 +49,32 @@ def executed(acme: TeamsOffice, person: str, card: Message, value: Json) -> Json
     return {**made, "conversation": {"conversationType": "channel", "tenantId": TENANT, "id": thread}}
 
 
-def buttons(card: Json) -> dict[str, Json]:
-    """What can be pressed, by its verb."""
-    found = [each for each in actions(card["body"]) if each["type"] == "Action.Execute"]
-    return {each["verb"]: each for each in found}
+def shown(card: Json) -> dict[str, str]:
+    """What can be opened or pressed, and where it leads."""
+    return {each["title"]: each.get("url", each["type"]) for each in actions(card["body"])}
 
 
-async def test_only_whoever_has_the_next_move_sees_its_buttons(acme: TeamsOffice) -> None:
+async def test_only_whoever_has_the_next_move_sees_the_way_to_it(acme: TeamsOffice) -> None:
     request, card = await asked(acme)
     assert request.stage is Stage.AWAITING_APPROVAL
     assert actions(card.card["body"]) == []
     assert card.card["refresh"]["userIds"] == ["29:nina", "29:omar"], "Sam asks, and has no Teams"
     nina = await looks(acme, "nina", card)
     assert (nina["statusCode"], nina["type"]) == (200, "application/vnd.microsoft.card.adaptive")
-    assert set(buttons(nina["value"])) == {"deny"}
-    assert "Open my device page" in [each["title"] for each in actions(nina["value"]["body"])]
+    assert shown(nina["value"]) == {"Open my device page": f"http://localhost:8080/requests/{request.id}"}
     assert nina["value"]["refresh"]["userIds"] == ["29:nina", "29:omar"], (
         "it looks again when the card changes"
+    )
+    assert words(nina["value"]).replace("Open my device page", "").split() == words(card.card).split(), (
+        "and reads nothing that the room doesn't"
     )
     eve = await looks(acme, "eve", card)
     assert eve["value"]["body"] == card.card["body"], "what everybody sees"
 
 
-async def test_a_press_there_is_that_persons_own(acme: TeamsOffice) -> None:
+async def test_what_is_pressed_in_ones_own_chat_brings_the_room_up_to_date(acme: TeamsOffice) -> None:
     request, card = await asked(acme)
-    deny = buttons((await looks(acme, "nina", card))["value"])["deny"]
-    for person in ("eve", "omar"):
-        await acme.post(executed(acme, person, card, {"action": deny, "trigger": "manual"}))
-        await acme.settled()
-    assert (await acme.company.desk.get(request.id)).stage is Stage.AWAITING_APPROVAL
-    assert await acme.refusals() == ["StrangeCard", "StrangeCard"]
-    assert "wasn't put here for you" in words(acme.last("eve")), "and they are told so in private"
-
-    await acme.post(executed(acme, "nina", card, {"action": deny, "trigger": "manual"}))
-    await acme.settled()
+    await acme.press("nina", "Deny")
     assert (await acme.company.desk.get(request.id)).stage is Stage.DENIED
     assert "Not approved" in words(card)
     assert "refresh" not in card.card, "nobody has a next move"
@@ -90,7 +83,7 @@ async def test_a_press_there_is_that_persons_own(acme: TeamsOffice) -> None:
 
 async def test_a_client_that_looks_presses_nothing(acme: TeamsOffice) -> None:
     request, card = await asked(acme)
-    deny = buttons((await looks(acme, "nina", card))["value"])["deny"]
+    (deny,) = [each for each in actions(acme.last("nina")) if each.get("verb") == Verb.DENY.value]
     answer = await looks(acme, "nina", card, action=deny)
     assert "wasn't put here for you" in answer["value"]
     assert (await acme.company.desk.get(request.id)).stage is Stage.AWAITING_APPROVAL
@@ -124,3 +117,29 @@ async def test_the_key_to_look_opens_nothing_else(acme: TeamsOffice) -> None:
         await acme.settled()
     assert (await acme.company.desk.get(request.id)).stage is Stage.AWAITING_APPROVAL
     assert set(await acme.refusals()) == {"StrangeCard"}
+
+
+async def test_a_client_that_looks_while_teams_is_silent_gets_a_sentence(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    async with teams_office(sqlite_url, tmp_path, patience=0.1) as acme:
+        await acme.connected("nina", "omar")
+        for person in ("nina", "omar"):
+            await acme.says(person, "hello")
+        _, card = await asked(acme)
+        acme.tenant.silent.add("GET")
+        assert "took too long" in (await looks(acme, "nina", card))["value"]
+        assert await acme.teams.inbox.deliveries.waiting() == 0, "nothing is left to do"
+
+
+async def test_one_who_cant_be_written_to_any_more_keeps_nobody_from_being_told(acme: TeamsOffice) -> None:
+    request, card = await asked(acme)
+    acme.tenant.gone.add("a:nina")
+    await acme.company.desk.submit(request.id, Deny("omar"))
+    await acme.settled()
+    assert "Not approved" in words(acme.last("omar"))
+    assert "Not approved" in words(card)
+    assert actions(acme.last("nina")) != [], "what stands there stays as it was"
+    assert acme.company.worker._changed == {}
+    acme.tenant.gone.clear()
+    await acme.settled()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ from bot.handles import Handle
 from flows.commands import Disown
 from flows.model import Request, Stage
 from tests.teams_office import TeamsOffice, teams_office
-from tests.teams_tenant import TENANT, Json, actions, object_id, words
+from tests.teams_tenant import TEAM, TENANT, Json, actions, object_id, words
 
 
 @pytest.fixture
@@ -50,17 +51,29 @@ async def test_a_form_opens_as_a_dialog_says_what_to_change_and_becomes_the_requ
     dialog = await acme.press("maya", "Fill in the form")
     assert dialog["task"]["value"]["title"] == "Device removal"
     assert "Which device?" in words(dialog["task"]["value"]["card"]["content"])
-    again = await acme.fills("maya", dialog, device="no-such-device")
+    again = await acme.sends("maya", dialog, device="no-such-device")
     assert again["task"]["type"] == "continue"
     assert "Attention" in json.dumps(again), "the error stands at the field"
     assert await acme.company.desk.concerning("maya") == []
     (device,) = (await acme.company.house.registry.registration("maya")).live
-    done = await acme.fills("maya", again, device=device.id)
+    done = await acme.sends("maya", again, device=device.id)
     assert done["task"]["type"] == "message"
     (request,) = await acme.company.desk.concerning("maya")
     assert request.parameters["device"] == device.id
     assert request.id in words(acme.last("maya"))
     assert len(acme.messages("maya")) == 1, "the proposal became the card"
+
+
+async def test_a_dialog_that_goes_wrong_says_so_and_leaves_nothing_to_do(
+    acme: TeamsOffice, sqlite_url: str
+) -> None:
+    await acme.says("maya", "I lost my phone")
+    with sqlite3.connect(sqlite_url.removeprefix("sqlite:///")) as database:
+        database.execute("ALTER TABLE bindings RENAME TO away")
+        answer = await acme.press("maya", "Fill in the form")
+        database.execute("ALTER TABLE away RENAME TO bindings")
+    assert "nothing was done" in answer["task"]["value"]
+    assert await acme.teams.inbox.deliveries.waiting() == 0
 
 
 async def test_a_dialog_that_nobody_offered_isnt_opened(acme: TeamsOffice) -> None:
@@ -96,15 +109,41 @@ async def test_a_press_on_ones_own_page_asks_and_brings_the_page_up_to_date(acme
     assert request.id in words(acme.last("maya")), "its card stands below"
 
 
+async def test_a_press_that_nobody_offered_changes_no_message(acme: TeamsOffice) -> None:
+    await acme.says("maya", "home")
+    await acme.says("maya", "hello")
+    other = acme.last("maya")
+    for handle in ("", "made-up"):
+        data = {"verb": Verb.LIST.value, "handle": handle, "at": "home"}
+        action = {"type": "Action.Execute", "verb": Verb.LIST.value, "data": data}
+        await acme.post(acme.pressed("maya", action, other.id))
+        await acme.settled()
+    assert other.changes == 0
+    assert await acme.refusals() == ["StrangeCard", "StrangeCard"]
+
+
 async def test_after_the_app_was_removed_nothing_is_sent_and_nothing_waits(acme: TeamsOffice) -> None:
     request = await asked(acme)
+    acme.tenant.members.clear()
     await acme.post(acme.activity("maya", type="installationUpdate", action="remove"))
     await acme.settled()
-    acme.tenant.members.clear()
+    assert await acme.teams.client.conversations.of(acme.account("maya")) is None
     await acme.company.desk.submit(request.id, Disown("maya"))
     await acme.settled()
     assert "Somebody may be after the account" in " ".join(map(words, acme.security()))
     assert await acme.company.worker.outbox.claim(10, timedelta(minutes=1)) == []
+
+
+async def test_that_the_app_was_removed_is_believed_when_teams_says_so_too(acme: TeamsOffice) -> None:
+    request = await asked(acme)
+    await acme.post(acme.activity("maya", type="installationUpdate", action="remove"))
+    await acme.settled()
+    elsewhere = acme.activity("maya", type="installationUpdate", action="remove")
+    await acme.post({**elsewhere, "conversation": {**elsewhere["conversation"], "id": "a:nobody"}})
+    await acme.settled()
+    await acme.company.desk.submit(request.id, Disown("maya"))
+    await acme.settled()
+    assert "Stopped" in words(acme.last("maya"))
 
 
 async def test_somebody_without_the_app_is_told_nothing_and_reads_the_device_page(acme: TeamsOffice) -> None:
@@ -192,11 +231,25 @@ async def test_guests_and_strangers_are_refused(acme: TeamsOffice, change: Json)
 
 async def test_what_is_written_in_a_channel_is_answered_in_private(acme: TeamsOffice) -> None:
     await acme.says("maya", "hello")
-    channel = {"conversationType": "channel", "tenantId": TENANT, "id": "19:general@thread.tacv2"}
+    channel = {"conversationType": "channel", "tenantId": TENANT, "id": TEAM}
     await acme.post(acme.activity("maya", text="<at>Countersign</at> unlock me", conversation=channel))
     await acme.settled()
     assert "Account unlock?" in words(acme.last("maya"))
     assert {message.conversation for message in acme.tenant.messages.values()} == {"a:maya"}
+
+
+async def test_whoever_writes_in_a_channel_without_the_app_reads_there_what_to_do(acme: TeamsOffice) -> None:
+    thread = f"{TEAM};messageid=1700000000000"
+    channel = {"conversationType": "channel", "tenantId": TENANT, "id": thread}
+    asking = acme.activity("omar", text="<at>Countersign</at> unlock me", conversation=channel)
+    await acme.post(asking)
+    await acme.settled()
+    (said,) = acme.tenant.messages.values()
+    assert said.conversation == TEAM
+    assert "I answer in private only" in words(said)
+    assert "Omar" not in words(said)
+    assert "unlock" not in words(said)
+    assert await acme.refusals() == ["Outsider"]
 
 
 # -- Teams is slow, says no, or isn't there ---------------------------------------------------------------

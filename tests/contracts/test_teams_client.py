@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from bot.adaptive import reply
+from bot.adaptive import MOST_READERS, reply
 from bot.cards import Reply
 from bot.inbox import Busy, Unreachable
-from bot.teams_client import LIMITS, LONGEST_QUEUE, ConnectorError, Limits, TeamsClient
-from handlers.conversations import Conversations
+from bot.teams_client import LIMITS, LONGEST_QUEUE, UNREADABLE, ConnectorError, Limits, TeamsClient
+from flows.accounts import Account
+from handlers.conversations import Conversation, Conversations
 from tests.company import Company, company
 from tests.teams_tenant import APP, TENANT, Tenant, connector, object_id
 
 HELLO = reply(Reply("Hello"))
 
 
-class NoToken:
-    """How the bot signs in here: not at all."""
+class Signed:
+    """How the bot signs in here: with a number, the next one after each no."""
+
+    def __init__(self) -> None:
+        self.number = 1
 
     async def token(self) -> str:
-        return ""
+        return str(self.number)
+
+    def refused(self, token: str) -> None:
+        assert token == str(self.number)
+        self.number += 1
 
 
 class Connector:
@@ -31,13 +40,11 @@ class Connector:
 
     def __init__(self, acme: Company, tenant: Tenant) -> None:
         self.tenant = tenant
-        self._known = Conversations(acme.store)
+        self.known = Conversations(acme.store)
         self.made: list[TeamsClient] = []
 
     def client(self, limits: Limits = LIMITS, timeout: float = 10.0) -> TeamsClient:
-        made = TeamsClient(
-            APP, TENANT, self.tenant.url, self._known, NoToken(), limits=limits, timeout=timeout
-        )
+        made = TeamsClient(APP, TENANT, self.tenant.url, self.known, Signed(), limits=limits, timeout=timeout)
         self.made.append(made)
         return made
 
@@ -117,3 +124,72 @@ async def test_a_connector_that_never_answers_is_given_up(there: Connector) -> N
     there.tenant.silent.add("POST")
     with pytest.raises(TimeoutError):
         await there.client(timeout=0.2).post("a:maya", HELLO)
+
+
+# -- what comes back ------------------------------------------------------------------------------
+
+UNREAD = [b"<html>a gateway's page</html>", b'{"id": "17', b"[]", json.dumps({"id": "x" * 300_000}).encode()]
+
+
+@pytest.mark.parametrize("answer", UNREAD, ids=["html", "half", "list", "huge"])
+async def test_an_answer_that_cant_be_read_is_an_error_and_never_an_empty_one(
+    there: Connector, answer: bytes
+) -> None:
+    client = there.client()
+    account = Account("teams", TENANT, object_id("maya"))
+    for method, call in (
+        ("POST", lambda: client.post("a:maya", HELLO)),
+        ("PUT", lambda: client.update("a:maya", "1", HELLO)),
+        ("GET", lambda: client.meet(Conversation(account, "a:maya", there.tenant.url))),
+    ):
+        there.tenant.garbage.append((method, answer))
+        with pytest.raises(ConnectorError) as error:
+            await call()
+        assert error.value.code == UNREADABLE
+    there.tenant.garbage.append(("GET", b"{}"))
+    with pytest.raises(ConnectorError):
+        await client.meet(Conversation(account, "a:maya", there.tenant.url))
+    assert await there.known.of(account) is None
+
+
+async def test_an_empty_answer_to_a_change_is_one(there: Connector) -> None:
+    there.tenant.garbage.append(("PUT", b""))
+    assert await there.client().update("a:maya", "1", HELLO) is True
+
+
+async def test_nobody_follows_where_an_answer_leads(there: Connector) -> None:
+    elsewhere = {"Location": there.tenant.url + "v3/conversations/a:omar/activities"}
+    there.tenant.faults.append(("POST", 307, elsewhere))
+    with pytest.raises(ConnectorError) as error:
+        await there.client().post("a:maya", HELLO)
+    assert error.value.status == 307
+    assert len(there.tenant.calls) == 1
+
+
+async def test_a_token_that_is_refused_is_replaced_once(there: Connector) -> None:
+    there.tenant.faults.append(("POST", 401, {}))
+    await there.client().post("a:maya", HELLO)
+    assert there.tenant.tokens == {"Bearer 1", "Bearer 2"}
+    there.tenant.faults += [("POST", 401, {}), ("POST", 401, {})]
+    with pytest.raises(ConnectorError):
+        await there.client().post("a:maya", HELLO)
+    assert len(there.tenant.calls) == 4
+
+
+async def test_an_id_that_teams_writes_in_capitals_is_the_same(there: Connector) -> None:
+    there.tenant.installed("maya", tenantId=TENANT.upper(), aadObjectId=object_id("maya").upper())
+    client, account = there.client(), Account("teams", TENANT, object_id("maya"))
+    await client.meet(Conversation(account, "a:maya", there.tenant.url))
+    profile = await client.profile(account)
+    assert profile is not None
+    assert profile.insider
+
+
+async def test_whoever_hasnt_the_app_takes_no_place_among_those_who_see_their_own_card(
+    there: Connector,
+) -> None:
+    client, omar = there.client(), Account("teams", TENANT, object_id("omar"))
+    await client.meet(Conversation(omar, "a:omar", there.tenant.url))
+    absent = [Account("teams", TENANT, object_id(f"absent-{n}")) for n in range(MOST_READERS)]
+    drawn = await client.personal({"body": []}, "h", [*absent, omar])
+    assert drawn["refresh"]["userIds"] == ["29:omar"]

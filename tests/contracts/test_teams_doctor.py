@@ -28,6 +28,9 @@ class Signed:
             raise self._trouble
         return "a-token"
 
+    def refused(self, token: str) -> None:
+        raise AssertionError("it is good")
+
 
 def installed(folder: Path, tenant: Tenant, issuer: Issuer, **more: Any) -> Settings:
     way = {"teams_development": False, "teams_managed_identity": "system", **more}

@@ -29,6 +29,9 @@ class BotToken:
     async def token(self) -> str:
         return "the-bots-own-token"
 
+    def refused(self, token: str) -> None:
+        raise AssertionError("it is good")
+
 
 @dataclass(frozen=True)
 class Door:
@@ -44,7 +47,7 @@ class Door:
 
     def token(self, **changed: Any) -> str:
         """A genuine token, but for these claims."""
-        return signed(claims(self.now, serviceurl=self.acme.tenant.url, **changed))
+        return signed(claims(self.now, **{"serviceurl": self.acme.tenant.url, **changed}))
 
     def headers(self, token: str | None = None, form: str = JSON) -> Headers:
         return [("Authorization", token or self.token()), ("Content-Type", form)]
@@ -168,6 +171,41 @@ ACTIVITIES: Mapping[str, tuple[Callable[[Door], Json], int]] = {
         400,
     ),
 }
+
+#: Addresses that a genuine token names, too, and that aren't Microsoft's for Teams.
+FOREIGN = (
+    "https://evil.example/",
+    "https://smba.trafficmanager.net.evil.example/",
+    "https://evilteams.microsoft.com.example/",
+    "https://notteams.microsoft.com/",
+    "https://smba.trafficmanager.net:8443/",
+    "http://smba.trafficmanager.net/",
+    "http://localhost:1/",
+)
+
+
+@pytest.mark.parametrize("address", FOREIGN)
+async def test_a_token_for_a_foreign_address_leads_nowhere(door: Door, address: str) -> None:
+    before, calls = state(door.folder), len(door.acme.tenant.calls)
+    assert await door.says(door.message(serviceUrl=address), door.token(serviceurl=address)) == 403
+    assert state(door.folder) == before
+    assert len(door.acme.tenant.calls) == calls
+
+
+async def test_a_thousand_unknown_keys_cost_two_looks_at_most(door: Door) -> None:
+    before, turns = state(door.folder), asyncio.Semaphore(50)
+
+    async def says(n: int) -> int:
+        async with turns:
+            head = {"alg": "RS256", "kid": f"key-{n}"}
+            return await door.says(door.message(), put_together(head, claims(door.now)))
+
+    assert set(await asyncio.gather(*map(says, range(1000)))) == {401}
+    assert door.issuer.looked.count("openid") <= 2
+    assert door.issuer.looked.count("keys") <= 2
+    assert state(door.folder) == before
+    assert await door.says(door.message()) == 200
+    await door.acme.settled()
 
 
 @pytest.mark.parametrize("kind", ACTIVITIES)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bot.strict import Refused
-from bot.teams_tokens import Claims, Tokens
+from bot.teams_tokens import PATIENCE, Claims, Tokens
 from tests.teams_issuer import (
     APP,
     SERVICE,
@@ -155,11 +155,15 @@ async def test_keys_are_fetched_again_after_a_day_and_used_for_three_without_an_
 ) -> None:
     await tokens.verify(signed(claims(clock.now)))
     clock.now += 24 * 3600 + 1
-    await tokens.verify(signed(claims(clock.now)))
+    issuer.asked.clear()
+    await asyncio.gather(*(tokens.verify(signed(claims(clock.now, jti=n))) for n in range(5)))
+    await issuer.asked.wait()
     assert issuer.looked.count("keys") == 2
-    issuer.broken = "500"
+    issuer.broken = "silent"
     clock.now += 2 * 24 * 3600
-    await tokens.verify(signed(claims(clock.now)))
+    async with asyncio.timeout(PATIENCE / 2):
+        await tokens.verify(signed(claims(clock.now)))  # nobody waits for newer keys
+    issuer.broken = "500"
     clock.now += 24 * 3600 + 1
     assert await refused(tokens, signed(claims(clock.now))) == "keys unavailable"
 
