@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from tests.peers import card_renderer, emulate, playground, samba, slack_types, slapd, teams_schema
 from tests.peers import chromium as chromium_peer
-from tests.peers import emulate, playground, samba, slack_types, slapd, teams_schema
 from tests.peers import postgres as postgres_peer
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ PEERS = {
     "slack_types": slack_types.missing,
     "teams_schema": teams_schema.missing,
     "playground": playground.missing,
+    "card_renderer": card_renderer.missing,
     "slapd": slapd.missing,
     "samba": samba.missing,
 }

@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
 
-from bot.teams_credentials import Microsoft, SignInFailed, as_identity, with_certificate
+from bot.teams_credentials import PATIENCE, Microsoft, Patient, SignInFailed, as_identity, with_certificate
 from handlers.settings import Settings
 from tests.company import settings_for
 from tests.teams_issuer import APP, key
@@ -29,10 +29,12 @@ class Wire(requests.adapters.HTTPAdapter):
     def __init__(self, answer: Callable[[requests.PreparedRequest], Any]) -> None:
         super().__init__()
         self.asked: list[requests.PreparedRequest] = []
+        self.patience: set[float | None] = set()
         self._answer = answer
 
-    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+    def send(self, request: requests.PreparedRequest, *_: Any, **given: Any) -> requests.Response:
         self.asked.append(request)
+        self.patience.add(given.get("timeout"))
         response = requests.Response()
         response.status_code, response.request, response.url = 200, request, str(request.url)
         response._content = json.dumps(self._answer(request)).encode()
@@ -40,7 +42,7 @@ class Wire(requests.adapters.HTTPAdapter):
 
 
 def session(answer: Callable[[requests.PreparedRequest], Any]) -> tuple[requests.Session, Wire]:
-    web, wire = requests.Session(), Wire(answer)
+    web, wire = Patient(), Wire(answer)
     web.mount("https://", wire)
     web.mount("http://", wire)
     return web, wire
@@ -107,12 +109,24 @@ async def test_with_a_certificate_the_bot_proves_that_it_holds_the_key(
     )
     assert claims["iss"] == APP
     assert "PRIVATE KEY" not in str(asked.body)
+    assert wire.patience == {PATIENCE}, "nothing is waited for without end"
+    signed_in.refused("another")
+    await signed_in.token()
+    assert len([request for request in wire.asked if request.method == "POST"]) == 1
+    signed_in.refused("a-token")
+    await signed_in.token()
+    assert len([request for request in wire.asked if request.method == "POST"]) == 2
 
 
 async def test_on_azure_the_bot_is_whoever_the_machine_is() -> None:
     web, wire = session(lambda _: {"access_token": "a-token", "expires_in": "3600", "resource": "r"})
-    assert await Microsoft(as_identity("system", web)).token() == "a-token"
+    signed_in = Microsoft(as_identity("system", web))
+    assert await signed_in.token() == "a-token"
     assert "api.botframework.com" in str(wire.asked[0].url)
+    assert wire.patience == {PATIENCE}
+    signed_in.refused("a-token")
+    await signed_in.token()
+    assert len(wire.asked) == 2
 
 
 async def test_a_no_is_told_by_microsofts_own_word() -> None:
