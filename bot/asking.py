@@ -36,9 +36,9 @@ async def meant(house: House, typed: str) -> str:
     """Who is meant: by id or account, else by a name that only one person has; what was typed if nobody is."""
     if await house.people.person(typed):
         return typed
-    people = await house.people.people()
-    exact = [p.id for p in people if typed in (p.id, p.account)]
-    named = [p.id for p in people if p.name.casefold() == typed.casefold()]
+    found = await house.people.called(typed)
+    exact = [person.id for person in found if typed in (person.account, *person.aliases)]
+    named = [person.id for person in found]
     return (exact or named)[0] if len(exact) == 1 or len(named) == 1 else typed
 
 

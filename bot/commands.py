@@ -15,7 +15,8 @@ from sqlalchemy import select
 from bot import console, slack_doctor
 from flows.errors import UnknownRequest
 from handlers import doctor
-from handlers.evidence import Auditor, Finding, Level
+from handlers.evidence import Auditor
+from handlers.findings import Finding, Level
 from handlers.house import seed_binding
 from handlers.playbooks import PlaybookError, load
 from handlers.settings import Settings, SettingsError, load_reach, load_settings, new_secret

@@ -26,7 +26,7 @@ from rich.text import Text
 from bot.socket import CARD
 from bot.terminal import draw
 from flows.errors import Refusal
-from handlers.evidence import Finding, Level
+from handlers.findings import Finding, Level
 from handlers.playbooks import PlaybookError
 from handlers.settings import SettingsError
 from storage.setup import NotReady

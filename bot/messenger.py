@@ -144,7 +144,7 @@ class ChatMessenger:
 
     async def _holding(self, role: str) -> list[str]:
         """Who has this role now."""
-        return [p.id for p in await self._house.people.people() if role in p.roles and p.active]
+        return [person.id for person in await self._house.people.holding(role) if person.active]
 
     async def _next(self, request: Request) -> list[str]:
         """Who has the next move by their office: those who may consent, and those who settle what went wrong."""

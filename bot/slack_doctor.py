@@ -14,7 +14,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack_client import said
-from handlers.evidence import Finding, Level
+from handlers.findings import Finding, Level
 from handlers.settings import Settings
 
 MANIFEST = Path(__file__).parent.parent / "manifest.yml"

@@ -11,7 +11,7 @@ import aiohttp
 from bot.strict import Refused
 from bot.teams_credentials import Credentials, SignInFailed, credentials
 from bot.teams_tokens import Keys
-from handlers.evidence import Finding, Level
+from handlers.findings import Finding, Level
 from handlers.settings import Settings
 
 PATIENCE = aiohttp.ClientTimeout(total=10)

@@ -114,7 +114,7 @@ async def register(house: House, folder: Path) -> dict[str, Visitor]:
     notes = folder / "demo.json"
     kept = json.loads(notes.read_text())
     if not kept["people"]:
-        people = {person.id for person in await house.people.people()}
+        people = await house.people.named(*(each.person for each in COMPANY if each.person))
         kept["people"] = [_hands(each.person) for each in COMPANY if each.person in people]
         _keep(notes, kept)
     visitors = {entry["id"]: Visitor(**entry) for entry in kept["people"]}

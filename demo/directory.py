@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from flows.model import Person, Receipt, Request
-from handlers.ports import Rejected, Unreachable
+from handlers.people import matching
+from handlers.ports import By, Rejected, Unreachable
 
 T = TypeVar("T")
 
@@ -107,11 +108,15 @@ class DemoDirectory:
         """The person with this id, or None."""
         return await self._read(lambda db: _person(db, id))
 
+    async def find(self, by: By, value: str) -> Sequence[Person]:
+        """Those who hold a role, report to somebody, or are called so."""
+        return matching(await self.people(), by, value)
+
+    # -- for the demo and its tests
+
     async def people(self) -> Sequence[Person]:
         """Everybody, by name."""
         return await self._read(lambda db: [_as_person(row) for row in db.execute(f"{PERSON} ORDER BY name")])
-
-    # -- for the demo and its tests
 
     async def bind(self, account: str, password: str) -> bool:
         """Try to sign in. The fifth wrong password in a row locks the account; a locked one opens to none."""

@@ -39,6 +39,10 @@ class UnknownPerson(Refusal):
     """We can't find that person in the directory. Check the spelling, or ask the desk to look them up."""
 
 
+class DirectoryAway(Refusal):
+    """The company's directory doesn't answer, so nobody can be looked up. Nothing was changed. Try again soon."""
+
+
 class InactivePerson(Refusal):
     """That account isn't active any more. Only someone who works here can ask or be helped."""
 

@@ -127,7 +127,10 @@ class Changing:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Someone the directory knows. `id` never changes; `account` is their name in the system of record."""
+    """Someone the directory knows. `id` never changes; `account` is their name in the system of record.
+
+    `aliases` are other names of the same account; `privileged`: one of the directory's own administrators.
+    """
 
     id: str
     name: str
@@ -137,6 +140,8 @@ class Person:
     timezone: str = "UTC"
     email: str | None = None
     roles: frozenset[str] = frozenset()
+    aliases: frozenset[str] = frozenset()
+    privileged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import Select, column, select, table
 
-from handlers.evidence import Auditor, Finding, Level
+from handlers.evidence import Auditor
+from handlers.findings import Finding, Level
 from handlers.playbooks import PlaybookError, load
 from handlers.settings import Config, Settings, SettingsError, load_config, load_settings
 from storage import migrate

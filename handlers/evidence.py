@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import bindparam, select
@@ -16,6 +14,7 @@ from flows.errors import NotAuthorised, Tampered
 from flows.events import FulfilmentOrdered
 from flows.model import Method, Request, Stage
 from flows.registration import AuthenticatorRegistered, DeviceRegistered, DeviceRevoked
+from handlers.findings import Finding, Level
 from handlers.house import verifiers
 from handlers.playbooks import sha256 as playbook_hash
 from handlers.ports import Verifier
@@ -58,24 +57,6 @@ _devices = (
     .order_by(TABLES["devices"].c.registered_at)
 )
 _keys = select(TABLES["authenticators"]).where(TABLES["authenticators"].c.person == bindparam("person"))
-
-
-class Level(StrEnum):
-    """How a check came out."""
-
-    PASS = "pass"  # noqa: S105  a word, not a secret
-    WARN = "warn"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One check: what was looked at, how it came out, what was seen, and what to do if it isn't well."""
-
-    check: str
-    level: Level
-    seen: str
-    remedy: str = ""
 
 
 class Auditor:

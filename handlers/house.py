@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from time import monotonic
 
 import flows.errors as no
 from flows.model import Method, Person
@@ -12,7 +13,7 @@ from handlers.accounts import Accounts
 from handlers.clock import Clock
 from handlers.conversations import Conversations
 from handlers.desk import Desk
-from handlers.people import People
+from handlers.people import People, Recent
 from handlers.playbooks import Playbooks, load
 from handlers.ports import Connector, Directory, Messenger, Verifier
 from handlers.registry import DeviceRegistry
@@ -28,7 +29,7 @@ from storage.store import Store, utc_now
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """One running installation."""
+    """One running installation. `people` are for reading, and may be a minute old; the desk asks anew."""
 
     settings: Settings
     store: Store
@@ -42,6 +43,7 @@ class House:
     desk: Desk
     worker: Worker
     clock: Clock
+    recent: Recent | None
 
     async def reaches(self, person: str) -> bool:
         """Whether this person can be written to in a chat: where they are in Slack, or have the app in Teams."""
@@ -62,6 +64,7 @@ class Outside:
     directory: Directory
     connectors: Mapping[str, Connector]
     messenger: Messenger
+    recent: bool = False  # whether what people read may be a minute old, which spares a directory
 
 
 async def build(
@@ -99,6 +102,8 @@ def _assemble(
     store: Store,
 ) -> House:
     people = People(outside.directory, config.roles)
+    recent = Recent(outside.directory, monotonic) if outside.recent else None
+    read = People(recent, config.roles) if recent else people
     passkeys, codes = verifiers(settings, store.keys)
     by_method: dict[Method, Verifier] = {Method.PASSKEY: passkeys, Method.CODE: codes}
     desk = Desk(store, playbooks, people, registry, accounts, by_method)
@@ -107,7 +112,7 @@ def _assemble(
     return House(
         settings,
         store,
-        people,
+        read,
         playbooks,
         registry,
         accounts,
@@ -117,6 +122,7 @@ def _assemble(
         desk,
         worker,
         Clock(desk, worker),
+        recent,
     )
 
 

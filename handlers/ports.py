@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from flows.authority import Evidence
 from flows.model import Assurance, Checked, Method, Person, Receipt, Request, Wrong
@@ -114,6 +114,9 @@ class Verifier(Protocol):
 # -- people ---------------------------------------------------------------------------------
 
 
+By = Literal["role", "manager", "name"]
+
+
 class Directory(Protocol):
     """Who works here, right now."""
 
@@ -121,8 +124,11 @@ class Directory(Protocol):
         """The person with this lasting id, or None."""
         ...
 
-    async def people(self) -> Sequence[Person]:
-        """Everybody, for lists and for finding who holds a role."""
+    async def find(self, by: By, value: str) -> Sequence[Person]:
+        """Everybody who holds a role, reports to a person, or is called so: by account, alias or whole name.
+
+        Both raise Unreachable.
+        """
         ...
 
 

@@ -42,7 +42,7 @@ from flows.model import Person, Receipt, Request, Stage
 from handlers import logs
 from handlers.connectors.countersign import Countersign
 from handlers.house import House, Outside, build
-from handlers.ports import Rejected
+from handlers.ports import By, Rejected
 from handlers.settings import Config
 from storage.setup import DEMO
 from storage.sql import TABLES
@@ -225,8 +225,8 @@ class Quoting:
             raise RuntimeError(f"{id} is the one with the password {self.told}")
         return await self._real.person(id)
 
-    async def people(self) -> Sequence[Person]:
-        return await self._real.people()
+    async def find(self, by: By, value: str) -> Sequence[Person]:
+        return await self._real.find(by, value)
 
 
 @dataclass

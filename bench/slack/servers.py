@@ -32,6 +32,7 @@ from demo import directory
 from demo.directory import DemoDirectory
 from flows.model import Person, Receipt, Request
 from handlers import logs
+from handlers.ports import By
 from tests.browser.site import Now
 from tests.company import Company, Mailbox
 
@@ -98,9 +99,9 @@ class Hanging(DemoDirectory):
         await self._reached()
         return await super().person(id)
 
-    async def people(self) -> Sequence[Person]:
+    async def find(self, by: By, value: str) -> Sequence[Person]:
         await self._reached()
-        return await super().people()
+        return await super().find(by, value)
 
     async def carry_out(self, request: Request, key: str, secret: str | None) -> Receipt:
         await self._reached()

@@ -34,6 +34,7 @@ async def readyz(request: web.Request) -> web.Response:
     except Exception as failure:  # noqa: BLE001  any driver's error means the same to a load balancer
         log.error("not ready", error=type(failure).__name__)  # for operators, not for whoever asks
         return web.json_response({"status": "unavailable"}, status=503)
+    answers = {} if house.recent is None else {"directory_seconds": round(house.recent.age)}
     late = (house.store.clock() - oldest).total_seconds() if oldest else 0.0
     return web.json_response(
         {
@@ -41,5 +42,6 @@ async def readyz(request: web.Request) -> web.Response:
             "effects_waiting": waiting,
             "oldest_seconds": max(0, round(late)),
             "deliveries_waiting": undone,
+            **answers,
         }
     )

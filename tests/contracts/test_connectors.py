@@ -616,7 +616,7 @@ async def test_a_killed_process_leaves_the_change_with_its_key_or_neither(
 
 async def test_who_works_in_the_pretend_company(directory: DemoDirectory) -> None:
     port: Directory = directory
-    people = {person.id: person for person in await port.people()}
+    people = {person.id: person for person in await directory.people()}
     assert {person.name for person in people.values()} == {
         "Maya Lindqvist",
         "Omar Haddad",

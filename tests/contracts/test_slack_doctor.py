@@ -21,7 +21,7 @@ from demo.workspace.people import GENERAL, SECURITY
 from demo.workspace.serve import serving
 from demo.workspace.workspace import Workspace
 from demo.workspace.world import World
-from handlers.evidence import Finding, Level
+from handlers.findings import Finding, Level
 from handlers.settings import Settings, load_settings
 from tests.company import SECRET_KEY
 

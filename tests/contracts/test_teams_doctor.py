@@ -9,7 +9,7 @@ import pytest
 
 from bot.teams_credentials import SignInFailed
 from bot.teams_doctor import findings
-from handlers.evidence import Level
+from handlers.findings import Level
 from handlers.settings import Settings
 from tests.company import settings_for
 from tests.teams_issuer import Issuer, issuing

@@ -29,7 +29,8 @@ from sqlalchemy import select
 
 from flows.commands import Cancel
 from flows.model import Request, Stage
-from handlers.evidence import Auditor, Level
+from handlers.evidence import Auditor
+from handlers.findings import Level
 from storage.setup import Hold
 from storage.sql import TABLES
 from storage.store import Place

@@ -10,7 +10,8 @@ from sqlalchemy import select
 import flows.errors as no
 from flows.accounts import Account
 from flows.model import Request, Stage
-from handlers.evidence import Auditor, Level
+from handlers.evidence import Auditor
+from handlers.findings import Level
 from storage.sql import TABLES
 from tests.company import TERMINAL, Company, Phone, company
 

@@ -19,7 +19,8 @@ import pytest
 from sqlalchemy import select
 
 from flows.model import Method, Request
-from handlers.evidence import Auditor, Finding, Level
+from handlers.evidence import Auditor
+from handlers.findings import Finding, Level
 from storage.seals import Keys
 from storage.sql import TABLES
 from storage.store import Store

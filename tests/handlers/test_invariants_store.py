@@ -34,7 +34,8 @@ from demo.directory import DemoDirectory
 from flows.commands import Cancel, Command, Deny, Disown, GiveUp, Retry
 from flows.errors import Refusal
 from flows.model import Method, Receipt, Request, Stage
-from handlers.evidence import Auditor, Level
+from handlers.evidence import Auditor
+from handlers.findings import Level
 from handlers.ports import Rejected, Unreachable
 from storage import codec
 from storage.sql import TABLES

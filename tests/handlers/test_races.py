@@ -18,7 +18,8 @@ from flows.events import Refused
 from flows.model import Method, Stage
 from handlers.deliveries import Deliveries, Delivery
 from handlers.desk import Along
-from handlers.evidence import Auditor, Level
+from handlers.evidence import Auditor
+from handlers.findings import Level
 from handlers.ports import Question, Verdict, Verifier
 from storage.book import BATCH, Outcome, Work
 from storage.sql import TABLES

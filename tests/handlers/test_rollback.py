@@ -10,7 +10,8 @@ from sqlalchemy import select
 
 import flows.errors as no
 from flows.model import Method
-from handlers.evidence import Auditor, Level
+from handlers.evidence import Auditor
+from handlers.findings import Level
 from storage.sql import TABLES
 from tests.company import Company, company
 

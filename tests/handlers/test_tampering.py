@@ -21,7 +21,8 @@ from sqlalchemy import select
 import flows.errors as no
 from demo import directory
 from flows.model import Method, Request, Stage
-from handlers.evidence import Auditor, Level
+from handlers.evidence import Auditor
+from handlers.findings import Level
 from storage.merkle import leaf_hash
 from storage.seals import token_hash
 from storage.sql import TABLES

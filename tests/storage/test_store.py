@@ -24,7 +24,8 @@ from flows.accounts import Account
 from flows.errors import Tampered
 from flows.model import Method, Stage
 from handlers.conversations import Conversation, Conversations
-from handlers.evidence import Auditor, Level
+from handlers.evidence import Auditor
+from handlers.findings import Level
 from handlers.house import seed_binding
 from storage import migrate, setup
 from storage.seals import Keys
