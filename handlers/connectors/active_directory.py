@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
+from flows.model import Person
 from handlers.ldap.accounts import Accounts, State, moment
 from handlers.ldap.config import LdapDirectory
-from handlers.ldap.session import Changes, Entry, equals, replaced, swapped
+from handlers.ldap.session import Changes, Entry, equals, replaced, some, swapped
 
 DISABLED = 0x2  # ADS_UF_ACCOUNTDISABLE, of userAccountControl
 LOCKED = 0x10  # UF_LOCKOUT, of msDS-User-Account-Control-Computed
+IN_CHAIN = "1.2.840.113556.1.4.1941"  # LDAP_MATCHING_RULE_IN_CHAIN ([MS-ADTS] §3.1.1.3.4.4.3)
+NEVER = (0, 2**63 - 1)  # of accountExpires
+EPOCH = 116_444_736_000_000_000  # 1970 in 100 ns since 1601
 MUST_CHANGE = "data 773"  # ERROR_PASSWORD_MUST_CHANGE: the password is right, and has to be changed
 
 
@@ -24,6 +29,10 @@ class ActiveDirectory:
         "sAMAccountName",
         "userPrincipalName",
         "displayName",
+        "cn",
+        "mail",
+        "manager",
+        "accountExpires",
         "userAccountControl",
         "msDS-User-Account-Control-Computed",
         "pwdLastSet",
@@ -37,6 +46,32 @@ class ActiveDirectory:
             return equals("objectGUID", uuid.UUID(id).bytes_le)
         except ValueError:
             return equals("objectGUID", id)  # which is nobody's
+
+    def called(self, text: str) -> str:
+        """By sAMAccountName, user principal name, displayName or cn."""
+        names = ("sAMAccountName", "userPrincipalName", "displayName", "cn")
+        return some(*(equals(name, text) for name in names))
+
+    def read(self, entry: Entry, now: datetime) -> Person:
+        """Whoever is neither disabled nor past accountExpires is active; adminCount marks the privileged."""
+        account, other = entry.one("sAMAccountName"), entry.one("userPrincipalName")
+        return Person(
+            _id(entry),
+            entry.one("displayName") or entry.one("cn") or account,
+            account,
+            active=not self.state(entry).disabled and not _expired(entry, now),
+            email=entry.one("mail") or None,
+            aliases=frozenset({other} if other else ()),
+            privileged=bool(_flags(entry, "adminCount")),
+        )
+
+    def holding(self, dn: str) -> str:
+        """Groups that it is in, also through other groups."""
+        return equals(f"member:{IN_CHAIN}:", dn)
+
+    def inside(self, group: Entry) -> Sequence[str]:
+        """Whoever is in it, also through other groups."""
+        return [equals(f"memberOf:{IN_CHAIN}:", group.dn)]
 
     def state(self, entry: Entry) -> State:
         """`whenChanged` is the earliest that can be told: pwdLastSet is 0 while the password has to be changed."""
@@ -73,6 +108,17 @@ class ActiveDirectory:
     def right(self, accepted: bool, said: str) -> bool:
         """Nobody signs in with a password that has to be changed, but they are told that it is right."""
         return accepted or MUST_CHANGE in said
+
+
+def _id(entry: Entry) -> str:
+    """The objectGUID as everybody writes it ([MS-DTYP] §2.3.4.2: its first parts are little-endian)."""
+    (raw,) = entry.values.get("objectguid", (b"",))
+    return str(uuid.UUID(bytes_le=raw)) if len(raw) == 16 else ""
+
+
+def _expired(entry: Entry, now: datetime) -> bool:
+    expires = _flags(entry, "accountExpires")
+    return expires not in NEVER and (expires - EPOCH) / 10_000_000 <= now.timestamp()
 
 
 def _flags(entry: Entry, name: str) -> int:

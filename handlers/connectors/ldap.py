@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
+from flows.model import Person
 from handlers.ldap.accounts import Accounts, State, moment
 from handlers.ldap.config import LdapDirectory
-from handlers.ldap.session import Changes, Entry, equals, replaced
+from handlers.ldap.people import in_parts
+from handlers.ldap.session import Changes, Entry, equals, replaced, some
 
 #: As the draft, §5.3.3, writes an account that only an administrator opens again.
 FOR_GOOD = "000001010000Z"
@@ -17,11 +20,45 @@ class OpenLdap:
 
     person = "(objectClass=inetOrgPerson)"
     group = "(objectClass=groupOfNames)"
-    attributes = ("entryUUID", "uid", "cn", "pwdChangedTime", "pwdReset", "pwdAccountLockedTime")
+    attributes = (
+        "entryUUID",
+        "uid",
+        "cn",
+        "displayName",
+        "mail",
+        "manager",
+        "pwdChangedTime",
+        "pwdReset",
+        "pwdAccountLockedTime",
+    )
 
     def whose(self, id: str) -> str:
         """By entryUUID (RFC 4530), which outlasts every renaming."""
         return equals("entryUUID", id)
+
+    def called(self, text: str) -> str:
+        """By uid, of which there may be several, cn or displayName."""
+        return some(*(equals(name, text) for name in ("uid", "cn", "displayName")))
+
+    def read(self, entry: Entry, now: datetime) -> Person:
+        """Whoever isn't disabled is active."""
+        account, *others = entry.all("uid") or [entry.dn]
+        return Person(
+            entry.one("entryUUID"),
+            entry.one("displayName") or entry.one("cn") or account,
+            account,
+            active=not self.state(entry).disabled,
+            email=entry.one("mail") or None,
+            aliases=frozenset(others),
+        )
+
+    def holding(self, dn: str) -> str:
+        """Groups that list it."""
+        return equals("member", dn)
+
+    def inside(self, group: Entry) -> Sequence[str]:
+        """Those it lists. Groups within groups aren't followed."""
+        return in_parts(group.all("member"))
 
     def state(self, entry: Entry) -> State:
         """Locked: for a while, or for good, which is how an account is disabled."""

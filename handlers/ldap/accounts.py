@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from flows.model import Receipt, Request
 from handlers.ldap.config import LdapDirectory
+from handlers.ldap.people import LdapPeople, Reader, protected
 from handlers.ldap.session import Changes, Entry, Ldap, added, equals, every, removed
 from handlers.ports import NoAccount, Rejected
 
@@ -26,6 +26,7 @@ OPPOSITE = {
     "disable": "enable",
     "enable": "disable",
 }
+PROTECTED = "This account is never changed by request. An administrator of the directory changes it by hand."
 GROUPS = frozenset({"add_to_group", "remove_from_group"})
 VERBS = frozenset({"reset_password", "unlock", *OPPOSITE})
 
@@ -40,21 +41,8 @@ class State:
     changed_at: datetime | None
 
 
-class Dialect(Protocol):
-    """How one kind of server spells what is done to an account."""
-
-    #: What every person's entry, and every group's, matches.
-    person: str
-    group: str
-
-    @property
-    def attributes(self) -> Sequence[str]:
-        """What is read of an account."""
-        ...
-
-    def whose(self, id: str) -> str:
-        """The filter for the account of a person's lasting id."""
-        ...
+class Dialect(Reader, Protocol):
+    """How one kind of server spells what is done to an account. `person` and `group` match what it is done to."""
 
     def state(self, entry: Entry) -> State:
         """How an account stands."""
@@ -78,12 +66,13 @@ class Dialect(Protocol):
 
 
 class Accounts:
-    """The Connector port over one directory."""
+    """The Connector port over one directory, whose `people` are a Directory."""
 
     verbs = VERBS
 
     def __init__(self, given: LdapDirectory, dialect: Dialect) -> None:
         self.ldap = Ldap(given)
+        self.people = LdapPeople(self.ldap, given, dialect)
         self._given = given
         self._dialect = dialect
         self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
@@ -142,9 +131,14 @@ class Accounts:
             raise Rejected("More than one account has this id. Mend the directory.")
         return found[0] if found else None
 
+    async def _inside(self, group: Entry, dn: str) -> bool:
+        """Whether this account itself is in a group: asked of the server, since a large one isn't told whole."""
+        wanted = every(self._dialect.group, equals("member", dn))
+        return bool(await self.ldap.search(group.dn, wanted, ["cn"], below=False))
+
     async def _group(self, name: str) -> Entry:
         filter = every(self._dialect.group, equals("cn", name))
-        found = await self.ldap.search(self._given.groups, filter, ["cn", "member"])
+        found = await self.ldap.search(self._given.groups, filter, ["cn"])
         if len(found) != 1:
             raise Rejected("There is no such group below the part of the directory that is served.")
         return found[0]
@@ -169,8 +163,7 @@ class Accounts:
                 return f"The account is {verb}d." if done else ""
             case _:
                 name = request.parameters["group"]
-                members = {each.casefold() for each in (await self._group(name)).all("member")}
-                inside = entry.dn.casefold() in members
+                inside = await self._inside(await self._group(name), entry.dn)
                 if inside is not (verb == "add_to_group"):
                     return ""
                 return f"The account is {'' if inside else 'not '}in {name}."
@@ -179,8 +172,9 @@ class Accounts:
 
     async def _change(self, request: Request, secret: str) -> None:
         entry, state = await self.account(request.subject)
-        if why := self._dialect.untouchable(entry):
-            raise Rejected(why)
+        why = self._dialect.untouchable(entry)
+        if why or await protected(self.ldap, self._given, self._dialect, entry.dn):
+            raise Rejected(why or PROTECTED)
         if state.disabled and request.verb in ("reset_password", "unlock"):
             raise Rejected("The account is disabled. Whoever disabled it has to enable it first.")
         if request.verb in GROUPS:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 
 class LdapDirectory(BaseModel):
@@ -25,6 +27,13 @@ class LdapDirectory(BaseModel):
     answer_within: int = Field(10, gt=0, le=60, description="Seconds for each answer.")
     people: str = Field(min_length=3, description="The DN below which people's accounts are.")
     groups: str = Field("", description="The DN below which the groups are that may be joined and left.")
+    roles: Mapping[str, tuple[str, ...]] = Field(
+        {}, description="Roles that groups give: administrator, desk_agent, security and your own, by cn."
+    )
+    untouchable: tuple[str, ...] = Field(
+        (), description="DNs of groups whose members are never changed by request: your administrators."
+    )
+    timezone: str = Field("UTC", description="Where most people work, such as Europe/Stockholm.")
     only: str = Field(
         "", description="A filter that people's accounts have to match besides, such as (o=Acme)."
     )
@@ -37,6 +46,21 @@ class LdapDirectory(BaseModel):
             if url.scheme not in ("ldap", "ldaps") or not url.hostname or url.path.strip("/"):
                 raise ValueError(f"{server!r} isn't an address such as ldaps://dc1.example.com")
         return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f"there is no time zone {value!r}; an example is Europe/Stockholm") from None
+        return value
+
+    @model_validator(mode="after")
+    def _by_groups(self) -> LdapDirectory:
+        if self.roles and not self.groups:
+            raise ValueError("roles come from groups, so name the DN below which those are as `groups`")
+        return self
 
     @field_validator("ca_file")
     @classmethod

@@ -81,10 +81,13 @@ class _Server:
     pause: float = 0.0
     until: float = 0.0
 
-    def failed(self) -> None:
+    def failed(self, connection: ldap3.Connection | None = None) -> None:
+        """Leave it alone for a while, and what was open to it isn't believed any more."""
         self.pause = min(max(self.pause * 2, PAUSE), LONGEST_PAUSE)
         self.until = time.monotonic() + self.pause
-        self.idle.clear()
+        waiting, self.idle = self.idle, []
+        for each in (*(kept for _, kept in waiting), connection):
+            _hang_up(each)
 
     def answered(self) -> None:
         self.pause = self.until = 0.0
@@ -104,17 +107,18 @@ class Ldap:
         self._threads.shutdown(wait=False, cancel_futures=True)
         for server in self._servers:
             for _, connection in server.idle:
-                with suppress(said.LDAPException):
-                    connection.unbind()
+                _hang_up(connection)
 
-    async def search(self, base: str, filter: str, attributes: Sequence[str]) -> list[Entry]:
-        """Entries below a name. An unknown one has none. Raises Unreachable or MissingRight."""
+    async def search(
+        self, base: str, filter: str, attributes: Sequence[str], *, below: bool = True
+    ) -> list[Entry]:
+        """Entries below a name, or it alone. An unknown one has none. Raises Unreachable or MissingRight."""
 
         def look(connection: ldap3.Connection) -> list[Entry]:
             found = connection.extend.standard.paged_search(
                 base,
                 filter,
-                search_scope=ldap3.SUBTREE,
+                search_scope=ldap3.SUBTREE if below else ldap3.BASE,
                 attributes=list(attributes),
                 paged_size=PAGE,
                 generator=True,
@@ -144,20 +148,20 @@ class Ldap:
         """
 
         def try_it() -> tuple[bool, str]:
-            server = self._asked()[0]
-            connection = None
-            try:
-                connection = self._connected(server, name, password, bind=False)
-                good = bool(connection.bind())
-                return good, str((connection.result or {}).get("message") or "")
-            except said.LDAPOperationResult as error:
-                return False, str(error.message or error.description or "")
-            except said.LDAPException as error:
-                raise Unreachable(f"The directory doesn't answer ({_short(error)}).") from None
-            finally:
-                if connection is not None:
-                    with suppress(said.LDAPException):
-                        connection.unbind()
+            failures: list[said.LDAPException] = []
+            for server in self._asked():
+                connection = None
+                try:
+                    connection = self._connected(server, name, password, bind=False)
+                    good = bool(connection.bind())
+                    return good, str((connection.result or {}).get("message") or "")
+                except said.LDAPOperationResult as error:
+                    return False, str(error.message or error.description or "")
+                except said.LDAPException as error:
+                    failures.append(error)
+                finally:
+                    _hang_up(connection)
+            raise Unreachable(f"The directory doesn't answer ({_short(failures[-1])}).")
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, try_it)
 
@@ -181,7 +185,7 @@ class Ldap:
                     server.idle.append((time.monotonic(), connection))
                     raise
                 except BaseException:
-                    server.failed()
+                    server.failed(connection)
                     raise
             server.idle.append((time.monotonic(), connection))
             return done
@@ -237,7 +241,12 @@ class Ldap:
 
 
 def equals(attribute: str, value: str | bytes) -> str:
-    """A filter for one value (RFC 4515), in which nothing of the value is read as a filter."""
+    """A filter for one value (RFC 4515), in which nothing of the value is read as a filter.
+
+    No text has a NUL in it: there a directory in C would stop reading, and find somebody else.
+    """
+    if isinstance(value, str) and "\0" in value:
+        return "(!(objectClass=*))"
     written = escape_bytes(value) if isinstance(value, bytes) else escape_filter_chars(value)
     return f"({attribute}={written})"
 
@@ -245,6 +254,11 @@ def equals(attribute: str, value: str | bytes) -> str:
 def every(*filters: str) -> str:
     """A filter that takes what all of these take."""
     return f"(&{''.join(filters)})"
+
+
+def some(*filters: str) -> str:
+    """A filter that takes what any of these takes; empty, for nothing, without any."""
+    return f"(|{''.join(filters)})" if filters else ""
 
 
 def replaced(**values: Sequence[bytes]) -> Changes:
@@ -282,6 +296,12 @@ def _server(url: str, tls: ldap3.Tls, within: float) -> _Server:
         connect_timeout=within,
     )
     return _Server(made, start_tls=not secure)
+
+
+def _hang_up(connection: ldap3.Connection | None) -> None:
+    if connection is not None:
+        with suppress(said.LDAPException, OSError):
+            connection.unbind()
 
 
 def _entry(found: Mapping[str, Any]) -> Entry:

@@ -1,0 +1,142 @@
+"""Who works here, as a directory says now: the Directory port over LDAP."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Protocol
+
+from flows.model import Person
+from handlers.ldap.config import LdapDirectory
+from handlers.ldap.session import Entry, Ldap, equals, every, some
+from handlers.ports import By
+
+#: Distinguished names in one filter: servers limit how long one may be.
+AT_ONCE = 50
+
+
+class Reader(Protocol):
+    """How one kind of server keeps people. A filter is text of RFC 4515."""
+
+    person: str
+    group: str
+
+    @property
+    def attributes(self) -> Sequence[str]:
+        """What is read of a person's entry."""
+        ...
+
+    def whose(self, id: str) -> str:
+        """The filter for the person with this lasting id."""
+        ...
+
+    def called(self, text: str) -> str:
+        """The filter for whoever has this account, alias or whole name."""
+        ...
+
+    def read(self, entry: Entry, now: datetime) -> Person:
+        """The person of an entry, without manager and roles."""
+        ...
+
+    def holding(self, dn: str) -> str:
+        """The filter for groups that this name is in."""
+        ...
+
+    def inside(self, group: Entry) -> Sequence[str]:
+        """Filters for everybody in a group, one after another."""
+        ...
+
+
+class LdapPeople:
+    """People below one name. Managers are named by their lasting ids; roles come from the groups that give them."""
+
+    def __init__(self, ldap: Ldap, given: LdapDirectory, reader: Reader) -> None:
+        self._ldap = ldap
+        self._given = given
+        self._reader = reader
+
+    async def person(self, id: str) -> Person | None:
+        """The person with this lasting id, or None. Raises Unreachable."""
+        found = await self._entries(self._reader.whose(id))
+        return await self._whole(found[0]) if len(found) == 1 else None
+
+    async def find(self, by: By, value: str) -> Sequence[Person]:
+        """Those who hold a role, report to somebody, or are called so. Raises Unreachable."""
+        match by:
+            case "name":
+                found = await self._entries(self._reader.called(value))
+            case "manager":
+                bosses = await self._entries(self._reader.whose(value))
+                found = await self._entries(some(*(equals("manager", boss.dn) for boss in bosses)))
+            case _:
+                found = await self._holders(value)
+        return [await self._whole(entry) for entry in {entry.dn: entry for entry in found}.values()]
+
+    # -- inside -----------------------------------------------------------------------------------
+
+    async def _entries(self, filter: str) -> list[Entry]:
+        """People that match. None match an empty filter."""
+        if not filter:
+            return []
+        wanted = every(self._reader.person, filter, self._given.only)
+        return await self._ldap.search(self._given.people, wanted, self._reader.attributes)
+
+    async def _holders(self, role: str) -> list[Entry]:
+        named = [equals("cn", name) for name in self._given.roles.get(role, ())]
+        found: list[Entry] = []
+        for group in await self._groups(some(*named), "member"):
+            for filter in self._reader.inside(group):
+                found += await self._entries(filter)
+        return found
+
+    async def _groups(self, filter: str, *attributes: str) -> list[Entry]:
+        if not filter:
+            return []
+        wanted = every(self._reader.group, filter)
+        return await self._ldap.search(self._given.groups, wanted, ["cn", *attributes])
+
+    async def _whole(self, entry: Entry) -> Person:
+        """A person with their manager and their roles."""
+        person = self._reader.read(entry, datetime.now(UTC))
+        return replace(
+            person,
+            manager=await self._boss(entry.one("manager")),
+            roles=await self._roles(entry.dn),
+            timezone=self._given.timezone,
+            privileged=person.privileged or await protected(self._ldap, self._given, self._reader, entry.dn),
+        )
+
+    async def _boss(self, dn: str) -> str | None:
+        """The lasting id of whoever this is; None for whoever isn't among the people served."""
+        if not dn:
+            return None
+        wanted = every(self._reader.person, self._given.only)
+        found = await self._ldap.search(dn, wanted, self._reader.attributes, below=False)
+        return self._reader.read(found[0], datetime.now(UTC)).id if found else None
+
+    async def _roles(self, dn: str) -> frozenset[str]:
+        given = self._given.roles
+        named = [equals("cn", name) for name in sorted({each for names in given.values() for each in names})]
+        if not named:
+            return frozenset()
+        groups = await self._groups(every(some(*named), self._reader.holding(dn)))
+        inside = {group.one("cn").casefold() for group in groups}
+        return frozenset(
+            role for role, names in given.items() if inside & {each.casefold() for each in names}
+        )
+
+
+async def protected(ldap: Ldap, given: LdapDirectory, reader: Reader, dn: str) -> bool:
+    """Whether this name is in a group whose members are never changed by request. Raises Unreachable."""
+    wanted = every(reader.group, reader.holding(dn))
+    for group in given.untouchable:
+        if await ldap.search(group, wanted, ["cn"], below=False):
+            return True
+    return False
+
+
+def in_parts(names: Sequence[str]) -> list[str]:
+    """Filters for entries of these distinguished names (RFC 5020)."""
+    parts = [names[start : start + AT_ONCE] for start in range(0, len(names), AT_ONCE)]
+    return [some(*(equals("entryDN", name) for name in part)) for part in parts]

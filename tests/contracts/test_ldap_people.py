@@ -1,0 +1,139 @@
+"""Who works here, as real directories say: ids that last, managers, roles by group, and who left."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from flows.model import Person
+from handlers.connectors import active_directory, ldap
+from handlers.ldap.accounts import Accounts
+from handlers.ports import Directory, Rejected
+from tests.contracts.test_connectors import a_request
+from tests.peers import samba, slapd
+from tests.peers.directory import Server
+
+ROLES = {"desk_agent": ["desk-agents"], "security": ["finance-share"]}
+BOTH = [pytest.param("openldap", marks=pytest.mark.slapd), pytest.param("domain", marks=pytest.mark.samba)]
+
+
+@dataclass(frozen=True)
+class Company:
+    """A real directory, and its people as we read them."""
+
+    server: Any
+    connector: Accounts
+    peer: Any
+
+    @property
+    def people(self) -> Directory:
+        return self.connector.people
+
+    async def called(self, name: str) -> Person:
+        """The only one with this account."""
+        (found,) = await self.people.find("name", name)
+        return found
+
+
+def connected(server: Server, **more: object) -> Accounts:
+    """The connector of a server's kind."""
+    kind = ldap if isinstance(server, slapd.Slapd) else active_directory
+    return kind.connect(server.entry(**more))
+
+
+@pytest.fixture(params=BOTH)
+async def acme(request: pytest.FixtureRequest) -> AsyncIterator[Company]:
+    server = request.getfixturevalue(request.param)
+    peer = slapd if request.param == "openldap" else samba
+    connector = connected(server, roles=ROLES, timezone="Europe/Stockholm")
+    yield Company(server, connector, peer)
+    await connector.close()
+
+
+async def test_a_person_is_read_with_manager_and_roles(acme: Company) -> None:
+    ravi, omar = await acme.called("ravi"), await acme.called("omar")
+    assert (ravi.name, ravi.account, ravi.email) == ("Ravi of Acme", "ravi", "ravi@acme.test")
+    assert (ravi.active, ravi.privileged, ravi.timezone) == (True, False, "Europe/Stockholm")
+    assert ravi.manager == omar.id
+    assert (ravi.roles, omar.roles) == ({"desk_agent"}, {"security"})
+    assert await acme.people.person(ravi.id) == ravi
+    assert (await acme.called("nina")).manager is None
+    assert [each.id for each in await acme.people.find("name", "Ravi of Acme")] == [ravi.id]
+
+
+async def test_roles_and_reports_are_found(acme: Company) -> None:
+    ravi, omar = await acme.called("ravi"), await acme.called("omar")
+    assert [each.id for each in await acme.people.find("role", "desk_agent")] == [ravi.id]
+    assert await acme.people.find("role", "no-such-role") == []
+    led = {each.account for each in await acme.people.find("manager", omar.id)}
+    assert {"maya", "ravi", "eve"} <= led
+    assert await acme.people.find("manager", ravi.id) == []
+
+
+async def test_whoever_isnt_there_is_nobody(acme: Company) -> None:
+    for id in ("", "*", "maya", "0" * 36, "00000000-0000-0000-0000-000000000000", "\0", "é" * 300):
+        assert await acme.people.person(id) is None
+    assert await acme.people.find("name", "nobody.at.all") == []
+    assert await acme.people.find("manager", "nobody.at.all") == []
+
+
+async def test_a_renamed_person_is_the_same_and_one_who_leaves_isnt_active(acme: Company) -> None:
+    name = f"kim{secrets.token_hex(4)}"
+    id = acme.server.hire(name)
+    before = await acme.people.person(id)
+    assert before is not None
+    rdn = f"{'uid' if acme.peer is slapd else 'CN'}={name}-berg"
+    dn = acme.peer.dn(name)
+    acme.server.change(f"dn: {dn}\nchangetype: modrdn\nnewrdn: {rdn}\ndeleteoldrdn: 1")
+    moved = await acme.people.person(id)
+    assert moved is not None
+    assert (moved.id, moved.active) == (id, True)
+    parent = dn.partition(",")[2]
+    disabled = acme.peer.disabled(name).replace(dn, f"{rdn},{parent}")
+    acme.server.change(disabled)
+    gone = await acme.people.person(id)
+    assert gone is not None
+    assert not gone.active
+    acme.server.change(f"dn: {rdn},{parent}\nchangetype: delete")
+    assert await acme.people.person(id) is None
+
+
+async def test_a_group_says_who_is_never_changed(acme: Company) -> None:
+    name = f"kim{secrets.token_hex(4)}"
+    id = acme.server.hire(name, "finance-share")
+    cn = "cn" if acme.peer is slapd else "CN"
+    guarded = connected(acme.server, untouchable=[f"{cn}=finance-share,{acme.peer.GROUPS}"])
+    person = await guarded.people.person(id)
+    assert person is not None
+    assert person.privileged
+    with pytest.raises(Rejected, match="never changed by request"):
+        await guarded.carry_out(a_request("disable", subject=id), "CS-7F3KQ:carry_out", None)
+    person = await guarded.people.person(id)
+    assert person is not None
+    assert person.active
+    await guarded.close()
+
+
+HOSTILE = (
+    "*",
+    "ra*",
+    "ravi)(uid=*",
+    ")(|(uid=*",
+    "ravi\\",
+    "\\2a",
+    "a" * 2000,
+    "(",
+    "ravi\0",
+    "*)(objectClass=*",
+)
+
+
+async def test_no_text_is_read_as_a_filter(acme: Company) -> None:
+    for text in HOSTILE:
+        for kind in ("name", "role", "manager"):
+            assert await acme.people.find(kind, text) == []  # type: ignore[arg-type]
+        assert await acme.people.person(text) is None
