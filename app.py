@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import structlog
 import typer
 from aiohttp import web
+from pydantic import ValidationError
 
 from bot import commands, console, manifests, socket
 from bot.commands import run
@@ -22,11 +23,12 @@ from demo import company, playground
 from demo.directory import DemoDirectory
 from demo.workspace.serve import serving
 from handlers import logs
+from handlers.connectors import active_directory, ldap
 from handlers.connectors.countersign import Countersign
 from handlers.house import House, Outside, build, first_links
 from handlers.people import Roster
-from handlers.ports import Connector
-from handlers.settings import Config, Settings, SettingsError, load_config, load_settings
+from handlers.ports import Closing, Connector, Peopled
+from handlers.settings import Config, Settings, SettingsError, load_config, load_settings, problems
 from storage.setup import DEMO, PRODUCTION, Hold
 
 if TYPE_CHECKING:
@@ -35,7 +37,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 #: Systems of record by the `kind` a configuration names. A new one is one file and one entry here.
-CONNECTORS: dict[str, type[Connector]] = {"demo": DemoDirectory}
+CONNECTORS: Mapping[str, Callable[[Mapping[str, object]], Connector]] = {
+    "ldap": ldap.connect,
+    "active_directory": active_directory.connect,
+}
 
 cli = commands.cli
 cli.add_typer(manifests.manifest, name="manifest")
@@ -45,27 +50,36 @@ cli.add_typer(manifests.manifest, name="manifest")
 
 
 def outside(config: Config, *, demo: DemoDirectory | None = None) -> Outside:
-    """The adapters this installation uses. Raises SettingsError for what only the demo may use."""
+    """The adapters this installation uses. Raises SettingsError for what they can't be made of."""
     if demo is not None:
         return Outside(demo, {"directory": demo}, Journal())
     if config.demo:
         raise SettingsError(
             "COUNTERSIGN_CONFIG says `demo: true`: these are the demo's own settings. Write your own."
         )
-    connectors: dict[str, Connector] = {}
-    for name, entry in config.connectors.items():
-        kind = CONNECTORS.get(str(entry.get("kind")))
-        known = (
-            ", ".join(sorted(k for k, v in CONNECTORS.items() if not getattr(v, "demo", False))) or "none yet"
+    connectors = {name: connected(name, entry) for name, entry in config.connectors.items()}
+    if not config.directory:
+        return Outside(Roster([entry.person() for entry in config.people]), connectors, Journal())
+    source = connectors.get(config.directory)
+    if source is None:
+        raise SettingsError(
+            f"directory: there is no connector {config.directory!r}. Name one of `connectors`."
         )
-        if kind is None:
-            raise SettingsError(f"connectors.{name}.kind: there is no {entry.get('kind')!r}. Known: {known}.")
-        if getattr(kind, "demo", False):
-            raise SettingsError(
-                f"connectors.{name}.kind: {entry['kind']!r} is the demo's pretend company. Known: {known}."
-            )
-        connectors[name] = kind(**{key: value for key, value in entry.items() if key != "kind"})
-    return Outside(Roster([entry.person() for entry in config.people]), connectors, Journal())
+    if not isinstance(source, Peopled):
+        raise SettingsError(f"directory: {config.directory!r} doesn't know people. Name one that does.")
+    return Outside(source.people, connectors, Journal(), recent=True)
+
+
+def connected(name: str, entry: Mapping[str, object]) -> Connector:
+    """One system of record, as the configuration describes it. Raises SettingsError with the place."""
+    place, kind = f"connectors.{name}", CONNECTORS.get(str(entry.get("kind")))
+    if kind is None:
+        known = ", ".join(sorted(CONNECTORS))
+        raise SettingsError(f"{place}.kind: there is no {entry.get('kind')!r}. Known: {known}.")
+    try:
+        return kind({key: value for key, value in entry.items() if key != "kind"})
+    except ValidationError as error:
+        raise SettingsError(problems(error, place)) from None
 
 
 @contextlib.asynccontextmanager
@@ -74,15 +88,15 @@ async def house(
 ) -> AsyncIterator[House]:
     """The house, alone on its database, until the block ends."""
     needs = outside(config, demo=demo)
-    hold = await Hold.take(settings.database_url)
-    try:
+    async with contextlib.AsyncExitStack() as stack:
+        for connector in needs.connectors.values():
+            if isinstance(connector, Closing):
+                stack.push_async_callback(connector.close)
+        hold = await Hold.take(settings.database_url)
+        stack.push_async_callback(hold.release)
         built = await build(settings, config, needs, Countersign, DEMO if demo else PRODUCTION)
-        try:
-            yield built
-        finally:
-            await built.close()
-    finally:
-        await hold.release()
+        stack.push_async_callback(built.close)
+        yield built
 
 
 def _chats(built: House) -> list[Slack | Teams]:

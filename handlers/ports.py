@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from flows.authority import Evidence
 from flows.model import Assurance, Checked, Method, Person, Receipt, Request, Wrong
@@ -54,6 +54,25 @@ class Connector(Protocol):
 
     async def undo(self, request: Request, key: str) -> Receipt:
         """Take back what `carry_out` gave under this key. Undoing twice is the same as once."""
+        ...
+
+
+@runtime_checkable
+class Closing(Protocol):
+    """A connector that has something to hang up."""
+
+    async def close(self) -> None:
+        """Hang up."""
+        ...
+
+
+@runtime_checkable
+class Peopled(Protocol):
+    """A connector to a system that knows who works here."""
+
+    @property
+    def people(self) -> Directory:
+        """Those people."""
         ...
 
 

@@ -179,10 +179,19 @@ class Config(BaseModel):
         {},
         description="Who holds which role: administrator, desk_agent, security and your own, by person id.",
     )
+    directory: str = Field("", description="The connector that people are read from.")
     people: tuple[PersonEntry, ...] = Field(
         (), description="The people of a pilot. Left out as soon as a directory is connected."
     )
     demo: bool = Field(False, description="True only in what `demo` writes for itself; `serve` refuses it.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Config:
+        if self.directory and self.people:
+            raise ValueError(
+                f"people are read from the connector `{self.directory}`, so leave the list `people` out"
+            )
+        return self
 
 
 def load_settings(**overrides: Any) -> Settings:
@@ -234,8 +243,7 @@ def load_config(path: Path | None) -> Config:
     try:
         return Config.model_validate(_referred(content, path))
     except ValidationError as error:
-        problems = [f"{path}: {_dotted(p['loc'])}: {p['msg']}. See docs/settings.md." for p in error.errors()]
-        raise SettingsError("\n".join(problems)) from None
+        raise SettingsError(problems(error, str(path))) from None
 
 
 def _referred(value: Any, path: Path) -> Any:
@@ -251,6 +259,15 @@ def _referred(value: Any, path: Path) -> Any:
     if isinstance(value, list):
         return [_referred(inner, path) for inner in value]
     return value
+
+
+def problems(error: ValidationError, place: str) -> str:
+    """What is wrong below a place of the configuration: a line each, with what was meant to stand there."""
+    return "\n".join(
+        f"{place}: {f'{where}: ' if (where := _dotted(each['loc'])) else ''}"
+        f"{each['msg'].removeprefix('Value error, ')}. See docs/settings.md."
+        for each in error.errors(include_input=False)
+    )
 
 
 def _dotted(loc: tuple[int | str, ...]) -> str:
