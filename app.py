@@ -14,7 +14,7 @@ import typer
 from aiohttp import web
 from pydantic import ValidationError
 
-from bot import commands, console, manifests, socket
+from bot import commands, console, manifests, socket, systems
 from bot.commands import run
 from bot.journal import Everywhere, Journal
 from bot.slack import Slack
@@ -80,6 +80,9 @@ def connected(name: str, entry: Mapping[str, object]) -> Connector:
         return kind({key: value for key, value in entry.items() if key != "kind"})
     except ValidationError as error:
         raise SettingsError(problems(error, place)) from None
+
+
+systems.add(cli, connected)
 
 
 @contextlib.asynccontextmanager

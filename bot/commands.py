@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -38,6 +38,9 @@ policy = typer.Typer(help="Read and check the playbooks.", no_args_is_help=True)
 cli.add_typer(audit, name="audit")
 cli.add_typer(db, name="db")
 cli.add_typer(policy, name="policy")
+
+#: What else the doctor looks at: whoever puts the service together knows of it.
+DOCTORS: list[Callable[[Settings], Awaitable[list[Finding]]]] = []
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
@@ -277,7 +280,7 @@ def policy_check(as_json: Json = False) -> None:
 
 @cli.command("doctor")
 def doctor_(as_json: Json = False) -> None:
-    """Check settings, database, key, clock, playbooks and Slack, a remedy each. Example: python app.py doctor"""
+    """Check settings, database, clock, playbooks, chats, connectors; a remedy each. Example: python app.py doctor"""
 
     async def work() -> int:
         with console.busy("Looking around"):
@@ -289,6 +292,8 @@ def doctor_(as_json: Json = False) -> None:
                     from bot import teams_doctor  # its libraries take a second to import
 
                     findings += await teams_doctor.findings(settings)
+                for more in DOCTORS:
+                    findings += await more(settings)
         return console.report("Doctor", findings, as_json=as_json)
 
     run(work(), as_json=as_json)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol, runtime_checkable
@@ -10,6 +10,7 @@ from typing import Literal, Protocol, runtime_checkable
 from flows.authority import Evidence
 from flows.model import Assurance, Checked, Method, Person, Receipt, Request, Wrong
 from flows.registration import Authenticator
+from handlers.findings import Finding
 
 # -- connectors -----------------------------------------------------------------------------
 
@@ -63,6 +64,15 @@ class Closing(Protocol):
 
     async def close(self) -> None:
         """Hang up."""
+        ...
+
+
+@runtime_checkable
+class Examined(Protocol):
+    """A connector that can say what it may do, without changing anything."""
+
+    async def examine(self, needed: Collection[str], account: str) -> list[Finding]:
+        """What stands between us and the `needed` verbs, what we may beyond them, and how an account stands."""
         ...
 
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from flows.model import Person
-from handlers.ldap.accounts import Accounts, State, moment
+from handlers.ldap.accounts import State, moment
 from handlers.ldap.config import LdapDirectory
-from handlers.ldap.session import Changes, Entry, equals, replaced, some, swapped
+from handlers.ldap.examine import Examined
+from handlers.ldap.session import Changes, Entry, equals, removed, replaced, some, swapped
 
 DISABLED = 0x2  # ADS_UF_ACCOUNTDISABLE, of userAccountControl
 LOCKED = 0x10  # UF_LOCKOUT, of msDS-User-Account-Control-Computed
@@ -101,6 +102,20 @@ class ActiveDirectory:
                 after = before | DISABLED if verb == "disable" else before & ~DISABLED
                 return swapped("userAccountControl", str(before), str(after))
 
+    administrators = "(adminCount=1)"
+    hashes = ("unicodePwd", "dBCSPwd", "ntPwdHistory", "supplementalCredentials")
+
+    def never(self, verb: str, entry: Entry) -> Sequence[Changes]:
+        """A password that isn't quoted is none, and values are taken away that aren't there."""
+        lock, flags = removed("lockoutTime", "1"), removed("userAccountControl", "1")
+        match verb:
+            case "reset_password":
+                return [replaced(unicodePwd=(b"no",)), removed("pwdLastSet", "1"), lock]
+            case "unlock":
+                return [lock]
+            case _:
+                return [flags]
+
     def login(self, entry: Entry) -> str:
         """Its user principal name; its DN where it has none."""
         return entry.one("userPrincipalName") or entry.dn
@@ -126,6 +141,6 @@ def _flags(entry: Entry, name: str) -> int:
     return int(value) if value.lstrip("-").isdecimal() else 0
 
 
-def connect(entry: Mapping[str, object]) -> Accounts:
+def connect(entry: Mapping[str, object]) -> Examined:
     """The connector of the kind `active_directory`. Raises pydantic's ValidationError."""
-    return Accounts(LdapDirectory.model_validate(entry), ActiveDirectory())
+    return Examined(LdapDirectory.model_validate(entry), ActiveDirectory())

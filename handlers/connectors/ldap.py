@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from flows.model import Person
-from handlers.ldap.accounts import Accounts, State, moment
+from handlers.ldap.accounts import State, moment
 from handlers.ldap.config import LdapDirectory
+from handlers.ldap.examine import Examined
 from handlers.ldap.people import in_parts
-from handlers.ldap.session import Changes, Entry, equals, replaced, some
+from handlers.ldap.session import Changes, Entry, equals, removed, replaced, some
 
 #: As the draft, §5.3.3, writes an account that only an administrator opens again.
 FOR_GOOD = "000001010000Z"
@@ -84,6 +85,17 @@ class OpenLdap:
             case _:
                 return replaced(pwdAccountLockedTime=())
 
+    administrators = ""
+    hashes = ("userPassword",)
+
+    def never(self, verb: str, entry: Entry) -> Sequence[Changes]:
+        """Values taken away that aren't there: a hash in clear text, a lock from 1970, the opposite of a flag."""
+        lock = removed("pwdAccountLockedTime", "19700101000000Z")
+        if verb != "reset_password":
+            return [lock]
+        flag = "FALSE" if self.state(entry).must_change else "TRUE"
+        return [removed("userPassword", "no-such-password"), removed("pwdReset", flag), lock]
+
     def login(self, entry: Entry) -> str:
         """Its DN."""
         return entry.dn
@@ -93,6 +105,6 @@ class OpenLdap:
         return accepted
 
 
-def connect(entry: Mapping[str, object]) -> Accounts:
+def connect(entry: Mapping[str, object]) -> Examined:
     """The connector of the kind `ldap`. Raises pydantic's ValidationError."""
-    return Accounts(LdapDirectory.model_validate(entry), OpenLdap())
+    return Examined(LdapDirectory.model_validate(entry), OpenLdap())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -15,7 +16,7 @@ from typing import Protocol
 from flows.model import Receipt, Request
 from handlers.ldap.config import LdapDirectory
 from handlers.ldap.people import LdapPeople, Reader, protected
-from handlers.ldap.session import Changes, Entry, Ldap, added, equals, every, removed
+from handlers.ldap.session import Changes, Entry, Ldap, added, equals, every, removed, some
 from handlers.ports import NoAccount, Rejected
 
 #: How far a directory's clock may be behind ours.
@@ -56,6 +57,20 @@ class Dialect(Reader, Protocol):
         """What `reset_password`, `unlock`, `disable` or `enable` writes."""
         ...
 
+    def never(self, verb: str, entry: Entry) -> Sequence[Changes]:
+        """For each right that a verb takes a change that can't be made, whoever asks for it."""
+        ...
+
+    @property
+    def administrators(self) -> str:
+        """The filter for the directory's own administrators; empty where the directory doesn't mark them."""
+        ...
+
+    @property
+    def hashes(self) -> Sequence[str]:
+        """Attributes that hold what passwords are checked against."""
+        ...
+
     def login(self, entry: Entry) -> str:
         """The name with which this account signs in."""
         ...
@@ -73,8 +88,8 @@ class Accounts:
     def __init__(self, given: LdapDirectory, dialect: Dialect) -> None:
         self.ldap = Ldap(given)
         self.people = LdapPeople(self.ldap, given, dialect)
-        self._given = given
-        self._dialect = dialect
+        self.given = given
+        self.dialect = dialect
         self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
         if not given.groups:
             self.verbs = VERBS - GROUPS
@@ -121,39 +136,63 @@ class Accounts:
         entry = await self._found(id)
         if entry is None:
             raise NoAccount("There is no such account below the part of the directory that is served.")
-        return entry, self._dialect.state(entry)
+        return entry, self.dialect.state(entry)
+
+    async def below(self, filter: str, most: int = 0) -> list[Entry]:
+        """People's accounts that match, not more than `most` if that is given. Raises Unreachable."""
+        wanted = every(self.dialect.person, filter, self.given.only)
+        return await self.ldap.search(self.given.people, wanted, self.dialect.attributes, most=most)
+
+    async def groups(self, name: str, most: int = 0) -> list[Entry]:
+        """Groups of this name; all of them without one. Raises Unreachable."""
+        wanted = every(self.dialect.group, equals("cn", name) if name else "")
+        return (
+            await self.ldap.search(self.given.groups, wanted, ["cn"], most=most) if self.given.groups else []
+        )
+
+    async def administrators(self, most: int) -> list[Entry]:
+        """Accounts that are never changed by request, wherever they are. Raises Unreachable."""
+        dialect, root = self.dialect, _root(self.given.people)
+        filters = [dialect.administrators] if dialect.administrators else []
+        for group in self.given.untouchable:
+            for each in await self.ldap.search(group, dialect.group, ["member"], below=False):
+                filters += dialect.inside(each)
+        wanted = every(dialect.person, some(*filters))
+        return await self.ldap.search(root, wanted, dialect.attributes, most=most) if filters else []
+
+    async def reads_hashes(self, entry: Entry) -> bool:
+        """Whether we are shown what this account's password is checked against. Raises Unreachable."""
+        found = await self.ldap.search(entry.dn, "(objectClass=*)", self.dialect.hashes, below=False)
+        return any(each.all(name) for each in found for name in self.dialect.hashes)
 
     async def _found(self, id: str) -> Entry | None:
-        dialect = self._dialect
-        filter = every(dialect.person, dialect.whose(id), self._given.only)
-        found = await self.ldap.search(self._given.people, filter, dialect.attributes)
+        found = await self.below(self.dialect.whose(id))
         if len(found) > 1:
             raise Rejected("More than one account has this id. Mend the directory.")
         return found[0] if found else None
 
     async def _inside(self, group: Entry, dn: str) -> bool:
         """Whether this account itself is in a group: asked of the server, since a large one isn't told whole."""
-        wanted = every(self._dialect.group, equals("member", dn))
+        wanted = every(self.dialect.group, equals("member", dn))
         return bool(await self.ldap.search(group.dn, wanted, ["cn"], below=False))
 
     async def _group(self, name: str) -> Entry:
-        filter = every(self._dialect.group, equals("cn", name))
-        found = await self.ldap.search(self._given.groups, filter, ["cn"])
+        found = await self.groups(name)
         if len(found) != 1:
             raise Rejected("There is no such group below the part of the directory that is served.")
         return found[0]
 
     async def _shown(self, request: Request, entry: Entry, secret: str) -> str:
         """What the directory shows of a change that is in place; empty while it isn't."""
-        state, verb = self._dialect.state(entry), request.verb
+        state, verb = self.dialect.state(entry), request.verb
         match verb:
             case "reset_password":
                 if not state.must_change or (
                     state.changed_at and state.changed_at < request.opened_at - SKEW
                 ):
                     return ""
-                accepted = await self.ldap.accepts(self._dialect.login(entry), secret)
-                if not self._dialect.right(*accepted):
+                accepted = await self.ldap.accepts(self.dialect.login(entry), secret)
+                if not self.dialect.right(*accepted):
                     return ""
                 return "The password is set, and has to be changed at the next sign-in."
             case "unlock":
@@ -172,8 +211,8 @@ class Accounts:
 
     async def _change(self, request: Request, secret: str) -> None:
         entry, state = await self.account(request.subject)
-        why = self._dialect.untouchable(entry)
-        if why or await protected(self.ldap, self._given, self._dialect, entry.dn):
+        why = self.dialect.untouchable(entry)
+        if why or await protected(self.ldap, self.given, self.dialect, entry.dn):
             raise Rejected(why or PROTECTED)
         if state.disabled and request.verb in ("reset_password", "unlock"):
             raise Rejected("The account is disabled. Whoever disabled it has to enable it first.")
@@ -182,7 +221,7 @@ class Accounts:
             put = added if request.verb == "add_to_group" else removed
             await self.ldap.modify(group.dn, put("member", entry.dn))
         else:
-            await self.ldap.modify(entry.dn, self._dialect.changes(request.verb, entry, secret))
+            await self.ldap.modify(entry.dn, self.dialect.changes(request.verb, entry, secret))
 
     def _asked(self, request: Request, secret: str | None) -> None:
         if request.verb not in self.verbs:
@@ -191,6 +230,13 @@ class Accounts:
             raise Rejected("No temporary password was made. Check that the playbook hands one out.")
         if request.verb in GROUPS and not request.parameters.get("group"):
             raise Rejected("The request doesn't say which group. Ask again and name one.")
+
+
+def _root(dn: str) -> str:
+    """The part of a name that every entry of the directory has: its domain components, else its last part."""
+    parts = [part.strip() for part in dn.split(",")]
+    domain = [part for part in parts if part.lower().startswith("dc=")]
+    return ",".join(domain or parts[-1:])
 
 
 def moment(text: str) -> datetime | None:

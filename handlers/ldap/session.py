@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -110,9 +112,12 @@ class Ldap:
                 _hang_up(connection)
 
     async def search(
-        self, base: str, filter: str, attributes: Sequence[str], *, below: bool = True
+        self, base: str, filter: str, attributes: Sequence[str], *, below: bool = True, most: int = 0
     ) -> list[Entry]:
-        """Entries below a name, or it alone. An unknown one has none. Raises Unreachable or MissingRight."""
+        """Entries below a name, or it alone; the first `most` if that is given. An unknown name has none.
+
+        Raises Unreachable or MissingRight.
+        """
 
         def look(connection: ldap3.Connection) -> list[Entry]:
             found = connection.extend.standard.paged_search(
@@ -120,10 +125,11 @@ class Ldap:
                 filter,
                 search_scope=ldap3.SUBTREE if below else ldap3.BASE,
                 attributes=list(attributes),
-                paged_size=PAGE,
+                paged_size=min(most or PAGE, PAGE),
                 generator=True,
             )
-            return [_entry(each) for each in found if each["type"] == "searchResEntry"]
+            entries = (_entry(each) for each in found if each["type"] == "searchResEntry")
+            return list(islice(entries, most or None))
 
         try:
             return await self._run(look)
@@ -132,14 +138,55 @@ class Ldap:
         except said.LDAPException as error:
             raise Unreachable(f"The directory doesn't answer ({_short(error)}).") from None
 
+    @property
+    def hosts(self) -> list[str]:
+        """The servers, in order, as `host:port`."""
+        return [f"{each.made.host}:{each.made.port}" for each in self._servers]
+
+    async def visit(self, host: str) -> datetime:
+        """Sign in at one server, whatever it did lately; gives its certificate's end. Raises Unreachable."""
+
+        def sign_in() -> datetime:
+            server = self._servers[self.hosts.index(host)]
+            connection, given = None, self._given
+            try:
+                connection = self._connected(server, given.bind_as, given.password.get_secret_value())
+                ends = str(connection.socket.getpeercert()["notAfter"])
+            except said.LDAPException as error:
+                raise Unreachable(f"It doesn't take our sign-in ({_short(error)}).") from None
+            finally:
+                _hang_up(connection)
+            return datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC)
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, sign_in)
+
     async def modify(self, dn: str, changes: Changes) -> None:
         """Change one entry, all of it or nothing.
 
         Raises Rejected or one of its kinds, Unreachable when nothing was sent, and anything else when it may have
         happened.
         """
-        asked = {name: [(kind, list(values)) for kind, values in each] for name, each in changes.items()}
-        await self._run(lambda connection: connection.modify(dn, asked))
+        await self._run(lambda connection: connection.modify(dn, _asked(changes)))
+
+    async def refuses(self, dn: str, never: Changes) -> str:
+        """Why we may not make a change; empty when we may. `never` is one that can't be made by anybody.
+
+        Raises Unreachable.
+        """
+
+        def ask(connection: ldap3.Connection) -> str:
+            try:
+                connection.modify(dn, _asked(never))
+            except (said.LDAPInsufficientAccessRightsResult, said.LDAPNoSuchObjectResult) as error:
+                return _short(error)
+            except said.LDAPOperationResult:
+                return ""
+            return ""
+
+        try:
+            return await self._run(ask)
+        except said.LDAPException as error:
+            raise Unreachable(f"The directory doesn't answer ({_short(error)}).") from None
 
     async def accepts(self, name: str, password: str) -> tuple[bool, str]:
         """Whether somebody may sign in with this password, and what the server says of it. Raises Unreachable.
@@ -229,11 +276,15 @@ class Ldap:
             auto_referrals=False,
             check_names=False,
         )
-        connection.open()
-        if server.start_tls:
-            connection.start_tls()
-        if bind:
-            connection.bind()
+        try:
+            connection.open()
+            if server.start_tls:
+                connection.start_tls()
+            if bind:
+                connection.bind()
+        except BaseException:
+            _hang_up(connection)
+            raise
         return connection
 
 
@@ -298,6 +349,10 @@ def _server(url: str, tls: ldap3.Tls, within: float) -> _Server:
     return _Server(made, start_tls=not secure)
 
 
+def _asked(changes: Changes) -> dict[str, list[tuple[str, list[bytes]]]]:
+    return {name: [(kind, list(values)) for kind, values in each] for name, each in changes.items()}
+
+
 def _hang_up(connection: ldap3.Connection | None) -> None:
     if connection is not None:
         with suppress(said.LDAPException, OSError):
@@ -328,5 +383,6 @@ def _told() -> Iterator[None]:
 
 def _short(error: said.LDAPException) -> str:
     """What went wrong, in one line: what an operator looks up."""
-    text = " ".join(str(getattr(error, "message", "") or error).split())
+    told = getattr(error, "message", "") or getattr(error, "description", "") or error
+    text = " ".join(str(told).split())
     return text[:200] or type(error).__name__
