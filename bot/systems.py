@@ -19,10 +19,6 @@ from handlers.settings import Settings, SettingsError, load_config, load_setting
 Connecting = Callable[[str, Mapping[str, object]], Connector]
 
 
-class UnknownConnector(Exception):
-    """There is no connector of that name."""
-
-
 def add(cli: typer.Typer, connect: Connecting) -> None:
     """Add `connectors` to the command line, and its checks to the doctor's."""
     systems = typer.Typer(help="Look at the systems that changes are made in.", no_args_is_help=True)
@@ -59,7 +55,7 @@ def add(cli: typer.Typer, connect: Connecting) -> None:
             settings = load_settings()
             entry = load_config(settings.config).connectors.get(name)
             if entry is None:
-                raise UnknownConnector(
+                raise SettingsError(
                     f"There is no connector {name!r}. `python app.py connectors list` shows them."
                 )
             with console.busy(f"Looking at {name}"):

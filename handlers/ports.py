@@ -80,10 +80,7 @@ class Examined(Protocol):
 class Peopled(Protocol):
     """A connector to a system that knows who works here."""
 
-    @property
-    def people(self) -> Directory:
-        """Those people."""
-        ...
+    people: Directory
 
 
 # -- verifiers ------------------------------------------------------------------------------

@@ -90,6 +90,13 @@ class Server:
         return who, {**os.environ, "LDAPTLS_CACERT": str(self.ca_file)}
 
 
+def documented(file: str, beginning: str) -> str:
+    """The block of a document that begins so: what operators are told is what is tried here."""
+    text = (Path(__file__).parents[2] / "docs" / file).read_text("utf-8")
+    (block,) = [each for each in text.split("```") if each.partition("\n")[2].startswith(beginning)]
+    return block.partition("\n")[2]
+
+
 def ask(*command: str, text: str = "", env: Mapping[str, str] | None = None) -> str:
     """A command's output."""
     done = subprocess.run(command, check=False, input=text, capture_output=True, text=True, env=env)

@@ -19,7 +19,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.peers.certificates import Authority
-from tests.peers.directory import EVERYBODY, FIRST_PASSWORD, HELD, Account, Parts, Server, ask, listening
+from tests.peers.directory import (
+    EVERYBODY,
+    FIRST_PASSWORD,
+    HELD,
+    Account,
+    Parts,
+    Server,
+    ask,
+    documented,
+    listening,
+)
 
 BASE = "DC=ad,DC=acme,DC=test"
 PEOPLE, GROUPS = f"OU=Staff,{BASE}", f"OU=Groups,{BASE}"
@@ -29,21 +39,12 @@ PARTS = Parts(PEOPLE, GROUPS, ADMIN, SERVICE)
 HOST = "dc1.ad.acme.test"
 PATIENCE = 60.0
 
-#: What the service account is given below an OU of people, and of groups.
-PEOPLE_RIGHTS = (
-    # Reset Password
-    "(OA;CIIO;CR;00299570-246d-11d0-a768-00aa006e0529;bf967aba-0de6-11d0-a285-00aa003049e2;{sid})",
-    # lockoutTime
-    "(OA;CIIO;RPWP;28630ebf-41d5-11d1-a9c1-0000f80367c1;bf967aba-0de6-11d0-a285-00aa003049e2;{sid})",
-    # pwdLastSet
-    "(OA;CIIO;RPWP;bf967a0a-0de6-11d0-a285-00aa003049e2;bf967aba-0de6-11d0-a285-00aa003049e2;{sid})",
-    # userAccountControl
-    "(OA;CIIO;RPWP;bf967a68-0de6-11d0-a285-00aa003049e2;bf967aba-0de6-11d0-a285-00aa003049e2;{sid})",
-)
-GROUP_RIGHTS = (
-    # member
-    "(OA;CIIO;RPWP;bf9679c0-0de6-11d0-a285-00aa003049e2;bf967a9c-0de6-11d0-a285-00aa003049e2;{sid})",
-)
+#: What the service account is given below an OU of people, and of groups: as docs/active_directory.md has it.
+_RIGHTS = documented("active_directory.md", "# samba-tool").splitlines()
+RIGHTS = {
+    where: [line for line in _RIGHTS if line.startswith("(") and (kind in line)]
+    for where, kind in ((PEOPLE, "bf967aba"), (GROUPS, "bf967a9c"))
+}
 
 
 @dataclass(frozen=True)
@@ -84,9 +85,9 @@ class Samba(Server):
     def delegate(self) -> None:
         """Give the service account its rights."""
         sid = self.sid("countersign")
-        for rights, where in ((PEOPLE_RIGHTS, PEOPLE), (GROUP_RIGHTS, GROUPS)):
+        for where, rights in RIGHTS.items():
             for right in rights:
-                self.tool("dsacl", "set", "--objectdn", where, "--sddl", right.format(sid=sid))
+                self.tool("dsacl", "set", "--objectdn", where, "--sddl", right.replace("SID", sid))
 
     def sid(self, account: str) -> str:
         """An account's security id."""

@@ -13,7 +13,17 @@ from pathlib import Path
 
 from tests.office import free_port
 from tests.peers.certificates import Authority, Identity
-from tests.peers.directory import EVERYBODY, FIRST_PASSWORD, HELD, Account, Parts, Server, ask, listening
+from tests.peers.directory import (
+    EVERYBODY,
+    FIRST_PASSWORD,
+    HELD,
+    Account,
+    Parts,
+    Server,
+    ask,
+    documented,
+    listening,
+)
 
 BASE = "dc=acme,dc=test"
 PEOPLE, GROUPS = f"ou=people,{BASE}", f"ou=groups,{BASE}"
@@ -23,20 +33,8 @@ PARTS = Parts(PEOPLE, GROUPS, ADMIN, SERVICE)
 PATIENCE = 20.0
 SLAPD = "/usr/sbin/slapd"
 
-#: What the service account is given, and nothing else.
-DELEGATION = f"""
-access to dn.subtree="{PEOPLE}" attrs=userPassword
-  by dn.exact="{SERVICE.name}" =w
-  by anonymous auth
-  by self =xw
-  by * none
-access to dn.subtree="{PEOPLE}" attrs=pwdReset,pwdAccountLockedTime
-  by dn.exact="{SERVICE.name}" write
-  by * read
-access to dn.subtree="{GROUPS}" attrs=member
-  by dn.exact="{SERVICE.name}" write
-  by * read
-"""
+#: What the service account is given, and nothing else: as docs/ldap.md gives it to operators.
+DELEGATION = documented("ldap.md", "access to").replace("dc=example,dc=com", BASE)
 OTHERS = """
 access to attrs=userPassword by anonymous auth by self =xw by * none
 access to * by users read by * none
