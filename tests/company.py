@@ -31,7 +31,7 @@ from flows.registration import Authenticator, Device
 from handlers.connectors.countersign import Countersign
 from handlers.desk import Decision, Desk
 from handlers.house import House, Outside, build, seed_binding
-from handlers.ports import Connector
+from handlers.ports import Connector, Directory
 from handlers.settings import Config, Settings, load_settings
 from handlers.worker import Worker
 from storage.seals import token_hash
@@ -117,7 +117,7 @@ class Company:
         token, browser = await house.registry.first_link(person), secrets.token_urlsafe(32)
         invitation = await house.registry.open_invitation(token, browser)
         id, secret = secrets.token_urlsafe(16), secrets.token_urlsafe(32)
-        device = Device(id, person, f"{person}'s phone", token_hash(secret), now)
+        device = Device(id, person, f"{person[:20]}'s phone", token_hash(secret), now)
         soft = SoftAuthenticator(origin=house.settings.public_url) if passkey else None
         browser_hash, seed = token_hash(browser), None
         if soft is not None:
@@ -182,13 +182,14 @@ async def company(
     folder: Path,
     *,
     connectors: Mapping[str, Connector] | None = None,
+    people: Directory | None = None,
     hands: Hands | None = None,
     **settings: object,
 ) -> AsyncIterator[Company]:
-    """A house on an empty or an existing database. `connectors` replace the directory's own."""
+    """A house on an empty or an existing database. `connectors` and `people` replace the directory's own."""
     hands, mailbox = hands or Hands(), Mailbox()
     acme = _directory(folder / "directory.db")
-    outside = Outside(acme, {"directory": acme, **(connectors or {})}, mailbox)
+    outside = Outside(people or acme, {"directory": acme, **(connectors or {})}, mailbox)
     house = await build(
         settings_for(database_url, folder, **settings), Config(demo=True), outside, Countersign, DEMO, hands
     )

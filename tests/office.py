@@ -30,7 +30,7 @@ from demo.workspace.serve import serving
 from demo.workspace.workspace import Workspace
 from demo.workspace.world import Message, World
 from flows.accounts import Account
-from handlers.ports import Connector
+from handlers.ports import Connector, Directory
 from tests.company import Company, Hands, company
 
 SIGNING = "a-signing-secret-for-tests-0123456789"
@@ -169,6 +169,7 @@ async def office(
     world: World | None = None,
     hands: Hands | None = None,
     connectors: Mapping[str, Connector] | None = None,
+    people: Directory | None = None,
     secrets: tuple[str, ...] = (SIGNING,),
     **more: Any,
 ) -> AsyncIterator[Office]:
@@ -185,6 +186,7 @@ async def office(
             folder,
             hands=hands,
             connectors=connectors,
+            people=people,
             **settings(over, f"{address}/api/", secrets),
             **more,
         ) as acme,

@@ -23,7 +23,7 @@ from bot.teams_work import PATIENCE
 from bot.web.server import make_app
 from demo.workspace.serve import listening
 from flows.accounts import Account
-from handlers.ports import Connector, Messenger
+from handlers.ports import Connector, Directory, Messenger
 from tests.company import Company, Hands, company
 from tests.teams_tenant import APP, SECURITY, TENANT, Client, Message, Tenant, connector, object_id, words
 
@@ -118,6 +118,7 @@ async def teams_office(
     tenant: Tenant | None = None,
     hands: Hands | None = None,
     connectors: Mapping[str, Connector] | None = None,
+    people: Directory | None = None,
     signed_in: Credentials | None = None,
     patience: float = PATIENCE,
     **more: Any,
@@ -126,7 +127,14 @@ async def teams_office(
     async with contextlib.AsyncExitStack() as stack:
         there = tenant or await stack.enter_async_context(connector())
         acme = await stack.enter_async_context(
-            company(database_url, folder, hands=hands, connectors=connectors, **settings(there, **more))
+            company(
+                database_url,
+                folder,
+                hands=hands,
+                connectors=connectors,
+                people=people,
+                **settings(there, **more),
+            )
         )
         yield await stack.enter_async_context(beside(acme, there, acme.mailbox, signed_in, patience=patience))
 

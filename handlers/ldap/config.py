@@ -25,6 +25,9 @@ class LdapDirectory(BaseModel):
     password: SecretStr = Field(min_length=1, description="Its password, as `{env: NAME}`.")
     connect_within: float = Field(5.0, gt=0, le=15, description="Seconds to connect within.")
     answer_within: int = Field(10, gt=0, le=60, description="Seconds for each answer.")
+    pause: float = Field(
+        2.0, ge=0, le=60, description="Seconds in which a server that failed isn't asked; doubled, up to 60."
+    )
     people: str = Field(min_length=3, description="The DN below which people's accounts are.")
     groups: str = Field("", description="The DN below which the groups are that may be joined and left.")
     roles: Mapping[str, tuple[str, ...]] = Field(

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 import ldap3
 from ldap3.core import exceptions as said
+from ldap3.core.results import RESULT_REFERRAL
 from ldap3.utils.conv import escape_bytes, escape_filter_chars
 
 from handlers.ldap.config import LdapDirectory
@@ -31,7 +32,7 @@ T = TypeVar("T")
 
 AT_ONCE = 8  # calls under way
 IDLE = 30.0  # seconds after which a waiting connection isn't trusted any more
-PAUSE, LONGEST_PAUSE = 2.0, 60.0  # seconds in which a server that failed isn't asked; doubled each time
+LONGEST_PAUSE = 60.0  # seconds in which a server that failed isn't asked
 PAGE = 500  # entries fetched at a time
 
 #: Attribute → its new values; none leaves it out. `add` and `delete` change single values.
@@ -77,15 +78,17 @@ class Verified(ldap3.Tls):  # type: ignore[misc]  # ldap3 has no types
 class _Server:
     """One server, its waiting connections, and until when it isn't asked."""
 
-    made: ldap3.Server
+    host: str
+    port: int
     start_tls: bool
+    first_pause: float
     idle: list[tuple[float, ldap3.Connection]] = field(default_factory=list)
     pause: float = 0.0
     until: float = 0.0
 
     def failed(self, connection: ldap3.Connection | None = None) -> None:
         """Leave it alone for a while, and what was open to it isn't believed any more."""
-        self.pause = min(max(self.pause * 2, PAUSE), LONGEST_PAUSE)
+        self.pause = min(max(self.pause * 2, self.first_pause), LONGEST_PAUSE)
         self.until = time.monotonic() + self.pause
         waiting, self.idle = self.idle, []
         for each in (*(kept for _, kept in waiting), connection):
@@ -100,8 +103,8 @@ class Ldap:
 
     def __init__(self, given: LdapDirectory) -> None:
         self._given = given
-        tls = Verified(given.ca_file)
-        self._servers = [_server(url, tls, given.connect_within) for url in given.servers]
+        self._tls = Verified(given.ca_file)
+        self._servers = [_server(url, given.pause) for url in given.servers]
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="ldap")
 
     async def close(self) -> None:
@@ -141,7 +144,7 @@ class Ldap:
     @property
     def hosts(self) -> list[str]:
         """The servers, in order, as `host:port`."""
-        return [f"{each.made.host}:{each.made.port}" for each in self._servers]
+        return [f"{each.host}:{each.port}" for each in self._servers]
 
     async def visit(self, host: str) -> datetime:
         """Sign in at one server, whatever it did lately; gives its certificate's end. Raises Unreachable."""
@@ -166,7 +169,8 @@ class Ldap:
         Raises Rejected or one of its kinds, Unreachable when nothing was sent, and anything else when it may have
         happened.
         """
-        await self._run(lambda connection: connection.modify(dn, _asked(changes)))
+        if await self._run(lambda connection: _modified(connection, dn, changes)) == RESULT_REFERRAL:
+            raise Rejected("The entry is kept by another server. Name the servers that hold it.")
 
     async def refuses(self, dn: str, never: Changes) -> str:
         """Why we may not make a change; empty when we may. `never` is one that can't be made by anybody.
@@ -176,7 +180,7 @@ class Ldap:
 
         def ask(connection: ldap3.Connection) -> str:
             try:
-                connection.modify(dn, _asked(never))
+                _modified(connection, dn, never)
             except (said.LDAPInsufficientAccessRightsResult, said.LDAPNoSuchObjectResult) as error:
                 return _short(error)
             except said.LDAPOperationResult:
@@ -262,13 +266,24 @@ class Ldap:
             ) from None
         except said.LDAPException as error:
             server.failed()
-            raise Unreachable(f"{server.made.host} can't be reached ({_short(error)}).") from None
+            raise Unreachable(f"{server.host} can't be reached ({_short(error)}).") from None
         server.answered()
         return made
 
+    def _made(self, server: _Server) -> ldap3.Server:
+        """The server as ldap3 knows it: made anew each time, for it remembers for long what didn't answer once."""
+        return ldap3.Server(
+            server.host,
+            port=server.port,
+            use_ssl=not server.start_tls,
+            tls=self._tls,
+            get_info=ldap3.NONE,
+            connect_timeout=self._given.connect_within,
+        )
+
     def _connected(self, server: _Server, name: str, password: str, *, bind: bool = True) -> ldap3.Connection:
         connection = ldap3.Connection(
-            server.made,
+            self._made(server),
             name,
             password,
             raise_exceptions=True,
@@ -335,28 +350,25 @@ def swapped(attribute: str, before: str, after: str) -> Changes:
 # -- small ------------------------------------------------------------------------------------------------
 
 
-def _server(url: str, tls: ldap3.Tls, within: float) -> _Server:
+def _server(url: str, pause: float) -> _Server:
     parts = urlsplit(url)
     secure = parts.scheme == "ldaps"
-    made = ldap3.Server(
-        parts.hostname,
-        port=parts.port or (636 if secure else 389),
-        use_ssl=secure,
-        tls=tls,
-        get_info=ldap3.NONE,
-        connect_timeout=within,
-    )
-    return _Server(made, start_tls=not secure)
+    return _Server(str(parts.hostname), parts.port or (636 if secure else 389), not secure, pause)
 
 
-def _asked(changes: Changes) -> dict[str, list[tuple[str, list[bytes]]]]:
-    return {name: [(kind, list(values)) for kind, values in each] for name, each in changes.items()}
+def _modified(connection: ldap3.Connection, dn: str, changes: Changes) -> int:
+    """The result's number: ldap3 raises every no but the one that leads elsewhere."""
+    asked = {name: [(kind, list(values)) for kind, values in each] for name, each in changes.items()}
+    connection.modify(dn, asked)
+    return int(connection.result["result"])
 
 
 def _hang_up(connection: ldap3.Connection | None) -> None:
     if connection is not None:
         with suppress(said.LDAPException, OSError):
             connection.unbind()
+        if connection.socket is not None:  # where there was nothing to say goodbye to
+            connection.socket.close()
 
 
 def _entry(found: Mapping[str, Any]) -> Entry:
@@ -375,8 +387,6 @@ def _told() -> Iterator[None]:
         raise NoAccount("There is no such entry in the directory.") from None
     except (said.LDAPConstraintViolationResult, said.LDAPUnwillingToPerformResult) as error:
         raise PolicyRefused(f"The directory's policy refuses that ({_short(error)}).") from None
-    except said.LDAPReferralResult:
-        raise Rejected("The entry is kept by another server. Name the servers that hold it.") from None
     except (said.LDAPBusyResult, said.LDAPUnavailableResult) as error:
         raise Unreachable(f"The directory is busy ({_short(error)}).") from None
 

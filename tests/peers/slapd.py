@@ -43,12 +43,20 @@ access to * by users read by * none
 
 @dataclass(frozen=True)
 class Slapd(Server):
-    """A running OpenLDAP server."""
+    """A running OpenLDAP server. `plain` is where it may be spoken to before StartTLS."""
+
+    plain: str = ""
 
     def hire(self, name: str, *groups: str) -> str:
         """Somebody new, in these groups; gives their lasting id."""
         self.hired(person(name, "", hashed(FIRST_PASSWORD)), dn(name), groups)
         return self.look(dn(name), "entryUUID")["entryUUID"]
+
+    def breaks(self, name: str, code: int) -> None:
+        """From now on changes of this account are answered with this result, as a server in trouble would."""
+        said = {"objectClass": "errAuxObject", "errCode": code, "errOp": "modify"}
+        lines = "\n-\n".join(f"add: {name}\n{name}: {value}" for name, value in said.items())
+        self.change(f"dn: {dn(name)}\nchangetype: modify\n{lines}")
 
     def signs_in(self, name: str, password: str) -> bool:
         """Whether this password opens that account."""
@@ -74,7 +82,10 @@ def missing() -> str | None:
 
 @contextmanager
 def running(
-    *, delegated: bool = True, identity: Identity | None = None, authority: Authority | None = None
+    *,
+    delegated: bool = True,
+    identity: Identity | None = None,
+    authority: Authority | None = None,
 ) -> Iterator[Slapd]:
     """A server with the pretend company in it, on loopback alone; stopped by its process id.
 
@@ -100,7 +111,14 @@ def running(
         )  # the tools take another name for it
         try:
             listening(process, "127.0.0.1", tls, PATIENCE)
-            yield Slapd(PARTS, url, address, authority.file, folder / "audit.ldif")
+            yield Slapd(
+                PARTS,
+                url,
+                address,
+                authority.file,
+                folder / "audit.ldif",
+                f"ldap://localhost:{plain}",
+            )
         finally:
             process.terminate()
             process.wait()
@@ -117,6 +135,7 @@ moduleload ppolicy
 moduleload memberof
 moduleload refint
 moduleload auditlog
+moduleload retcode
 pidfile {folder}/slapd.pid
 TLSCACertificateFile {authority.file}
 TLSCertificateFile {identity.certificate}
@@ -135,6 +154,9 @@ overlay ppolicy
 ppolicy_default "cn=default,ou=policies,{BASE}"
 ppolicy_use_lockout
 overlay memberof
+overlay retcode
+retcode-parent "ou=answers,{BASE}"
+retcode-indir
 overlay auditlog
 auditlog {folder}/audit.ldif
 overlay refint
