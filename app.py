@@ -23,7 +23,7 @@ from demo import company, playground
 from demo.directory import DemoDirectory
 from demo.workspace.serve import serving
 from handlers import logs
-from handlers.connectors import active_directory, ldap
+from handlers.connectors import active_directory, ldap, scim
 from handlers.connectors.countersign import Countersign
 from handlers.house import House, Outside, build, first_links
 from handlers.people import Roster
@@ -40,6 +40,7 @@ log = structlog.get_logger()
 CONNECTORS: Mapping[str, Callable[[Mapping[str, object]], Connector]] = {
     "ldap": ldap.connect,
     "active_directory": active_directory.connect,
+    "scim": scim.connect,
 }
 
 cli = commands.cli

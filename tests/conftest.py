@@ -18,6 +18,7 @@ from hypothesis import settings
 from tests.peers import card_renderer, emulate, playground, samba, slack_types, slapd, teams_schema
 from tests.peers import chromium as chromium_peer
 from tests.peers import postgres as postgres_peer
+from tests.peers import scim as scim_peer
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
@@ -34,6 +35,7 @@ PEERS = {
     "card_renderer": card_renderer.missing,
     "slapd": slapd.missing,
     "samba": samba.missing,
+    "scim": scim_peer.missing,
 }
 NEEDS = {
     "postgres_url": "postgres",
@@ -41,6 +43,7 @@ NEEDS = {
     "chromium": "chromium",
     "openldap": "slapd",
     "domain": "samba",
+    "scim": "scim",
 }
 ABSENT = pytest.StashKey[dict[str, str]]()
 TURNED_AWAY = pytest.StashKey[Counter[str]]()
@@ -107,6 +110,13 @@ def openldap() -> Iterator[slapd.Slapd]:
 def domain() -> Iterator[samba.Samba]:
     """One Active Directory domain for the whole run, in the same way."""
     with samba.running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def scim() -> Iterator[scim_peer.ScimPeer]:
+    """One SCIM server for the whole run, in the same way."""
+    with scim_peer.running() as server:
         yield server
 
 

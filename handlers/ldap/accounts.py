@@ -27,6 +27,7 @@ OPPOSITE = {
     "disable": "enable",
     "enable": "disable",
 }
+LEFT_ALONE = "This group is never changed by request. An administrator of the directory changes it by hand."
 PROTECTED = "This account is never changed by request. An administrator of the directory changes it by hand."
 GROUPS = frozenset({"add_to_group", "remove_from_group"})
 VERBS = frozenset({"reset_password", "unlock", *OPPOSITE})
@@ -218,6 +219,8 @@ class Accounts:
             raise Rejected("The account is disabled. Whoever disabled it has to enable it first.")
         if request.verb in GROUPS:
             group = await self._group(request.parameters["group"])
+            if self.given.left_alone(group.dn, group.one("cn")):
+                raise Rejected(LEFT_ALONE)
             put = added if request.verb == "add_to_group" else removed
             await self.ldap.modify(group.dn, put("member", entry.dn))
         else:

@@ -41,6 +41,11 @@ class LdapDirectory(BaseModel):
         "", description="A filter that people's accounts have to match besides, such as (o=Acme)."
     )
 
+    def left_alone(self, dn: str, cn: str) -> bool:
+        """Whether no request joins or leaves this group: it gives a role here, or its members are untouchable."""
+        giving = {name.casefold() for names in self.roles.values() for name in names}
+        return cn.casefold() in giving or dn.casefold() in {each.casefold() for each in self.untouchable}
+
     @field_validator("servers")
     @classmethod
     def _with_tls(cls, value: tuple[str, ...]) -> tuple[str, ...]:

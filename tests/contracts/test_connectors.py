@@ -20,7 +20,7 @@ from demo.directory import FIRST_PASSWORD, TRIES, DemoDirectory, create
 from flows.model import Method, Origin, Receipt, Request, Stage
 from flows.registration import Authenticator, Device
 from handlers.accounts import Accounts
-from handlers.connectors import active_directory, ldap
+from handlers.connectors import active_directory, ldap, scim
 from handlers.connectors.countersign import Countersign
 from handlers.ldap.accounts import VERBS
 from handlers.ports import Bindings, Connector, Directory, Registry, Rejected, Unreachable
@@ -30,6 +30,7 @@ from storage.seals import Keys, token_hash
 from storage.sql import TABLES
 from storage.store import Store
 from tests.peers import samba, slapd
+from tests.peers.scim import ScimPeer
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 ROOT = Path(__file__).resolve().parents[2]
@@ -223,6 +224,9 @@ SERVERS = [
     for peer in ("slapd", "samba")
     for verb in sorted(VERBS)
 ]
+SCIM = [
+    pytest.param(("scim", verb), id=f"scim-{verb}", marks=pytest.mark.scim) for verb in sorted(scim.VERBS)
+]
 ALONE = frozenset({"unlock", "disable", "enable"})  # what needs nothing but its account
 
 
@@ -279,9 +283,19 @@ async def registries(sqlite_url: str) -> AsyncIterator[Registries]:
         await store.close()
 
 
-@pytest.fixture(params=[*DIRECTORY, *MEMORY, *STORE, *SERVERS], ids="-".join)
+@pytest.fixture
+async def hung_up() -> AsyncIterator[list[scim.Scim]]:
+    """Connectors that hang up at the end of the test, on the loop they were used on."""
+    connectors: list[scim.Scim] = []
+    yield connectors
+    for connector in connectors:
+        await connector.close()
+
+
+@pytest.fixture(params=[*DIRECTORY, *MEMORY, *STORE, *SERVERS, *SCIM], ids="-".join)
 async def trial(
     request: pytest.FixtureRequest,
+    hung_up: list[scim.Scim],
     directory: DemoDirectory,
     registries: Registries,
     tmp_path: Path,
@@ -290,6 +304,10 @@ async def trial(
     parameters = PARAMETERS.get(verb, {})
     if system in ("slapd", "samba"):
         return _on_a_server(request, system, verb)
+    if system == "scim":
+        made = _over_scim(request.getfixturevalue("scim"), verb)
+        hung_up.append(made.connector)
+        return made
     if system == "directory":
         return Trial(
             directory,
@@ -336,6 +354,23 @@ def _on_a_server(request: pytest.FixtureRequest, system: str, verb: str) -> Tria
     asked = a_request(verb, id, **PARAMETERS.get(verb, {}))
     nobody = a_request(verb, "00000000-0000-4000-8000-000000000000", **PARAMETERS.get(verb, {}))
     return Trial(connector, asked, nobody, changes, verb not in ("reset_password", "unlock"), remembers=False)
+
+
+def _over_scim(server: ScimPeer, verb: str) -> Trial:
+    """A real SCIM server, somebody new on it, and what was really changed about them."""
+    id = server.hire(f"kim{secrets.token_hex(4)}", *(["everyone"] if verb == "remove_from_group" else []))
+    if verb == "enable":
+        server.change(f"/Users/{id}", {"op": "replace", "path": "active", "value": False})
+    about = server.group(PARAMETERS[verb]["group"]) if verb in PARAMETERS else id
+    before = server.changes(about)
+
+    async def changes() -> int:
+        return server.changes(about) - before
+
+    asked = a_request(verb, id, **PARAMETERS.get(verb, {}))
+    nobody = a_request(verb, "0" * 32, **PARAMETERS.get(verb, {}))
+    connector = scim.connect(server.entry())
+    return Trial(connector, asked, nobody, changes, verb != "reset_password", remembers=False)
 
 
 async def test_a_change_is_made_and_read_back(trial: Trial) -> None:

@@ -118,6 +118,20 @@ async def test_a_group_says_who_is_never_changed(acme: Company) -> None:
     await guarded.close()
 
 
+@pytest.mark.parametrize("verb", ["add_to_group", "remove_from_group"])
+async def test_no_request_gives_or_takes_a_role(acme: Company, verb: str) -> None:
+    id = acme.server.hire(f"kim{secrets.token_hex(4)}")
+    cn = "cn" if acme.peer is slapd else "CN"
+    guarded = connected(acme.server, untouchable=[f"{cn}=Everyone,{acme.peer.GROUPS}"])
+    for connector, group in ((acme.connector, "Desk-Agents"), (guarded, "everyone")):
+        asked = a_request(verb, subject=id, group=group)
+        before = acme.server.changes(f"{cn}={group.lower()},{acme.peer.GROUPS}")
+        with pytest.raises(Rejected, match="never changed by request"):
+            await connector._change(asked, "")
+        assert acme.server.changes(f"{cn}={group.lower()},{acme.peer.GROUPS}") == before
+    await guarded.close()
+
+
 HOSTILE = (
     "*",
     "ra*",
