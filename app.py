@@ -23,7 +23,7 @@ from demo import company, playground
 from demo.directory import DemoDirectory
 from demo.workspace.serve import serving
 from handlers import logs
-from handlers.connectors import active_directory, ldap, scim
+from handlers.connectors import active_directory, command, ldap, scim, webhook
 from handlers.connectors.countersign import Countersign
 from handlers.house import House, Outside, build, first_links
 from handlers.people import Roster
@@ -41,6 +41,8 @@ CONNECTORS: Mapping[str, Callable[[Mapping[str, object]], Connector]] = {
     "ldap": ldap.connect,
     "active_directory": active_directory.connect,
     "scim": scim.connect,
+    "webhook": webhook.connect,
+    "command": command.connect,
 }
 
 cli = commands.cli

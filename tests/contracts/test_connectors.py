@@ -8,7 +8,7 @@ import secrets
 import shutil
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,16 +20,16 @@ from demo.directory import FIRST_PASSWORD, TRIES, DemoDirectory, create
 from flows.model import Method, Origin, Receipt, Request, Stage
 from flows.registration import Authenticator, Device
 from handlers.accounts import Accounts
-from handlers.connectors import active_directory, ldap, scim
+from handlers.connectors import active_directory, command, ldap, scim, webhook
 from handlers.connectors.countersign import Countersign
 from handlers.ldap.accounts import VERBS
-from handlers.ports import Bindings, Connector, Directory, Registry, Rejected, Unreachable
+from handlers.ports import Bindings, Closing, Connector, Directory, Registry, Rejected, Unreachable
 from handlers.registry import DeviceRegistry
 from storage import setup
 from storage.seals import Keys, token_hash
 from storage.sql import TABLES
 from storage.store import Store
-from tests.peers import samba, slapd
+from tests.peers import receiver, samba, slapd
 from tests.peers.scim import ScimPeer
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
@@ -204,6 +204,7 @@ class Trial:
 
 PARAMETERS: Mapping[str, Mapping[str, str]] = {
     "add_to_group": {"group": "finance-share"},
+    "open_door": {"door": "east"},
     "remove_from_group": {"group": "everyone"},
     "revoke_device": {"device": "a-phone"},
     "connect_account": {"new_account": "slack/T0ACME/U0MAYA"},
@@ -227,6 +228,7 @@ SERVERS = [
 SCIM = [
     pytest.param(("scim", verb), id=f"scim-{verb}", marks=pytest.mark.scim) for verb in sorted(scim.VERBS)
 ]
+OWN = [(system, "open_door") for system in ("webhook", "command")]
 ALONE = frozenset({"unlock", "disable", "enable"})  # what needs nothing but its account
 
 
@@ -284,18 +286,18 @@ async def registries(sqlite_url: str) -> AsyncIterator[Registries]:
 
 
 @pytest.fixture
-async def hung_up() -> AsyncIterator[list[scim.Scim]]:
+async def hung_up() -> AsyncIterator[list[Closing]]:
     """Connectors that hang up at the end of the test, on the loop they were used on."""
-    connectors: list[scim.Scim] = []
+    connectors: list[Closing] = []
     yield connectors
     for connector in connectors:
         await connector.close()
 
 
-@pytest.fixture(params=[*DIRECTORY, *MEMORY, *STORE, *SERVERS, *SCIM], ids="-".join)
+@pytest.fixture(params=[*DIRECTORY, *MEMORY, *STORE, *SERVERS, *SCIM, *OWN], ids="-".join)
 async def trial(
     request: pytest.FixtureRequest,
-    hung_up: list[scim.Scim],
+    hung_up: list[Closing],
     directory: DemoDirectory,
     registries: Registries,
     tmp_path: Path,
@@ -306,8 +308,14 @@ async def trial(
         return _on_a_server(request, system, verb)
     if system == "scim":
         made = _over_scim(request.getfixturevalue("scim"), verb)
+        assert isinstance(made.connector, Closing)
         hung_up.append(made.connector)
         return made
+    if system in ("webhook", "command"):
+        there = request.getfixturevalue("doors") if system == "webhook" else receiver.program(tmp_path)
+        system_of_ours = (webhook if system == "webhook" else command).connect(there.entry())
+        hung_up.append(system_of_ours)
+        return _of_our_own(system_of_ours, there, tmp_path)
     if system == "directory":
         return Trial(
             directory,
@@ -354,6 +362,23 @@ def _on_a_server(request: pytest.FixtureRequest, system: str, verb: str) -> Tria
     asked = a_request(verb, id, **PARAMETERS.get(verb, {}))
     nobody = a_request(verb, "00000000-0000-4000-8000-000000000000", **PARAMETERS.get(verb, {}))
     return Trial(connector, asked, nobody, changes, verb not in ("reset_password", "unlock"), remembers=False)
+
+
+@pytest.fixture
+def doors() -> Iterator[receiver.Receiver]:
+    """A receiver of webhooks, as docs/webhook.md writes it."""
+    with receiver.receiving() as there:
+        yield there
+
+
+def _of_our_own(connector: Connector, there: receiver.Receiver | receiver.Program, folder: Path) -> Trial:
+    """A system of the company's own that honours keys."""
+    asked, nobody = (a_request("open_door", whom, door="east") for whom in ("maya", "nobody"))
+
+    async def changes() -> int:
+        return there.changes()
+
+    return Trial(connector, asked, nobody, changes, undoable=True, files=(folder / "doors.db",))
 
 
 def _over_scim(server: ScimPeer, verb: str) -> Trial:
