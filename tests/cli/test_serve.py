@@ -262,7 +262,7 @@ def test_a_wrong_setting_is_named_with_its_remedy(
 
 CONFIGS = {
     "the demo's": ("demo: true", "the demo's own settings"),
-    "the demo's connector": ("connectors: {directory: {kind: demo}}", "the demo's pretend company"),
+    "the demo's connector": ("connectors: {directory: {kind: demo}}", "there is no 'demo'"),
     "an unknown connector": ("connectors: {directory: {kind: ldap9}}", "connectors.directory.kind"),
     "not YAML": ("people: [\nroles: {", "line 2"),
     "an unknown key": ("persons: []", "countersign.yaml: persons:"),
