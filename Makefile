@@ -23,7 +23,8 @@ help: ## list these targets
 env: $(STAMP) ## make .venv from the lock (does nothing while the lock is unchanged)
 
 # The environment is rebuilt, not updated: a package that left the lock must leave the environment too.
-# The stamp is written last, so an interrupted install is begun again.
+# The stamp is written last, so an interrupted install is begun again. The lock names every package there is, so nothing
+# is resolved: pip, asked to, prefers the newest release of a package some other package wants with an extra.
 $(STAMP): requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "Countersign needs Python 3.11 or newer, and '$(PYTHON)' is not. Try: make $(or $(MAKECMDGOALS),env) PYTHON=python3.12" >&2; exit 1; }
@@ -32,7 +33,8 @@ $(STAMP): requirements-dev.lock
 	@echo "Making .venv from requirements-dev.lock (about a minute the first time)"
 	@$(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --root-user-action=ignore \
-	  --require-hashes -r requirements-dev.lock
+	  --no-deps --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip check --disable-pip-version-check
 	@touch $@
 
 # Pins already in a lock are kept where they still fit; `make lock UPGRADE=1` moves them all to the newest.
