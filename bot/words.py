@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from bot.reading import Reading, listed
-from flows.model import Request, Stage
+from flows.model import Cause, Request, Stage
 from flows.request import LAPSED
 
 S = Stage
+
+#: What whoever asked can do after a no that lasts.
+REMEDIES = {
+    Cause.OTHER: "Talk to the desk, or ask again.",
+    Cause.RIGHT: "Countersign isn't allowed to make it in that system. Asking again won't help: tell the desk.",
+    Cause.ACCOUNT: "There is no account for it in that system. Talk to the desk before you ask again.",
+    Cause.POLICY: "That system's own rules don't allow it now. Ask again later, or talk to the desk.",
+}
 
 
 def words(seen: Reading) -> tuple[str, str, str]:
@@ -104,7 +112,7 @@ def words(seen: Reading) -> tuple[str, str, str]:
             note = "Nothing was changed, and security knows. If it was you, ask again or talk to the desk."
             return f"{playbook.title}: stopped", "Over: there were too many wrong answers", note
         case _:
-            note = f"Nothing was changed by this request. Talk to the desk, or ask again. {_reason(seen)}"
+            note = f"Nothing was changed by this request. {REMEDIES[request.cause]} {_reason(seen)}"
             return f"{playbook.title}: not made", "Over: the change couldn't be made", note.strip()
 
 

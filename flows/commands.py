@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from flows.model import Checked, Method, Origin, Receipt, Wrong
+from flows.model import Cause, Checked, Method, Origin, Receipt, Wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,7 @@ class ReportRejected:
     """The worker knows that the change was not made and will not be: the connector or the evidence said no."""
 
     reason: str
+    cause: Cause = Cause.OTHER
 
 
 @dataclass(frozen=True, slots=True)

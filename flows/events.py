@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from flows.model import Assurance, Method, Origin, Receipt, Wrong
+from flows.model import Assurance, Cause, Method, Origin, Receipt, Wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +129,10 @@ class Fulfilled:
 
 @dataclass(frozen=True, slots=True)
 class ChangeRejected:
-    """The change was not made and will not be."""
+    """The change was not made and will not be. The reason is for the operator, the cause for whoever asked."""
 
     reason: str
+    cause: Cause = Cause.OTHER
 
 
 @dataclass(frozen=True, slots=True)

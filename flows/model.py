@@ -260,6 +260,15 @@ class Wrong(StrEnum):
     PASSKEY = "passkey"
 
 
+class Cause(StrEnum):
+    """Why a system's no lasts, as far as it helps the person who is told of it."""
+
+    OTHER = "other"
+    RIGHT = "right"
+    ACCOUNT = "account"
+    POLICY = "policy"
+
+
 #: Wrong answers of one person on one request before it closes. SP 800-63B-4 section 3.2.2 would allow 100.
 LIMITS: Mapping[Wrong, int] = {Wrong.NUMBER: 3, Wrong.CODE: 5, Wrong.PASSKEY: 5}
 
@@ -311,6 +320,7 @@ class Request(Changing):
     approvals: tuple[Verification, ...] = ()
     receipt: Receipt | None = None
     reason: str = ""
+    cause: Cause = Cause.OTHER
     closed_at: datetime | None = None
 
     @property

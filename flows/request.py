@@ -154,8 +154,8 @@ def decide(request: Request | None, command: Command, facts: Facts) -> list[Even
             return [Disowned(actor)]
         case S.AWAITING_FULFILMENT, ReportConfirmed(receipt=receipt):
             return [ChangeConfirmed(receipt), *_handing_out(facts)]
-        case S.AWAITING_FULFILMENT, ReportRejected(reason=reason):
-            return [ChangeRejected(reason)]
+        case S.AWAITING_FULFILMENT, ReportRejected(reason=reason, cause=cause):
+            return [ChangeRejected(reason, cause)]
         case S.AWAITING_FULFILMENT, ReportUnconfirmed(reason=reason):
             return [HandedOver(_playbook(facts).handed_to, reason)]
         case S.AWAITING_COLLECTION, ShowSecret(actor=actor, device=device):
@@ -419,7 +419,9 @@ def evolve(request: Request | None, event: Event, at: datetime) -> Request:
             after |= {"due_at": None, "challenges": ()}
         case ChangeConfirmed(receipt=receipt):
             after["receipt"] = receipt
-        case ChangeRejected(reason=reason) | HandedOver(reason=reason):
+        case ChangeRejected(reason=reason, cause=cause):
+            after |= {"reason": reason, "cause": cause}
+        case HandedOver(reason=reason):
             after["reason"] = reason
         case SecretLapsed():
             after["reason"] = LAPSED

@@ -101,7 +101,7 @@ class Fulfilment:
             receipt = await self._confirmed(turn, act=missing is None)
         except Rejected as rejection:
             reason = turn.without_secret(str(rejection))
-            await self._report(row, turn, ReportRejected(reason), "rejected")
+            await self._report(row, turn, ReportRejected(reason, rejection.cause), "rejected")
             return
         except Exception as failure:  # noqa: BLE001  whatever it is, the change may have happened
             await self._failed(row, turn, failure)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol, runtime_checkable
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 from flows.authority import Evidence
-from flows.model import Assurance, Checked, Method, Person, Receipt, Request, Wrong
+from flows.model import Assurance, Cause, Checked, Method, Person, Receipt, Request, Wrong
 from flows.registration import Authenticator
 from handlers.findings import Finding
 
@@ -18,17 +18,25 @@ from handlers.findings import Finding
 class Rejected(Exception):
     """The system said no and changed nothing; asking again won't help. The text is for the operator."""
 
+    cause: ClassVar[Cause] = Cause.OTHER
+
 
 class MissingRight(Rejected):
     """Our account there may not do that: the operator has to give it the right, or the playbook asks too much."""
+
+    cause = Cause.RIGHT
 
 
 class NoAccount(Rejected):
     """There is no such account, or not where our account may look."""
 
+    cause = Cause.ACCOUNT
+
 
 class PolicyRefused(Rejected):
     """The system's own rules refuse it: a password that is too weak or was used before, a change too soon."""
+
+    cause = Cause.POLICY
 
 
 class Unreachable(Exception):

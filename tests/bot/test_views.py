@@ -22,7 +22,7 @@ from bot.views import NOTICES, form, mark, request_card
 from bot.words import LAPSED
 from flows.effects import Announce, Tell
 from flows.events import Event, Fulfilled, SecretLapsed
-from flows.model import ApprovalRule, Method, Origin, Playbook, Stage
+from flows.model import ApprovalRule, Cause, Method, Origin, Playbook, Stage
 from flows.registration import Authenticator, Device, Registration
 from flows.request import evolve, react
 from tests.bot.people import (
@@ -213,6 +213,17 @@ def test_an_operator_s_reason_is_for_the_operator() -> None:
     assert "didn't answer in time" in card(RESET, S.AWAITING_OPERATOR, RAVI).note
     assert "didn't answer in time" not in words(card(RESET, S.AWAITING_OPERATOR, MAYA))
     assert "managed elsewhere" not in words(card(RESET, S.FAILED, MAYA))
+
+
+@pytest.mark.parametrize(
+    ("cause", "said"),
+    [(Cause.RIGHT, "tell the desk"), (Cause.ACCOUNT, "no account"), (Cause.POLICY, "rules")],
+)
+def test_whoever_asked_is_told_what_they_can_do_after_a_no(cause: Cause, said: str) -> None:
+    over = replace(a_request(RESET, S.FAILED), cause=cause)
+    note = request_card(over, RESET, PEOPLE, MAYA, NOW).note
+    assert said in note
+    assert over.reason not in note
 
 
 def test_a_lapsed_secret_is_told_from_a_seen_one() -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from flows import digest
 from flows.digest import commitment, passkey_challenge, request_digest, sign_in_digest
-from flows.model import Challenge, Method, Origin, Request, Stage, Verification
+from flows.model import Cause, Challenge, Method, Origin, Request, Stage, Verification
 from tests.flows.stories import MORNING, RECEIPT, TERMINAL, collectable
 
 REQUEST = Request(
@@ -80,6 +80,7 @@ LATER: Mapping[str, Any] = {
     "approvals": (PROOF,),
     "receipt": RECEIPT,
     "reason": "not collected in time",
+    "cause": Cause.POLICY,
     "closed_at": MORNING,
 }
 

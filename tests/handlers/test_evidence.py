@@ -199,6 +199,7 @@ LIVED = {
     "approvals",
     "receipt",
     "reason",
+    "cause",
     "closed_at",
 }
 CASES = [(f"{field} {how}".strip(), change) for field, ways in ASKED.items() for how, change in ways.items()]

@@ -13,9 +13,9 @@ from sqlalchemy import select
 
 import flows.errors as no
 from flows.commands import GiveUp, Retry
-from flows.model import Receipt, Request, Stage
+from flows.model import Cause, Receipt, Request, Stage
 from handlers.fulfilment import ATTEMPTS
-from handlers.ports import Rejected, Unreachable
+from handlers.ports import MissingRight, NoAccount, PolicyRefused, Rejected, Unreachable
 from storage.sql import TABLES
 from tests.company import Company, company
 
@@ -104,11 +104,24 @@ async def test_the_secret_is_made_once_however_often_it_is_tried(acme: Company, 
     assert await acme.desk.show_secret(request.id, "maya", maya.device) == moody.made[request.key]
 
 
-async def test_a_no_from_the_system_ends_it_and_leaves_no_secret(acme: Company, moody: Moody) -> None:
+@pytest.mark.parametrize(
+    ("no", "cause"),
+    [
+        (Rejected, Cause.OTHER),
+        (MissingRight, Cause.RIGHT),
+        (NoAccount, Cause.ACCOUNT),
+        (PolicyRefused, Cause.POLICY),
+    ],
+)
+async def test_a_no_from_the_system_ends_it_and_leaves_no_secret(
+    acme: Company, moody: Moody, no: type[Rejected], cause: Cause
+) -> None:
     request = await ordered(acme)
-    moody.mood = Rejected("There is no such account.")
+    moody.mood = no("It is managed elsewhere.")
     await worked(acme)
     assert await stage(acme, request) is Stage.FAILED
+    over = await acme.desk.get(request.id)
+    assert (over.reason, over.cause) == ("It is managed elsewhere.", cause)
     assert await ledger(acme) == ["rejected"]
     assert await acme.store.fetch(select(TABLES["secrets"])) == []
     assert await acme.worker.outbox.waiting() == (0, None)
