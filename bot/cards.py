@@ -46,6 +46,7 @@ class Verb(StrEnum):
     BEGIN_PASSKEY = "begin_passkey"
     ANSWER_CODE = "answer_code"
     APPROVE = "approve"
+    CHOOSE_PASSWORD = "choose_password"  # noqa: S105  a verb, not a secret
     SHOW_SECRET = "show_secret"  # noqa: S105  a verb, not a secret
     RETRY = "retry"
     ASK_AGAIN = "ask_again"
@@ -57,7 +58,13 @@ class Verb(StrEnum):
     @property
     def on_device(self) -> bool:
         """True when only the device page can do it: elsewhere the button is a link to that page."""
-        return self in (Verb.BEGIN_PASSKEY, Verb.ANSWER_CODE, Verb.APPROVE, Verb.SHOW_SECRET)
+        return self in (
+            Verb.BEGIN_PASSKEY,
+            Verb.ANSWER_CODE,
+            Verb.APPROVE,
+            Verb.CHOOSE_PASSWORD,
+            Verb.SHOW_SECRET,
+        )
 
 
 class Weight(StrEnum):

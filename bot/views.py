@@ -119,6 +119,16 @@ def ask_approvers(seen: Reading) -> Card:
     return replace(_card(seen), heading=f"{seen.name(seen.request.requester)} asks for your approval")
 
 
+def password_asked(seen: Reading) -> Card:
+    """To the prover: the others agreed, and the new password is theirs to choose, on the device they used."""
+    return replace(_card(seen), heading="Choose your new password on your device page")
+
+
+def password_refused(seen: Reading) -> Card:
+    """To the prover: the system refused the password they chose, so another one is asked for."""
+    return replace(_card(seen), heading="Choose another password on your device page")
+
+
 def secret_ready(seen: Reading) -> Card:
     """To the prover: the change is made, and a secret waits on the device they used. It is never in here."""
     return replace(_card(seen), heading=f"Your {seen.secret} is ready on your device page")
@@ -154,7 +164,17 @@ def alarm(seen: Reading) -> Card:
 
 NOTICES: Mapping[str, Callable[[Reading], Card]] = {
     notice.__name__: notice
-    for notice in (opened, challenge, ask_approvers, secret_ready, handed_over, closed, alarm)
+    for notice in (
+        opened,
+        challenge,
+        ask_approvers,
+        password_asked,
+        password_refused,
+        secret_ready,
+        handed_over,
+        closed,
+        alarm,
+    )
 }
 
 
@@ -183,6 +203,8 @@ def _buttons(seen: Reading) -> list[Button]:
             buttons.append(Button("Approve — use my passkey", Verb.APPROVE, Weight.PRIMARY))
             no = f"Deny “{seen.title}”? It closes at once, nothing is changed, and whoever asked is told."
             buttons.append(Button("Deny", Verb.DENY, Weight.DANGER, no))
+        case S.AWAITING_PASSWORD if viewer == request.prover and viewer and not seen.elsewhere:
+            buttons.append(Button("Choose my new password", Verb.CHOOSE_PASSWORD, Weight.PRIMARY))
         case S.AWAITING_COLLECTION if viewer == request.prover and viewer and not seen.elsewhere:
             buttons.append(Button("Show it now, once", Verb.SHOW_SECRET, Weight.PRIMARY))
         case S.AWAITING_OPERATOR if seen.settles:
@@ -193,7 +215,7 @@ def _buttons(seen: Reading) -> list[Button]:
             buttons.append(Button("Ask again", Verb.ASK_AGAIN, Weight.PRIMARY))
         case S.FULFILLED if request.reason == LAPSED and viewer == request.requester:
             buttons.append(Button("Ask again", Verb.ASK_AGAIN, Weight.PRIMARY))
-    if request.stage in (S.AWAITING_PROOF, S.AWAITING_APPROVAL) and (
+    if request.stage in (S.AWAITING_PROOF, S.AWAITING_APPROVAL, S.AWAITING_PASSWORD) and (
         party or (viewer and viewer == request.prover)
     ):
         if party:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.reading import Reading, listed
-from flows.model import Cause, Request, Stage
+from flows.model import Cause, Request, SecretKind, Stage
 from flows.request import LAPSED
 
 S = Stage
@@ -15,6 +15,9 @@ REMEDIES = {
     Cause.ACCOUNT: "There is no account for it in that system. Talk to the desk before you ask again.",
     Cause.POLICY: "That system's own rules don't allow it now. Ask again later, or talk to the desk.",
 }
+
+
+REFUSED = "The system's own rules refused that password: it may have been used before, or be too short or too simple."
 
 
 def words(seen: Reading) -> tuple[str, str, str]:
@@ -55,6 +58,17 @@ def words(seen: Reading) -> tuple[str, str, str]:
             heading = f"{playbook.title}: {'you agreed' if agreed else 'waiting for approval'}"
             note = "Nothing changes before they agree. It will say here what they decide."
             return heading, f"Waiting for {names}: approve or deny", note
+        case S.AWAITING_PASSWORD if mine and seen.here:
+            refused = request.cause is Cause.POLICY
+            heading = "Choose another password" if refused else "Choose your new password"
+            note = (
+                REFUSED if refused else "Your new password is set as you type it here, and shown to nobody."
+            )
+            return heading, "Waiting for you: choose your new password", note
+        case S.AWAITING_PASSWORD:
+            on = "the device that confirmed this" if mine else "their registered device"
+            stage = f"Waiting for {prover}: choose the new password on {on}"
+            return f"{playbook.title}: one step left", stage, "Nothing changes before that."
         case S.AWAITING_FULFILMENT:
             note = "Nobody has to do anything now. You can look away: it will say here how it ends."
             return f"{playbook.title}: being made", "Countersign is making the change", note
@@ -83,6 +97,9 @@ def words(seen: Reading) -> tuple[str, str, str]:
         case S.FULFILLED if request.reason == LAPSED:
             stage = f"Done, but nobody looked at the {seen.secret} in time, so it was deleted"
             return f"{playbook.title}: {seen.secret} not collected", stage, "Ask again for a new one."
+        case S.FULFILLED if mine and playbook.secret is SecretKind.CHOSEN_PASSWORD:
+            stage = "Done: the change is made and confirmed"
+            return f"{playbook.title}: done", stage, "Sign in with the password you chose."
         case S.FULFILLED:
             return (
                 f"{playbook.title}: done",
@@ -102,6 +119,8 @@ def words(seen: Reading) -> tuple[str, str, str]:
             late = f"{prover} didn't confirm in time"
             if request.verification is not None:
                 late = "too few people agreed in time"
+                if playbook.secret is SecretKind.CHOSEN_PASSWORD and not seen.missing:
+                    late = f"{prover} chose no password in time"
             return f"{playbook.title}: expired", f"Over: {late}", f"Nothing was changed. {again}"
         case S.DISOWNED:
             note = (

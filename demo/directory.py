@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from flows.model import Person, Receipt, Request
 from handlers.people import matching
-from handlers.ports import By, Rejected, Unreachable
+from handlers.ports import NO_PASSWORD, By, Rejected, Unreachable
 
 T = TypeVar("T")
 
@@ -54,6 +54,7 @@ PEOPLE = (
 )
 GROUPS = (("maya", "everyone"), ("omar", "everyone"), ("omar", "finance-share"), ("nina", "everyone"))
 
+PASSWORDS = ("reset_password", "set_password")
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS people (
     id TEXT PRIMARY KEY, name TEXT NOT NULL, account TEXT NOT NULL UNIQUE, active INTEGER NOT NULL,
@@ -77,7 +78,7 @@ class DemoDirectory:
     """
 
     demo = True  # production refuses connectors that say so
-    verbs = frozenset({"reset_password", "unlock", "add_to_group", "remove_from_group"})
+    verbs = frozenset({*PASSWORDS, "unlock", "add_to_group", "remove_from_group"})
 
     def __init__(self, path: Path, *, patience: float = 10.0) -> None:
         self._path = path
@@ -151,8 +152,8 @@ class DemoDirectory:
     def _asked(self, request: Request, secret: str | None) -> None:
         if request.verb not in self.verbs:
             raise Rejected(f"The directory has no verb `{request.verb}`.")
-        if request.verb == "reset_password" and not secret:
-            raise Rejected("No temporary password was made. Check that the playbook hands one out.")
+        if request.verb in PASSWORDS and not secret:
+            raise Rejected(NO_PASSWORD)
         if request.verb.endswith("_group") and not _group(request):
             raise Rejected("The request doesn't say which group. Ask again and name one.")
 
@@ -286,9 +287,7 @@ def _applied(db: sqlite3.Connection, request: Request, key: str, secret: str | N
     row = _own(db, request, key)
     if row is None or row["undone"]:
         return None
-    if request.verb == "reset_password" and not hmac.compare_digest(
-        scrypt(secret or "", row["salt"]), row["hash"]
-    ):
+    if request.verb in PASSWORDS and not hmac.compare_digest(scrypt(secret or "", row["salt"]), row["hash"]):
         raise ValueError(f"the change of {key} was made with another secret")
     return Receipt(key, row["observed"])
 
@@ -299,10 +298,10 @@ def _changed(
     """Make the change and read it back into a sentence."""
     account, group = person.account, _group(request)
     match request.verb:
-        case "reset_password":
+        case "reset_password" | "set_password":
             db.execute(
-                "UPDATE accounts SET salt = ?, hash = ?, must_change = 1, failures = 0, locked = 0 WHERE account = ?",
-                (*password, account),
+                "UPDATE accounts SET salt = ?, hash = ?, must_change = ?, failures = 0, locked = 0 WHERE account = ?",
+                (*password, request.verb == "reset_password", account),
             )
         case "unlock":
             db.execute("UPDATE accounts SET failures = 0, locked = 0 WHERE account = ?", (account,))
@@ -316,8 +315,9 @@ def _changed(
         return _membership(db, account, group)
     row = db.execute("SELECT * FROM accounts WHERE account = ?", (account,)).fetchone()
     state = "locked" if row["locked"] else "open"
-    if request.verb == "reset_password" and row["hash"] == password[1] and row["must_change"]:
-        return f"The account {account} is {state}; its new password has to be changed at the next sign-in."
+    if request.verb in PASSWORDS and row["hash"] == password[1]:
+        then = "has to be changed at the next sign-in" if row["must_change"] else "is set"
+        return f"The account {account} is {state}; its new password {then}."
     return f"The account {account} is {state}."
 
 

@@ -89,6 +89,14 @@ class ReportUnconfirmed:
 
 
 @dataclass(frozen=True, slots=True)
+class ChoosePassword:
+    """The prover chose the new password on the device that gave the proof. The password itself travels sealed."""
+
+    actor: str
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
 class ShowSecret:
     """The prover collects the secret on the device that gave the proof."""
 
@@ -126,6 +134,7 @@ Command = (
     | ReportConfirmed
     | ReportRejected
     | ReportUnconfirmed
+    | ChoosePassword
     | ShowSecret
     | Retry
     | GiveUp

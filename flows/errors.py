@@ -63,6 +63,10 @@ class WrongAnswer(Refusal):
         self.field = field
 
 
+class UnfitPassword(WrongAnswer):
+    """That password can't be used. Choose another one."""
+
+
 class MissingAnswer(WrongAnswer):
     """A field of the form still needs an answer."""
 
@@ -158,6 +162,10 @@ class NotYoursToSettle(Refusal):
 
 class NotYoursToSee(Refusal):
     """This is shown only to whoever confirmed the request, on the device they used. Open it there."""
+
+
+class ConsentLapsed(Refusal):
+    """Somebody who agreed to this may not agree to it any more. Cancel it and ask again."""
 
 
 class NothingToSee(Refusal):

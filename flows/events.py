@@ -89,6 +89,29 @@ class Approved:
 
 
 @dataclass(frozen=True, slots=True)
+class PasswordAsked:
+    """Everything else is there: the person who proved themself chooses the new password, until `due_at`."""
+
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordChosen:
+    """A new password was chosen and sealed."""
+
+    person: str
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordRefused:
+    """The system's own rules refused the chosen password, which is deleted: another one is asked for."""
+
+    reason: str
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class FulfilmentOrdered:
     """Everything that is demanded is there: the worker makes the change under this effect key."""
 
@@ -198,6 +221,9 @@ Event = (
     | Verified
     | ApprovalRequested
     | Approved
+    | PasswordAsked
+    | PasswordChosen
+    | PasswordRefused
     | FulfilmentOrdered
     | ChangeConfirmed
     | SecretReady

@@ -15,6 +15,7 @@ class Stage(StrEnum):
 
     AWAITING_PROOF = "awaiting_proof"  # the prover: confirm on a registered device
     AWAITING_APPROVAL = "awaiting_approval"  # the approvers: consent
+    AWAITING_PASSWORD = "awaiting_password"  # noqa: S105  the prover: choose a new password
     AWAITING_FULFILMENT = "awaiting_fulfilment"  # the worker: make the change
     AWAITING_COLLECTION = "awaiting_collection"  # the prover: see the secret once
     AWAITING_OPERATOR = "awaiting_operator"  # a named role: settle what could not be confirmed
@@ -103,11 +104,20 @@ class Asker(StrEnum):
 
 
 class SecretKind(StrEnum):
-    """What a request hands over at its end, shown once on the device page."""
+    """The secret that goes with a change: one handed over at its end, shown once, or one chosen before it.
+
+    Either is on the device page only, and sealed until it is used.
+    """
 
     NONE = "none"
     TEMPORARY_PASSWORD = "temporary_password"  # noqa: S105  a kind, not a password
     ENROLMENT_LINK = "enrolment_link"
+    CHOSEN_PASSWORD = "chosen_password"  # noqa: S105  a kind, not a password
+
+    @property
+    def shown(self) -> bool:
+        """True when it is handed over at the end."""
+        return self in (SecretKind.TEMPORARY_PASSWORD, SecretKind.ENROLMENT_LINK)
 
 
 class Changing:

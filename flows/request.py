@@ -18,6 +18,7 @@ from flows.commands import (
     Approve,
     BeginProof,
     Cancel,
+    ChoosePassword,
     Command,
     Deny,
     Disown,
@@ -51,6 +52,9 @@ from flows.events import (
     HandedOver,
     LockedOut,
     Opened,
+    PasswordAsked,
+    PasswordChosen,
+    PasswordRefused,
     RetryOrdered,
     SecretLapsed,
     SecretReady,
@@ -62,6 +66,7 @@ from flows.model import (
     ApprovalRule,
     Asker,
     Assurance,
+    Cause,
     Challenge,
     Checked,
     Facts,
@@ -86,6 +91,7 @@ TRANSITIONS: Mapping[tuple[Stage | None, type[Event]], Stage] = {
     (S.AWAITING_PROOF, LockedOut): S.LOCKED,
     (S.AWAITING_PROOF, Verified): S.AWAITING_PROOF,
     (S.AWAITING_PROOF, ApprovalRequested): S.AWAITING_APPROVAL,
+    (S.AWAITING_PROOF, PasswordAsked): S.AWAITING_PASSWORD,
     (S.AWAITING_PROOF, FulfilmentOrdered): S.AWAITING_FULFILMENT,
     (S.AWAITING_PROOF, Cancelled): S.CANCELLED,
     (S.AWAITING_PROOF, Disowned): S.DISOWNED,
@@ -93,11 +99,18 @@ TRANSITIONS: Mapping[tuple[Stage | None, type[Event]], Stage] = {
     (S.AWAITING_APPROVAL, ChallengeIssued): S.AWAITING_APPROVAL,
     (S.AWAITING_APPROVAL, ChallengeFailed): S.AWAITING_APPROVAL,
     (S.AWAITING_APPROVAL, Approved): S.AWAITING_APPROVAL,
+    (S.AWAITING_APPROVAL, PasswordAsked): S.AWAITING_PASSWORD,
     (S.AWAITING_APPROVAL, FulfilmentOrdered): S.AWAITING_FULFILMENT,
     (S.AWAITING_APPROVAL, Denied): S.DENIED,
     (S.AWAITING_APPROVAL, Cancelled): S.CANCELLED,
     (S.AWAITING_APPROVAL, Disowned): S.DISOWNED,
     (S.AWAITING_APPROVAL, Expired): S.EXPIRED,
+    (S.AWAITING_PASSWORD, PasswordChosen): S.AWAITING_PASSWORD,
+    (S.AWAITING_PASSWORD, FulfilmentOrdered): S.AWAITING_FULFILMENT,
+    (S.AWAITING_PASSWORD, Cancelled): S.CANCELLED,
+    (S.AWAITING_PASSWORD, Disowned): S.DISOWNED,
+    (S.AWAITING_PASSWORD, Expired): S.EXPIRED,
+    (S.AWAITING_FULFILMENT, PasswordRefused): S.AWAITING_PASSWORD,
     (S.AWAITING_FULFILMENT, ChangeConfirmed): S.AWAITING_FULFILMENT,
     (S.AWAITING_FULFILMENT, SecretReady): S.AWAITING_COLLECTION,
     (S.AWAITING_FULFILMENT, Fulfilled): S.FULFILLED,
@@ -144,24 +157,26 @@ def decide(request: Request | None, command: Command, facts: Facts) -> list[Even
         case S.AWAITING_APPROVAL, Deny(actor=actor):
             _entitled(request, actor, facts)
             return [Denied(actor)]
-        case ((S.AWAITING_PROOF | S.AWAITING_APPROVAL), Cancel(actor=actor)):
+        case ((S.AWAITING_PROOF | S.AWAITING_APPROVAL | S.AWAITING_PASSWORD), Cancel(actor=actor)):
             if actor not in (request.requester, request.subject):
                 raise no.NotYoursToCancel
             return [Cancelled(actor)]
-        case ((S.AWAITING_PROOF | S.AWAITING_APPROVAL), Disown(actor=actor)):
+        case ((S.AWAITING_PROOF | S.AWAITING_APPROVAL | S.AWAITING_PASSWORD), Disown(actor=actor)):
             if actor not in (request.requester, request.subject, request.prover):
                 raise no.NotYoursToCancel
             return [Disowned(actor)]
+        case S.AWAITING_PASSWORD, ChoosePassword(actor=actor, device=device):
+            _same_device(request, actor, device)
+            _still_agreed(request, facts)
+            return [PasswordChosen(actor, device), FulfilmentOrdered(request.key)]
         case S.AWAITING_FULFILMENT, ReportConfirmed(receipt=receipt):
             return [ChangeConfirmed(receipt), *_handing_out(facts)]
-        case S.AWAITING_FULFILMENT, ReportRejected(reason=reason, cause=cause):
-            return [ChangeRejected(reason, cause)]
+        case S.AWAITING_FULFILMENT, ReportRejected():
+            return _rejected(request, command, facts)
         case S.AWAITING_FULFILMENT, ReportUnconfirmed(reason=reason):
             return [HandedOver(_playbook(facts).handed_to, reason)]
         case S.AWAITING_COLLECTION, ShowSecret(actor=actor, device=device):
-            proof = request.verification
-            if proof is None or actor != proof.person or device != proof.device:
-                raise no.NotYoursToSee
+            _same_device(request, actor, device)
             return [SecretShown(actor, device), Fulfilled()]
         case S.AWAITING_OPERATOR, (Retry(actor=actor) | GiveUp(actor=actor)):
             if not _holds(_playbook(facts).handed_to, facts) or actor in (request.requester, request.subject):
@@ -277,7 +292,7 @@ def _prove(request: Request, prove: Prove, facts: Facts) -> list[Event]:
         until,
     )
     if playbook.consent is None:
-        return [verified, FulfilmentOrdered(request.key)]
+        return [verified, _ordered(request, facts, until)]
     asked = tuple(sorted(_others(request, facts.approvers)))
     if len(asked) < playbook.consent.quorum:
         raise no.NotAnApprover("Nobody is left who could approve this. Talk to the desk.")
@@ -306,8 +321,47 @@ def _approve(request: Request, approve: Approve, facts: Facts) -> list[Event]:
     )
     standing = {a.person for a in request.approvals} & facts.approvers  # whoever left or moved counts no more
     if len(standing | {actor}) >= rule.quorum:
-        return [approved, FulfilmentOrdered(request.key)]
+        return [approved, _ordered(request, facts, _proved(request).until)]
     return [approved]
+
+
+def _ordered(request: Request, facts: Facts, until: datetime) -> Event:
+    """Everything that is demanded is there: the change, or first the password that it sets."""
+    playbook = _playbook(facts)
+    if playbook.secret is SecretKind.CHOSEN_PASSWORD:
+        return PasswordAsked(min(facts.now + playbook.collect_within, until))
+    return FulfilmentOrdered(request.key)
+
+
+def _still_agreed(request: Request, facts: Facts) -> None:
+    """Choosing takes its time: whoever left, moved or agreed too long ago counts no more."""
+    rule = _playbook(facts).consent
+    agreed = {a.person for a in request.approvals if facts.now < a.until} & facts.approvers
+    if rule is not None and len(agreed) < rule.quorum:
+        raise no.ConsentLapsed
+
+
+def _rejected(request: Request, report: ReportRejected, facts: Facts) -> list[Event]:
+    """What the system's rules say about a chosen password isn't the last word while the proof still holds."""
+    playbook = _playbook(facts)
+    if playbook.secret is SecretKind.CHOSEN_PASSWORD and report.cause is Cause.POLICY:
+        due_at = min(facts.now + playbook.collect_within, _proved(request).until)
+        if facts.now < due_at:
+            return [PasswordRefused(report.reason, due_at)]
+    return [ChangeRejected(report.reason, report.cause)]
+
+
+def _proved(request: Request) -> Verification:
+    if request.verification is None:
+        raise no.OutOfTurn
+    return request.verification
+
+
+def _same_device(request: Request, actor: str, device: str) -> None:
+    """What is secret is for whoever proved themself, on the device that they proved it on."""
+    proof = request.verification
+    if proof is None or actor != proof.person or device != proof.device:
+        raise no.NotYoursToSee
 
 
 def _entitled(request: Request, actor: str, facts: Facts) -> None:
@@ -359,7 +413,7 @@ def _holds(role: str, facts: Facts) -> bool:
 
 def _handing_out(facts: Facts) -> list[Event]:
     playbook = _playbook(facts)
-    if playbook.secret is SecretKind.NONE:
+    if not playbook.secret.shown:
         return [Fulfilled()]
     return [SecretReady(facts.now + playbook.collect_within)]
 
@@ -410,8 +464,12 @@ def evolve(request: Request | None, event: Event, at: datetime) -> Request:
             after["failures"] = {**request.failures, f"{person}:{wrong}": count}
         case Verified():
             after |= {"verification": _remembered(event, at), "challenges": ()}
-        case ApprovalRequested(due_at=due_at) | SecretReady(due_at=due_at):
-            after["due_at"] = due_at
+        case ApprovalRequested(due_at=due_at) | PasswordAsked(due_at=due_at) | SecretReady(due_at=due_at):
+            after |= {"due_at": due_at, "challenges": ()}
+        case PasswordRefused(reason=reason, due_at=due_at):
+            after |= {"due_at": due_at, "reason": reason, "cause": Cause.POLICY}
+        case PasswordChosen():
+            after |= {"reason": "", "cause": Cause.OTHER}
         case Approved(person=person):
             after["challenges"] = tuple(c for c in request.challenges if c.person != person)
             after["approvals"] = (*request.approvals, _remembered(event, at))
@@ -467,6 +525,10 @@ def react(request: Request, event: Event) -> Sequence[Effect]:
             return (SendChallenge(request.prover), *asker, Announce("security", "opened"))
         case ApprovalRequested(approvers=people):
             return (AskApprovers(people),)
+        case PasswordAsked() if request.approvals:
+            return (Tell((request.prover,), "password_asked"),)
+        case PasswordRefused():
+            return (Tell((request.prover,), "password_refused"),)
         case FulfilmentOrdered(key=key):
             return (CarryOut(key),)
         case RetryOrdered():

@@ -20,9 +20,11 @@ from flows.authority import Evidence
 from flows.commands import (
     Approve,
     BeginProof,
+    ChoosePassword,
     Command,
     GiveUp,
     Prove,
+    ReportConfirmed,
     ReportRejected,
     Retry,
     ShowSecret,
@@ -36,9 +38,11 @@ from flows.events import (
     Approved,
     ChangeRejected,
     Event,
+    Fulfilled,
     FulfilmentOrdered,
     GivenUp,
     Notice,
+    PasswordRefused,
     Refused,
     SecretLapsed,
     SecretShown,
@@ -49,6 +53,7 @@ from flows.request import decide, evolve, react
 from handlers import deliveries
 from handlers.accounts import Accounts
 from handlers.forms import clean, read_form
+from handlers.passwords import fit
 from handlers.people import People
 from handlers.playbooks import Playbooks
 from handlers.ports import Question, Used, Verifier
@@ -68,7 +73,8 @@ _secret = select(_SECRETS).where(_SECRETS.c.key == bindparam("key"))
 
 
 _BY_DEVICES = (Submit, BeginProof, Prove)  # what is decided by the methods that a person has registered
-_ENDS_SECRET = (ShowSecret, Tick, ReportRejected, GiveUp)  # what may delete the secret of a request
+# what may delete the secret of a request
+_ENDS_SECRET = (ShowSecret, Tick, ReportConfirmed, ReportRejected, GiveUp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +138,8 @@ class Desk(Records):
             needs.append(Need("outbox", "key", key))
         if isinstance(command, _ENDS_SECRET):
             needs.append(Need("secrets", "key", key))
+        if isinstance(command, ChoosePassword):
+            needs += [Need("secrets", "key", key), Need("operations", "key", key)]
         same = None
         if isinstance(command, Submit):
             same = Need("requests", "twin", rows.twin(command.playbook, command.subject, command.parameters))
@@ -280,6 +288,24 @@ class Desk(Records):
         assert challenge is not None  # noqa: S101  the event just committed made it
         return request, self.store.keys.number(challenge.nonce)
 
+    async def choose(self, id: str, actor: str, device: str, password: str, again: str) -> Decision:
+        """The new password, typed twice by whoever proved themself, on the device they used. Sealed until it is set.
+
+        Raises a Refusal: UnfitPassword with the field to change, for a password that is too easy.
+        """
+        request, person = await self.get(id), await self.people.person(actor)
+        try:
+            chosen = await fit(password, again, person)
+        except no.Refusal as refusal:
+            await self.record([(id, Refused("ChoosePassword", actor, refusal.kind))])
+            raise
+        sealed = self.store.keys.close(chosen.encode(), f"{request.key}:{actor}")
+        now = self.store.clock()
+        row: Row = {"key": request.key, "request": id, "person": actor, "sealed": sealed, "made_at": now}
+        return await self.submit(
+            id, ChoosePassword(actor, device), Along(also=partial(_put, [("secrets", row)]))
+        )
+
     async def show_secret(self, id: str, actor: str, device: str) -> str:
         """The secret, once, to whoever proved themself, on the device they used. Deleted in the same commit."""
         key = f"{id}:carry_out"
@@ -365,10 +391,15 @@ def _consequences(outcome: Outcome, request: Request, event: Event, book: Book, 
             proof = _evidence(request, event, book, along.signed)
             outcome.puts.append(("verifications", rows.evidence_row(proof)))
         case FulfilmentOrdered():
-            outcome.puts.append(("operations", rows.operation_row(request, book.now)))
+            before = book.row(
+                "operations", request.key
+            )  # where the password that was chosen first was refused
+            intended = rows.operation_row(request, book.now)
+            epoch = before["epoch"] if before else intended["epoch"]
+            outcome.puts.append(("operations", {**intended, "epoch": epoch}))
         case SecretShown() if book.row("secrets", request.key) is None:
             raise no.NothingToSee
-        case SecretShown() | SecretLapsed() | ChangeRejected() | GivenUp():
+        case SecretShown() | SecretLapsed() | PasswordRefused() | Fulfilled() | ChangeRejected() | GivenUp():
             outcome.drops.append(("secrets", request.key))
 
 

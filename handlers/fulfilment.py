@@ -166,7 +166,7 @@ class Fulfilment:
         authorise(request, playbook, evidence, approvers, self._store.clock())
 
     async def _turn(self, request: Request, playbook: Playbook) -> Turn | None:
-        """Take the next epoch in the ledger and the secret of this key, made on the first turn only."""
+        """Take the next epoch in the ledger and the secret of this key: chosen, or made on the first turn only."""
         key, now = request.key, self._store.clock()
         made = _new_secret(playbook.secret)
 
@@ -196,7 +196,7 @@ class Fulfilment:
         if taken is None:
             return None
         epoch, repeated, kept = taken
-        secret = await self._desk.unsealed(kept) if made else None
+        secret = await self._desk.unsealed(kept) if kept else None
         return Turn(request, playbook, key, epoch, repeated, secret)
 
     async def _report(
@@ -256,7 +256,7 @@ class Fulfilment:
 
 def _new_secret(kind: SecretKind) -> str | None:
     match kind:
-        case SecretKind.NONE:
+        case SecretKind.NONE | SecretKind.CHOSEN_PASSWORD:
             return None
         case SecretKind.TEMPORARY_PASSWORD:
             return temporary_password()

@@ -39,6 +39,10 @@ class PolicyRefused(Rejected):
     cause = Cause.POLICY
 
 
+#: What a connector says to a playbook that changes a password and names none.
+NO_PASSWORD = "There is no password to set. Check that the playbook hands one out, or takes a chosen one."  # noqa: S105
+
+
 class Unreachable(Exception):
     """The system could not be asked; nothing was changed. Asking again later may help."""
 

@@ -171,6 +171,20 @@ def _wrong(decision: Decision) -> ChallengeFailed | None:
     return next((event for event in decision.events if isinstance(event, ChallengeFailed)), None)
 
 
+@routes.post("/requests/{id}/password")
+async def password(request: web.Request) -> web.Response:
+    """The new password, typed twice. It is never shown again, here or anywhere."""
+    house, (person, device) = request.app[HOUSE], reader(request)
+    typed = await request.post()
+    chosen, again = str(typed.get("password", "")), str(typed.get("again", ""))
+    try:
+        decision = await house.desk.choose(_id(request), person.id, device.id, chosen, again)
+    except no.UnfitPassword as refusal:
+        found = await house.desk.get(_id(request))
+        return await _page(request, found, status=422, errors={refusal.field: refusal.sentence})
+    raise web.HTTPSeeOther(f"/requests/{decision.request.id}")
+
+
 @routes.post("/requests/{id}/secret")
 async def secret(request: web.Request) -> web.Response:
     """The secret, in this one answer and nowhere else."""
@@ -258,7 +272,14 @@ async def _page(request: web.Request, found: Request, status: int = 200, **conte
     again = ""
     if found.stage.closed and found.requester == found.subject == person.id:
         again = f"/ask/{found.playbook}"
-    filled = {"error": "", "errors": {}, "typed": {"number": beside.number}, "again": again, **context}
+    filled = {
+        "error": "",
+        "errors": {},
+        "typed": {"number": beside.number},
+        "again": again,
+        "account": person.account,
+        **context,
+    }
     return render(request, "request.html", status, card=card, lines=lines, mark=mark(found), **filled)
 
 

@@ -92,9 +92,12 @@ class ActiveDirectory:
     def changes(self, verb: str, entry: Entry, secret: str) -> Changes:
         """A reset opens a locked account, too."""
         match verb:
-            case "reset_password":
+            case "reset_password" | "set_password":
                 quoted = f'"{secret}"'.encode("utf-16-le")
-                return replaced(unicodePwd=(quoted,), pwdLastSet=(b"0",), lockoutTime=(b"0",))
+                now = (
+                    b"0" if verb == "reset_password" else b"-1"
+                )  # which is written as the time of the change
+                return replaced(unicodePwd=(quoted,), pwdLastSet=(now,), lockoutTime=(b"0",))
             case "unlock":
                 return replaced(lockoutTime=(b"0",))
             case _:
@@ -109,7 +112,7 @@ class ActiveDirectory:
         """A password that isn't quoted is none, and values are taken away that aren't there."""
         lock, flags = removed("lockoutTime", "1"), removed("userAccountControl", "1")
         match verb:
-            case "reset_password":
+            case "reset_password" | "set_password":
                 return [replaced(unicodePwd=(b"no",)), removed("pwdLastSet", "1"), lock]
             case "unlock":
                 return [lock]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from flows.model import Person
-from handlers.ldap.accounts import State, moment
+from handlers.ldap.accounts import PASSWORDS, State, moment
 from handlers.ldap.config import LdapDirectory
 from handlers.ldap.examine import Examined
 from handlers.ldap.people import in_parts
@@ -78,8 +78,9 @@ class OpenLdap:
     def changes(self, verb: str, entry: Entry, secret: str) -> Changes:
         """A reset opens a locked account, too."""
         match verb:
-            case "reset_password":
-                return replaced(userPassword=(secret.encode(),), pwdReset=(b"TRUE",), pwdAccountLockedTime=())
+            case "reset_password" | "set_password":
+                flag = b"TRUE" if verb == "reset_password" else b"FALSE"
+                return replaced(userPassword=(secret.encode(),), pwdReset=(flag,), pwdAccountLockedTime=())
             case "disable":
                 return replaced(pwdAccountLockedTime=(FOR_GOOD.encode(),))
             case _:
@@ -91,7 +92,7 @@ class OpenLdap:
     def never(self, verb: str, entry: Entry) -> Sequence[Changes]:
         """Values taken away that aren't there: a hash in clear text, a lock from 1970, the opposite of a flag."""
         lock = removed("pwdAccountLockedTime", "19700101000000Z")
-        if verb != "reset_password":
+        if verb not in PASSWORDS:
             return [lock]
         flag = "FALSE" if self.state(entry).must_change else "TRUE"
         return [removed("userPassword", "no-such-password"), removed("pwdReset", flag), lock]

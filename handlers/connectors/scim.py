@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from flows.model import Receipt, Request
-from handlers.ports import NoAccount, PolicyRefused, Rejected
+from handlers.ports import NO_PASSWORD, NoAccount, PolicyRefused, Rejected
 from handlers.scim.client import Client, Operations, Resource, equals
 from handlers.scim.config import ScimServer
 from handlers.scim.people import ScimPeople, Users, members
@@ -25,7 +25,7 @@ OPPOSITE = {
     "enable": "disable",
 }
 GROUPS = frozenset({"add_to_group", "remove_from_group"})
-VERBS = frozenset({"reset_password", *OPPOSITE})
+VERBS = frozenset({"reset_password", "set_password", *OPPOSITE})
 REMEMBERED = 1000  # passwords the server took: enough for every change that is under way
 
 
@@ -100,7 +100,7 @@ class Scim:
         """What the server shows of a change that is in place; empty while it isn't."""
         verb = request.verb
         match verb:
-            case "reset_password":
+            case "reset_password" | "set_password":
                 before = self._taken.get(taken)
                 if before is None or not (_changed_since(request, user) or _moved(before, user)):
                     return ""
@@ -133,7 +133,7 @@ class Scim:
             raise NoAccount("There is no such account on the SCIM server.")
         await self._touchable(user)
         match request.verb:
-            case "reset_password":
+            case "reset_password" | "set_password":
                 await self._reset(request, user, key, secret)
             case "disable" | "enable":
                 await self._client.patch("Users", user, _replaced("active", request.verb == "enable"))
@@ -181,8 +181,8 @@ class Scim:
     def _asked(self, request: Request, secret: str | None) -> None:
         if request.verb not in self.verbs:
             raise Rejected(f"The SCIM server has no verb `{request.verb}`.")
-        if request.verb == "reset_password" and not secret:
-            raise Rejected("No temporary password was made. Check that the playbook hands one out.")
+        if request.verb in ("reset_password", "set_password") and not secret:
+            raise Rejected(NO_PASSWORD)
         if request.verb in GROUPS and not request.parameters.get("group"):
             raise Rejected("The request doesn't say which group. Ask again and name one.")
 

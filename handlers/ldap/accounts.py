@@ -17,7 +17,7 @@ from flows.model import Receipt, Request
 from handlers.ldap.config import LdapDirectory
 from handlers.ldap.people import LdapPeople, Reader, protected
 from handlers.ldap.session import Changes, Entry, Ldap, added, equals, every, removed, some
-from handlers.ports import NoAccount, Rejected
+from handlers.ports import NO_PASSWORD, NoAccount, Rejected
 
 #: How far a directory's clock may be behind ours.
 SKEW = timedelta(minutes=5)
@@ -29,8 +29,10 @@ OPPOSITE = {
 }
 LEFT_ALONE = "This group is never changed by request. An administrator of the directory changes it by hand."
 PROTECTED = "This account is never changed by request. An administrator of the directory changes it by hand."
+#: A temporary password, to be changed at the next sign-in, and one that the person chose.
+PASSWORDS = frozenset({"reset_password", "set_password"})
 GROUPS = frozenset({"add_to_group", "remove_from_group"})
-VERBS = frozenset({"reset_password", "unlock", *OPPOSITE})
+VERBS = frozenset({*PASSWORDS, "unlock", *OPPOSITE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class Dialect(Reader, Protocol):
         ...
 
     def changes(self, verb: str, entry: Entry, secret: str) -> Changes:
-        """What `reset_password`, `unlock`, `disable` or `enable` writes."""
+        """What one of PASSWORDS, `unlock`, `disable` or `enable` writes."""
         ...
 
     def never(self, verb: str, entry: Entry) -> Sequence[Changes]:
@@ -187,15 +189,17 @@ class Accounts:
         """What the directory shows of a change that is in place; empty while it isn't."""
         state, verb = self.dialect.state(entry), request.verb
         match verb:
-            case "reset_password":
-                if not state.must_change or (
+            case "reset_password" | "set_password":
+                must_change = verb == "reset_password"
+                if state.must_change is not must_change or (
                     state.changed_at and state.changed_at < request.opened_at - SKEW
                 ):
                     return ""
                 accepted = await self.ldap.accepts(self.dialect.login(entry), secret)
                 if not self.dialect.right(*accepted):
                     return ""
-                return "The password is set, and has to be changed at the next sign-in."
+                then = ", and has to be changed at the next sign-in" if must_change else ""
+                return f"The password is set{then}."
             case "unlock":
                 return "" if state.locked else "The account is not locked."
             case "disable" | "enable":
@@ -215,7 +219,7 @@ class Accounts:
         why = self.dialect.untouchable(entry)
         if why or await protected(self.ldap, self.given, self.dialect, entry.dn):
             raise Rejected(why or PROTECTED)
-        if state.disabled and request.verb in ("reset_password", "unlock"):
+        if state.disabled and request.verb in PASSWORDS | {"unlock"}:
             raise Rejected("The account is disabled. Whoever disabled it has to enable it first.")
         if request.verb in GROUPS:
             group = await self._group(request.parameters["group"])
@@ -229,8 +233,8 @@ class Accounts:
     def _asked(self, request: Request, secret: str | None) -> None:
         if request.verb not in self.verbs:
             raise Rejected(f"The directory has no verb `{request.verb}`.")
-        if request.verb == "reset_password" and not secret:
-            raise Rejected("No temporary password was made. Check that the playbook hands one out.")
+        if request.verb in PASSWORDS and not secret:
+            raise Rejected(NO_PASSWORD)
         if request.verb in GROUPS and not request.parameters.get("group"):
             raise Rejected("The request doesn't say which group. Ask again and name one.")
 

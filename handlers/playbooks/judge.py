@@ -149,8 +149,13 @@ def judge(sheet: Sheet, page: Values, connectors: Mapping[str, frozenset[str]] |
 def _judge_change(sheet: Sheet, page: Values, connectors: Mapping[str, frozenset[str]] | None) -> None:
     unsaid = SecretKind.NONE if ("change", "hands_out") not in sheet.lines else None
     nothing = page.get(("change", "hands_out"), unsaid) is SecretKind.NONE
-    if ("change", "collect_within") in page and nothing:
-        sheet.note(("change", "collect_within"), "is given, but nothing is handed out")
+    takes = page.get(("change", "takes"), "none") != "none"
+    if ("change", "collect_within") in page and nothing and not takes:
+        sheet.note(("change", "collect_within"), "is given, but nothing is handed out or chosen")
+    if takes and not nothing:
+        sheet.note(
+            ("change", "takes"), "can't go with `hands_out`", "A password is chosen or handed out: keep one."
+        )
     connector, verb = page.get(("change", "connector")), page.get(("change", "verb"))
     if connectors is None or connector is None:
         return

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Mapping
 from datetime import timedelta
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import rfc8785
 from pydantic import (
@@ -66,6 +66,12 @@ def _distinct(items: tuple[Any, ...]) -> tuple[Any, ...]:
     if len(set(items)) < len(items):
         raise PydanticCustomError("twice", "names something twice")
     return items
+
+
+def _shown(kind: SecretKind) -> SecretKind:
+    if kind is SecretKind.CHOSEN_PASSWORD:
+        raise PydanticCustomError("chosen", "is what a person chooses, not what they are handed")
+    return kind
 
 
 def sha256(content: str) -> str:
@@ -140,13 +146,22 @@ class FormField(Block):
 class Change(Block):
     connector: Word = Field(description="Write the name of the system that makes the change.")
     verb: Word = Field(description="Write what that system has to do.")
-    hands_out: SecretKind = Field(
+    hands_out: Annotated[SecretKind, AfterValidator(_shown)] = Field(
         default=SecretKind.NONE, description="Write `none`, `temporary_password` or `enrolment_link`."
+    )
+    takes: Literal["none", "chosen_password"] = Field(
+        default="none",
+        description="Write `chosen_password` where the person chooses the password that is set.",
     )
     collect_within: Duration = Field(
         default=timedelta(minutes=15),
-        description="Where something is handed out, write how long it waits, at most `15 minutes`.",
+        description="Where something is handed out or chosen, write how long that may take, at most `15 minutes`.",
     )
+
+    @property
+    def secret(self) -> SecretKind:
+        """The secret that goes with this change."""
+        return self.hands_out if self.takes == "none" else SecretKind(self.takes)
 
 
 class Guidance(Block):
@@ -186,8 +201,10 @@ class Page(Block):
     )
 
     def content(self) -> str:
-        """Canonical JSON. `examples` came later: without any, a page keeps the hash it had before."""
-        left_out = set() if self.examples else {"examples"}
+        """Canonical JSON. What came later is left out where it isn't used, so that a page keeps the hash it had."""
+        left_out: dict[str, Any] = {} if self.examples else {"examples": True}
+        if self.change.takes == "none":
+            left_out["change"] = {"takes"}
         return rfc8785.dumps(self.model_dump(mode="json", by_alias=True, exclude=left_out)).decode()
 
     def playbook(self, content: str) -> Playbook:
@@ -211,7 +228,7 @@ class Page(Block):
             fields=tuple(flows.model.Field(**field.model_dump()) for field in self.form),
             justification=self.justification,
             consent=ApprovalRule(rule.quorum, rule.people, rule.within) if rule else None,
-            secret=self.change.hands_out,
+            secret=self.change.secret,
             collect_within=self.change.collect_within,
             guidance={who: text for who, text in self.guidance if text},
         )

@@ -22,6 +22,7 @@ from flows.commands import (
     Approve,
     BeginProof,
     Cancel,
+    ChoosePassword,
     Command,
     Deny,
     Disown,
@@ -46,6 +47,7 @@ from flows.events import (
     FulfilmentOrdered,
     HandedOver,
     Opened,
+    PasswordAsked,
     SecretReady,
     Verified,
 )
@@ -53,6 +55,7 @@ from flows.model import (
     ApprovalRule,
     Asker,
     Assurance,
+    Cause,
     Checked,
     Facts,
     Method,
@@ -109,6 +112,13 @@ def a_playbook(name: str, **more: Any) -> Playbook:
 
 UNLOCK = a_playbook("unlock", tier=0)
 RESET = a_playbook("reset_password", secret=SecretKind.TEMPORARY_PASSWORD)
+CHOSEN = a_playbook("set_password", secret=SecretKind.CHOSEN_PASSWORD)
+AGREED = a_playbook(
+    "set_password_agreed",
+    tier=2,
+    secret=SecretKind.CHOSEN_PASSWORD,
+    consent=ApprovalRule(1, ("manager", "role:approver"), timedelta(minutes=30)),
+)
 ACCESS = a_playbook(
     "add_to_group",
     tier=2,
@@ -359,6 +369,12 @@ def considered(actor: str, playbook: Playbook = ACCESS) -> Story:
     return proved(playbook).when(begins(actor)).then(ChallengeIssued)
 
 
+def choosing() -> Story:
+    """Maya has proved herself, and the new password is hers to choose."""
+    story = questioned(CHOSEN).when(proves("maya")).then(Verified, PasswordAsked)
+    return story.stands(Stage.AWAITING_PASSWORD, due_at=MORNING + timedelta(minutes=15))
+
+
 def collectable() -> Story:
     """Maya's new password waits for her."""
     story = proved().when(ReportConfirmed(RECEIPT)).then(ChangeConfirmed, SecretReady, does=[Tell])
@@ -381,6 +397,7 @@ def every_command(story: Story, actor: str) -> list[Command]:
         Prove(actor, right),
         Prove(actor, Wrong.CODE),
         Approve(actor, right),
+        ChoosePassword(actor, f"{actor}'s phone"),
         ShowSecret(actor, f"{actor}'s phone"),
         Retry(actor),
         GiveUp(actor),
@@ -390,5 +407,6 @@ def every_command(story: Story, actor: str) -> list[Command]:
         Disown(actor),
         ReportConfirmed(RECEIPT),
         ReportRejected("The account is gone."),
+        ReportRejected("It was used before.", Cause.POLICY),
         ReportUnconfirmed("The system could not be reached."),
     ]

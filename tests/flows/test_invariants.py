@@ -30,6 +30,7 @@ from flows.commands import (
     Approve,
     BeginProof,
     Cancel,
+    ChoosePassword,
     Command,
     Deny,
     Disown,
@@ -54,14 +55,31 @@ from flows.events import (
     Event,
     FulfilmentOrdered,
     LockedOut,
+    PasswordAsked,
+    PasswordChosen,
+    PasswordRefused,
     SecretReady,
     SecretShown,
     Verified,
 )
-from flows.model import Assurance, Checked, Facts, Method, Party, Person, Playbook, Request, Wrong
+from flows.model import (
+    Assurance,
+    Cause,
+    Checked,
+    Facts,
+    Method,
+    Party,
+    Person,
+    Playbook,
+    Request,
+    SecretKind,
+    Wrong,
+)
 from flows.request import decide, evolve, react
 from tests.flows.stories import (
     ACCESS,
+    AGREED,
+    CHOSEN,
     ENROLMENT,
     MORNING,
     PEOPLE,
@@ -72,12 +90,14 @@ from tests.flows.stories import (
     approvers,
 )
 
-PLAYBOOKS = {p.name: p for p in (UNLOCK, RESET, ACCESS, ENROLMENT)}
+PLAYBOOKS = {p.name: p for p in (UNLOCK, RESET, CHOSEN, AGREED, ACCESS, ENROLMENT)}
 #: Who usually asks for what: most sequences should get somewhere.
 USUAL = [
     (UNLOCK, "maya", "maya"),
     (RESET, "maya", "maya"),
     (RESET, "ravi", "maya"),
+    (CHOSEN, "maya", "maya"),
+    (AGREED, "ravi", "maya"),
     (ACCESS, "maya", "maya"),
     (ACCESS, "omar", "maya"),
     (ENROLMENT, "nina", "maya"),
@@ -95,7 +115,7 @@ WAITS = [
 ]
 WAITS += [timedelta(hours=2), timedelta(days=1)]
 
-TURNS = ["late", "no", "retry", "give up", "rejected", "left", "seen"]
+TURNS = ["late", "no", "retry", "give up", "rejected", "refused", "left", "seen"]
 
 which, who = st.integers(0, 23), st.sampled_from(EVERYBODY)
 #: The person whose turn it is, or anybody at all.
@@ -122,6 +142,12 @@ class Account:
     @property
     def prover(self) -> str:
         return self.asked.subject if self.playbook.prover is Party.SUBJECT else self.asked.requester
+
+    @property
+    def choosing(self) -> bool:
+        """Whether a password was asked for that nobody has chosen yet."""
+        asked = self.count(PasswordAsked) + self.count(PasswordRefused)
+        return asked > self.count(PasswordChosen)
 
     @property
     def concerned(self) -> set[str]:
@@ -210,6 +236,8 @@ class Core(RuleBasedStateMachine):
                 account = self.accounts[self.pick(n)]
                 if account.count(ChangeConfirmed):
                     self.collects(n, "", "phone")
+                elif account.choosing:
+                    self.chooses(n, "", "phone")
                 elif account.orders:
                     self.gives(n, lambda account: ReportConfirmed(RECEIPT))
                 else:
@@ -218,7 +246,7 @@ class Core(RuleBasedStateMachine):
     @rule(
         n=which,
         steps=st.integers(1, 3),
-        turns=st.sampled_from(["late", "no", "retry", "give up", "rejected", "left"]),
+        turns=st.sampled_from(TURNS),
     )
     def it_takes_another_turn(self, n: int, steps: int, turns: str) -> None:
         """Some way along, something else happens than the next right thing."""
@@ -238,6 +266,8 @@ class Core(RuleBasedStateMachine):
                 self.says(n, "", Retry if turns == "retry" else GiveUp)
             case "rejected":
                 self.gives(n, lambda account: ReportRejected("no"))
+            case "refused":
+                self.gives(n, lambda account: ReportRejected("too short", Cause.POLICY))
             case "seen":
                 self.collects(n, "", "laptop")
                 self.collects(n, "eve", "phone")
@@ -368,6 +398,10 @@ class Core(RuleBasedStateMachine):
     def collects(self, n: int, actor: str, device: str) -> None:
         self.gives(n, lambda account: ShowSecret(actor or account.prover, device))
 
+    @rule(n=which, actor=turn, device=st.sampled_from(["phone", "phone", "laptop"]))
+    def chooses(self, n: int, actor: str, device: str) -> None:
+        self.gives(n, lambda account: ChoosePassword(actor or account.prover, device))
+
     @rule(late=st.sampled_from([False, False, True]))
     def the_clock_ticks(self, late: bool) -> None:
         """Just so, or right when the first deadline is there."""
@@ -439,12 +473,21 @@ class Core(RuleBasedStateMachine):
             case FulfilmentOrdered():
                 self.may_be_ordered(n, account)
             case ChangeConfirmed():
-                assert account.count(FulfilmentOrdered) == 1, "S3: confirmed without an order"
+                refused = account.count(PasswordRefused)
+                assert account.count(FulfilmentOrdered) == 1 + refused, "S3: confirmed without an order"
             case ChallengeFailed(person=person, wrong=wrong, count=count):
                 account.failed[person, wrong] += 1
                 assert count == account.failed[person, wrong] <= MOST[wrong]
             case LockedOut(person=person, wrong=wrong):
                 assert account.failed[person, wrong] == MOST[wrong]
+            case PasswordChosen(person=person, device=device):
+                assert account.playbook.secret is SecretKind.CHOSEN_PASSWORD
+                assert (person, device) == (account.prover, "phone")
+            case PasswordRefused():
+                assert account.count(ChangeConfirmed) == 0
+                assert account.count(PasswordRefused) <= account.count(PasswordChosen), (
+                    "refused before it was chosen"
+                )
             case SecretShown(person=person, device=device):
                 assert account.count(ChangeConfirmed) == 1
                 assert (person, device) == (account.prover, "phone")
@@ -480,7 +523,7 @@ class Core(RuleBasedStateMachine):
     @invariant()
     def no_request_is_changed_twice(self) -> None:
         for account in self.accounts:
-            assert account.count(FulfilmentOrdered) <= 1, "S3: ordered twice"
+            assert account.count(FulfilmentOrdered) <= 1 + account.count(PasswordRefused), "S3: ordered twice"
             assert account.count(ChangeConfirmed) <= 1, "S3: confirmed twice"
             assert account.orders <= {f"{account.asked.id}:carry_out"}, "S3: another key"
             assert bool(account.orders) is bool(account.count(FulfilmentOrdered))

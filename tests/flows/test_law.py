@@ -33,6 +33,8 @@ from flows.model import (
 from flows.request import PASSKEY_CHALLENGE, TRANSITIONS, decide, evolve, react
 from tests.flows.stories import (
     ACCESS,
+    AGREED,
+    CHOSEN,
     CODE,
     ENROLMENT,
     MORNING,
@@ -86,9 +88,10 @@ def test_only_opening_begins_a_request_and_it_begins_once() -> None:
 
 
 def test_decide_says_all_that_the_law_knows_and_nothing_else() -> None:
-    """Every way through four playbooks, right and wrong, in time and too late: each row is used, none is missing."""
+    """Every way through six playbooks, right and wrong, in time and too late: each row is used, none is missing."""
     used: set[tuple[Stage | None, type]] = set()
-    for playbook, subject in ((UNLOCK, "maya"), (RESET, "maya"), (ACCESS, "maya"), (ENROLMENT, "maya")):
+    subject = "maya"
+    for playbook in (UNLOCK, RESET, CHOSEN, AGREED, ACCESS, ENROLMENT):
         requester = "nina" if playbook is ENROLMENT else subject
         seen: set[object] = set()
         todo: deque[Story] = deque([a_request(playbook)])

@@ -13,6 +13,7 @@ from flows import registration as registering
 from flows.commands import (
     Approve,
     Cancel,
+    ChoosePassword,
     Deny,
     Disown,
     GiveUp,
@@ -41,13 +42,16 @@ from flows.events import (
     GivenUp,
     LockedOut,
     Opened,
+    PasswordAsked,
+    PasswordChosen,
+    PasswordRefused,
     RetryOrdered,
     SecretLapsed,
     SecretReady,
     SecretShown,
     Verified,
 )
-from flows.model import Assurance, Method, Stage, Wrong
+from flows.model import Assurance, Cause, Method, Stage, Wrong
 from flows.registration import (
     AuthenticatorRegistered,
     DeviceRegistered,
@@ -62,6 +66,7 @@ from flows.registration import (
 from flows.request import evolve
 from tests.flows.stories import (
     ACCESS,
+    AGREED,
     CODE,
     ENROLMENT,
     MORNING,
@@ -76,6 +81,7 @@ from tests.flows.stories import (
     approves,
     asks,
     begins,
+    choosing,
     collectable,
     considered,
     every_command,
@@ -109,6 +115,20 @@ def test_a_password_is_reset_once_proved_and_shown_once() -> None:
         .when(ShowSecret("maya", "maya's phone"))
         .then(SecretShown, Fulfilled(), does=CLOSED)
         .stands(Stage.FULFILLED, due_at=None, closed_at=MORNING + timedelta(minutes=5), version=8)
+    )
+
+
+def test_a_password_is_set_once_its_owner_proved_themself_and_chose_it() -> None:
+    (
+        choosing()
+        .at(minutes=3)
+        .when(ChoosePassword("maya", "maya's phone"))
+        .then(
+            PasswordChosen("maya", "maya's phone"), FulfilmentOrdered, does=[CarryOut("CS-00001:carry_out")]
+        )
+        .when(ReportConfirmed(RECEIPT))
+        .then(ChangeConfirmed, Fulfilled, does=CLOSED)
+        .stands(Stage.FULFILLED, due_at=None)
     )
 
 
@@ -501,6 +521,44 @@ def test_without_its_playbook_nothing_goes_on() -> None:
     proved().given(playbook=None).when(ReportUnconfirmed("no")).refused(no.UnknownPlaybook)
     handed_over().given(playbook=None).when(Retry("ravi")).refused(no.UnknownPlaybook)
     considered("omar").given(playbook=RESET).when(approves("omar")).refused(no.OutOfTurn)
+
+
+# -- the chosen password --------------------------------------------------------------------
+
+
+def test_a_password_is_chosen_by_its_owner_on_the_device_that_gave_the_proof_in_time() -> None:
+    story = choosing()
+    story.when(ChoosePassword("maya", "maya's laptop")).refused(no.NotYoursToSee)
+    story.when(ChoosePassword("omar", "maya's phone")).refused(no.NotYoursToSee)
+    story.at(minutes=15).when(ChoosePassword("maya", "maya's phone")).refused(no.TooLate)
+    story.when(Tick()).then(Expired, does=CLOSED)
+    choosing().when(Cancel("maya")).then(Cancelled, does=CLOSED)
+    choosing().when(Disown("maya")).then(Disowned, does=ALARM)
+    proved(RESET).when(ChoosePassword("maya", "maya's phone")).refused(no.OutOfTurn)
+
+
+def test_a_password_the_system_refuses_is_chosen_again_while_the_proof_holds() -> None:
+    refused = ReportRejected("It was used before.", Cause.POLICY)
+    chosen = ChoosePassword("maya", "maya's phone")
+    story = choosing().when(chosen).then(PasswordChosen, FulfilmentOrdered, does=[CarryOut])
+    until = MORNING + timedelta(minutes=15)
+    told = [Tell(("maya",), "password_refused")]
+    story.when(refused).then(PasswordRefused("It was used before.", until), does=told)
+    story.stands(Stage.AWAITING_PASSWORD, cause=Cause.POLICY, due_at=until)
+    story.when(chosen).then(PasswordChosen, FulfilmentOrdered, does=[CarryOut])
+    story.stands(Stage.AWAITING_FULFILMENT, cause=Cause.OTHER, reason="")
+    story.at(hours=2).when(refused).then(ChangeRejected, does=CLOSED)
+    story = choosing().when(chosen).then(PasswordChosen, FulfilmentOrdered, does=[CarryOut])
+    story.when(ReportRejected("no such account", Cause.ACCOUNT)).then(ChangeRejected, does=CLOSED)
+
+
+def test_whoever_agreed_has_to_be_entitled_when_the_password_is_chosen() -> None:
+    story = considered("omar", AGREED).when(approves("omar"))
+    story.then(Approved, PasswordAsked, does=[Tell(("maya",), "password_asked")])
+    story.given(managers={"maya": "nina"}).when(ChoosePassword("maya", "maya's phone"))
+    story.refused(no.ConsentLapsed)
+    story.given(managers={"maya": "omar"}).when(ChoosePassword("maya", "maya's phone"))
+    story.then(PasswordChosen, FulfilmentOrdered, does=[CarryOut])
 
 
 # -- the secret -----------------------------------------------------------------------------
