@@ -16,7 +16,7 @@ from bot.reading import Beside, Reading
 from bot.replies import stranger_home
 from bot.views import NOTICES, form, request_card
 from flows.model import Method, Playbook, Stage
-from tests.bot.people import ACCESS, MAYA, NOW, OMAR, PEOPLE, RAVI, RESET, WHY, a_request
+from tests.bot.people import ACCESS, CHOSEN, MAYA, NOW, OMAR, PEOPLE, RAVI, RESET, WHY, a_request
 
 GOLDEN = Path(__file__).parent / "golden"
 HANDLE = "v1.sealed-handle"
@@ -70,6 +70,7 @@ def stages(playbook: Playbook, viewer: str, requester: str = MAYA, look: Look = 
     """One reader's message through every stage that such a request can be in."""
     carried = (HANDLE, LINK) if viewer else ("", "")
     never = {Stage.AWAITING_COLLECTION} if playbook.consent else {Stage.AWAITING_APPROVAL, Stage.DENIED}
+    never.add(Stage.AWAITING_COLLECTION if playbook is CHOSEN else Stage.AWAITING_PASSWORD)
     return {
         stage.value: look.message(card(playbook, stage, viewer, requester), *carried)
         for stage in Stage
@@ -174,6 +175,7 @@ def drawings(look: Look = SLACK) -> Mapping[str, Drawings]:
         "reset-requester": stages(RESET, MAYA, look=look),
         "reset-agent": stages(RESET, RAVI, requester=RAVI, look=look),
         "reset-room": stages(RESET, "", look=look),
+        "chosen-requester": stages(CHOSEN, MAYA, look=look),
         "access-requester": stages(ACCESS, MAYA, look=look),
         "access-approver": stages(ACCESS, OMAR, look=look),
         "access-room": stages(ACCESS, "", look=look),

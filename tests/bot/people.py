@@ -67,6 +67,7 @@ RESET = Playbook(
         "administrator for a device enrolment instead.",
     },
 )
+CHOSEN = replace(RESET, hash="c" * 64, verb="set_password", secret=SecretKind.CHOSEN_PASSWORD)
 ACCESS = Playbook(
     name="group_access",
     version=5,
@@ -118,7 +119,7 @@ def a_request(
     opened = NOW - timedelta(minutes=2)
     prover = subject if playbook.prover is Party.SUBJECT else requester
     request = Request(
-        id="CS-7F3KQ" if playbook is RESET else "CS-M4T9X",
+        id="CS-7F3KQ" if playbook in (RESET, CHOSEN) else "CS-M4T9X",
         playbook=playbook.name,
         playbook_version=playbook.version,
         playbook_hash=playbook.hash,
@@ -148,6 +149,9 @@ def a_request(
         case Stage.AWAITING_OPERATOR:
             reason = "the directory didn't answer in time"
             return replace(request, verification=proved, approvals=agreed, due_at=None, reason=reason)
+        case Stage.AWAITING_PASSWORD:
+            due = NOW + timedelta(minutes=14, seconds=40)
+            return replace(request, verification=proved, approvals=agreed, due_at=due)
         case Stage.AWAITING_COLLECTION:
             receipt = Receipt("dir-20931", "changed")
             due = NOW + timedelta(minutes=14, seconds=40)
@@ -195,6 +199,9 @@ def events_of_every_kind() -> list[Event]:
         events.LockedOut(MAYA, Wrong.PASSKEY),
         events.ApprovalRequested(1, (OMAR,), later),
         events.FulfilmentOrdered(request.key),
+        events.PasswordAsked(later),
+        events.PasswordChosen(MAYA, "d-1"),
+        events.PasswordRefused("it was used before", later),
         events.ChangeConfirmed(Receipt("dir-20931", "changed")),
         events.SecretReady(later),
         events.SecretShown(MAYA, "d-1"),

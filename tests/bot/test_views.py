@@ -27,6 +27,7 @@ from flows.registration import Authenticator, Device, Registration
 from flows.request import evolve, react
 from tests.bot.people import (
     ACCESS,
+    CHOSEN,
     EVE,
     MAYA,
     NINA,
@@ -38,6 +39,7 @@ from tests.bot.people import (
     WHY,
     a_request,
     events_of_every_kind,
+    proof,
 )
 
 VIEWERS = [MAYA, OMAR, NINA, RAVI, EVE, ""]
@@ -109,6 +111,7 @@ def test_whoever_has_the_next_move_is_told_so_and_nobody_else() -> None:
         (ACCESS, S.AWAITING_APPROVAL, {OMAR, NINA}),
         (RESET, S.AWAITING_FULFILMENT, set()),
         (RESET, S.AWAITING_COLLECTION, {MAYA}),
+        (CHOSEN, S.AWAITING_PASSWORD, {MAYA}),
         (RESET, S.AWAITING_OPERATOR, {RAVI}),
     ]
     for playbook, stage, people in moves:
@@ -150,6 +153,25 @@ def test_a_secret_is_offered_on_the_device_that_gave_the_proof() -> None:
     elsewhere = card(RESET, S.AWAITING_COLLECTION, MAYA, Beside(device="d-2"))
     assert verbs(elsewhere) == []
     assert "the device that confirmed this" in elsewhere.stage
+
+
+def test_a_password_is_chosen_on_the_device_that_gave_the_proof() -> None:
+    here = card(CHOSEN, S.AWAITING_PASSWORD, MAYA, Beside(device="d-1"))
+    assert verbs(here) == ["choose_password", "cancel", "disown"]
+    assert here.heading == "Choose your new password"
+    elsewhere = card(CHOSEN, S.AWAITING_PASSWORD, MAYA, Beside(device="d-2"))
+    assert verbs(elsewhere) == ["cancel", "disown"]
+    assert "the device that confirmed this" in elsewhere.stage
+
+
+def test_a_refused_password_and_one_never_chosen_are_told() -> None:
+    refused = replace(a_request(CHOSEN, S.AWAITING_PASSWORD), cause=Cause.POLICY)
+    seen = request_card(refused, CHOSEN, PEOPLE, MAYA, NOW, Beside(device="d-1"))
+    assert seen.heading == "Choose another password"
+    assert "refused that password" in seen.note
+    late = replace(a_request(CHOSEN, S.EXPIRED), verification=proof(MAYA, NOW))
+    assert request_card(late, CHOSEN, PEOPLE, MAYA, NOW).stage == "Over: you chose no password in time"
+    assert card(CHOSEN, S.FULFILLED, MAYA).note == "Sign in with the password you chose."
 
 
 def test_the_number_stands_only_where_it_was_asked() -> None:

@@ -25,9 +25,9 @@ from bot.reading import Beside
 from bot.times import moment
 from bot.views import form, mark, request_card
 from bot.words import LAPSED
-from flows.model import Method, Playbook, Request, Stage
+from flows.model import Cause, Method, Playbook, Request, Stage
 from flows.registration import Authenticator, Device, Registration
-from tests.bot.people import ACCESS, EVE, MAYA, NINA, NOW, OMAR, PEOPLE, RAVI, RESET, WHY, a_request
+from tests.bot.people import ACCESS, CHOSEN, EVE, MAYA, NINA, NOW, OMAR, PEOPLE, RAVI, RESET, WHY, a_request
 
 WEB = Path(__file__).resolve().parents[2] / "bot" / "web"
 PHONE = Device("d-1", MAYA, "Maya's phone", "", NOW - timedelta(days=80))
@@ -76,6 +76,7 @@ def request_page(
         "errors": {},
         "typed": {},
         "again": f"/ask/{playbook.name}",
+        "account": "",
         **more,
     }
     return "request.html", context
@@ -107,6 +108,14 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     yield one("request-approve", request_page(access[Stage.AWAITING_APPROVAL], ACCESS, OMAR))
     yield one("request-waiting-approval", request_page(access[Stage.AWAITING_APPROVAL], ACCESS, MAYA))
     yield one("request-being-made", request_page(reset[Stage.AWAITING_FULFILMENT], RESET, MAYA))
+    choosing = a_request(CHOSEN, Stage.AWAITING_PASSWORD)
+    here = {"beside": {"device": "d-1"}, "account": "maya"}
+    yield one("request-choose", request_page(choosing, CHOSEN, MAYA, **here))
+    short = "That password can't be used. Choose another one. It is too short: use at least 15 characters."
+    wrong = {**here, "errors": {"password": short}}
+    yield one("request-choose-wrong", request_page(choosing, CHOSEN, MAYA, **wrong))
+    refused = replace(choosing, cause=Cause.POLICY)
+    yield one("request-choose-refused", request_page(refused, CHOSEN, MAYA, **here))
     yield one("request-secret-waiting", request_page(reset[Stage.AWAITING_COLLECTION], RESET, MAYA))
     other = {"beside": {"device": "d-2"}}
     yield one(

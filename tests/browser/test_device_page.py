@@ -11,7 +11,7 @@ from playwright.async_api import Browser, expect
 
 from flows.model import Stage
 from tests.browser.site import Site, look_alike, site
-from tests.company import TERMINAL
+from tests.company import SHIPPED, TERMINAL
 
 
 @pytest.fixture
@@ -35,6 +35,29 @@ async def test_a_forgotten_password_is_reset_with_a_passkey(desk: Site, chromium
     assert password not in page.url
     await page.reload()
     await expect(page.get_by_text(password)).to_have_count(0)
+
+
+async def test_its_owner_chooses_the_new_password(sqlite_url: str, tmp_path: Path, chromium: Browser) -> None:
+    async with site(sqlite_url, tmp_path, playbooks=SHIPPED) as desk:
+        maya = await desk.visitor(chromium)
+        await maya.enrols("maya", "Maya's phone")
+        page = maya.page
+        await page.goto("/ask/password_reset")
+        await page.get_by_role("button", name="Ask for it").click()
+        await page.get_by_role("button", name="Yes, I asked for this").click()
+        first, again = page.get_by_label("New password"), page.get_by_label("The same once more")
+        await first.fill("passwordpassword")
+        await again.fill("passwordpassword")
+        await page.get_by_role("button", name="Set this password").click()
+        await expect(page.get_by_text("too easy to guess")).to_be_visible()
+        await expect(first).to_be_focused()
+        await expect(first).to_have_value("")
+        await first.fill("teal otter quarry kite")
+        await again.fill("teal otter quarry kite")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_text("Sign in with the password you chose")).to_be_visible()
+        assert "otter" not in await page.content()
+        assert await desk.acme.directory.bind("maya.lindqvist", "teal otter quarry kite")
 
 
 async def test_it_is_reset_with_the_number_and_the_sign_in_app(desk: Site, chromium: Browser) -> None:

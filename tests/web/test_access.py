@@ -29,6 +29,7 @@ from tests.company import Company, Phone, company
 from tests.intruder import Intruder
 from tests.web.wire import Answer, Wire
 
+CHOSEN = "teal otter quarry kite"
 PLAYBOOKS = Path(__file__).parents[2] / "playbooks"
 HOSTILE = '"><img src=x onerror=alert(1)>{{7*7}}'
 
@@ -121,8 +122,9 @@ async def refused_everywhere(wire: Wire, path: str) -> None:
     """Not seen, not touched: whatever this browser tries on a request, it gets a no."""
     for page in ("", "/state", "/disown", "/cancel", "/deny", "/give_up"):
         assert (await wire.get(path + page)).status == 404, page
-    for act in ("/disown", "/cancel", "/deny", "/give_up", "/retry", "/secret", "/code"):
-        answer = await wire.post(path + act, {"number": "123456", "code": "123456"})
+    for act in ("/disown", "/cancel", "/deny", "/give_up", "/retry", "/secret", "/code", "/password"):
+        typed = {"number": "123456", "code": "123456", "password": CHOSEN, "again": CHOSEN}
+        answer = await wire.post(path + act, typed)
         assert answer.status == 409, act
     for act in ("/passkey/begin", "/passkey/finish"):
         assert (await wire.json(path + act, {"credential": {}})).status == 409, act

@@ -72,19 +72,19 @@ const reset = {
       needs: true,
       say: ({ card }) => `The phone says what would change, for whom, and who asked. Further down on it, type the number *${card?.number ?? ""}* and the code that the sign-in app shows at the bottom, then press *Confirm with these*.`,
       point: () => handset,
-      reached: ({ card }) => ["secret", "done"].includes(card?.stands),
+      reached: ({ card }) => ["choice", "making", "done"].includes(card?.stands),
     },
     {
       as: maya,
-      title: "Take your new password",
-      say: () => "It is made. Press *Show it now, once*: it appears on this phone, and nowhere else.",
+      title: "Choose your new password",
+      say: () => "The phone knows that it's you. Type a new password there, twice: at least 15 characters, such as *teal otter quarry kite*. Then press *Set this password*.",
       point: () => handset,
       reached: ({ card }) => card?.stands === "done",
     },
   ],
   end: ({ seconds }) => ({
     title: seconds ? `Done in ${seconds} seconds` : "Done",
-    say: "The temporary password stands on the phone, once. At the next sign-in Maya chooses her own.",
+    say: "Maya signs in with the password she chose. Nobody else ever saw it, and there is nothing to change again.",
     lines: [
       "The chat never held a password or a code.",
       "No colleague had to recognise a voice or ask for a birthday.",
