@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from flows.commands import Cancel
 from flows.model import Stage
 from handlers.ldap.accounts import Accounts
 from tests.chat.test_stories import PLATFORMS, Chat
-from tests.company import Phone
+from tests.company import SHIPPED, Phone
 from tests.contracts.test_ldap_people import BOTH, connected
 from tests.peers import samba, slapd
 from tests.peers.directory import FIRST_PASSWORD
@@ -49,24 +50,29 @@ def server(request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.fixture(params=["slack", "teams"])
-async def desk(
-    request: pytest.FixtureRequest, server: Any, sqlite_url: str, tmp_path: Path
-) -> AsyncIterator[Desk]:
+def platform(request: pytest.FixtureRequest) -> Any:
+    return PLATFORMS[request.param]
+
+
+@asynccontextmanager
+async def at(platform: Any, server: Any, url: str, folder: Path, **settings: Any) -> AsyncIterator[Desk]:
+    """Somebody who was hired today, with a chat account and a registered device."""
     name, connector = f"kim{secrets.token_hex(4)}", connected(server, timezone="Europe/Stockholm")
     id = server.hire(name)
-    chat = PLATFORMS[request.param](
-        sqlite_url,
-        tmp_path,
-        connectors={"directory": connector},
-        people=connector.people,  # type: ignore[call-arg]
-    )
-    async with chat as acme:
+    outside = {"connectors": {"directory": connector}, "people": connector.people}
+    async with platform(url, folder, **outside, **settings) as acme:
         if isinstance(acme, TeamsOffice):
             acme.tenant.installed("maya")
         await acme.company.house.accounts.connect(id, acme.account("maya").name, "CS-00000")
         phone = await acme.company.enrolled(id)
         yield Desk(acme, server, connector, name, id, phone)
     await connector.close()
+
+
+@pytest.fixture
+async def desk(platform: Any, server: Any, sqlite_url: str, tmp_path: Path) -> AsyncIterator[Desk]:
+    async with at(platform, server, sqlite_url, tmp_path) as running:
+        yield running
 
 
 async def test_a_forgotten_password(desk: Desk) -> None:
@@ -83,6 +89,25 @@ async def test_a_forgotten_password(desk: Desk) -> None:
     assert state.must_change
     peer = slapd if isinstance(desk.server, slapd.Slapd) else samba
     assert desk.server.changes(peer.dn(desk.name)) == 1
+
+
+async def test_a_password_of_their_own_choice(
+    platform: Any, server: Any, sqlite_url: str, tmp_path: Path
+) -> None:
+    chosen = "teal otter quarry Kite 7"  # Samba asks for three kinds of characters
+    async with at(platform, server, sqlite_url, tmp_path, playbooks=SHIPPED) as desk:
+        acme, home = desk.acme, desk.acme.company.desk
+        request = await desk.asked("I forgot my password")
+        assert request.stage is Stage.AWAITING_PASSWORD
+        assert "choose the new password on the device" in acme.read(acme.last("maya"))
+        await home.choose(request.id, desk.id, desk.phone.device, chosen, chosen)
+        await acme.settled()
+        assert "Sign in with the password you chose" in acme.read(acme.last("maya"))
+        assert chosen not in "".join(map(acme.read, acme.said("maya")))
+        assert not server.signs_in(desk.name, FIRST_PASSWORD)
+        assert server.signs_in(desk.name, chosen)
+        _, state = await desk.connector.account(desk.id)
+        assert not state.must_change
 
 
 async def test_a_locked_account(desk: Desk) -> None:

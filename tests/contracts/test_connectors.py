@@ -22,7 +22,7 @@ from flows.registration import Authenticator, Device
 from handlers.accounts import Accounts
 from handlers.connectors import active_directory, command, ldap, scim, webhook
 from handlers.connectors.countersign import Countersign
-from handlers.ldap.accounts import VERBS
+from handlers.ldap.accounts import PASSWORDS, VERBS
 from handlers.ports import Bindings, Closing, Connector, Directory, Registry, Rejected, Unreachable
 from handlers.registry import DeviceRegistry
 from storage import setup
@@ -361,7 +361,7 @@ def _on_a_server(request: pytest.FixtureRequest, system: str, verb: str) -> Tria
     request.addfinalizer(lambda: asyncio.run(connector.close()))
     asked = a_request(verb, id, **PARAMETERS.get(verb, {}))
     nobody = a_request(verb, "00000000-0000-4000-8000-000000000000", **PARAMETERS.get(verb, {}))
-    return Trial(connector, asked, nobody, changes, verb not in ("reset_password", "unlock"), remembers=False)
+    return Trial(connector, asked, nobody, changes, verb not in PASSWORDS | {"unlock"}, remembers=False)
 
 
 @pytest.fixture
@@ -395,7 +395,7 @@ def _over_scim(server: ScimPeer, verb: str) -> Trial:
     asked = a_request(verb, id, **PARAMETERS.get(verb, {}))
     nobody = a_request(verb, "0" * 32, **PARAMETERS.get(verb, {}))
     connector = scim.connect(server.entry())
-    return Trial(connector, asked, nobody, changes, verb != "reset_password", remembers=False)
+    return Trial(connector, asked, nobody, changes, verb not in PASSWORDS, remembers=False)
 
 
 async def test_a_change_is_made_and_read_back(trial: Trial) -> None:

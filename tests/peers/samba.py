@@ -168,6 +168,7 @@ def _places(folder: Path) -> Sequence[tuple[str, str]]:
     return [
         *made,
         ("log file", str(folder / "samba.log")),
+        ("old password allowed period", "0"),  # as docs/active_directory.md says
         ("log level", "0 dsdb_json_audit:5"),  # to its output, which is kept
     ]
 
