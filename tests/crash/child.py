@@ -11,7 +11,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from multiprocessing.connection import Connection
@@ -22,6 +22,8 @@ import structlog
 from demo.directory import DemoDirectory
 from flows.commands import Cancel
 from flows.model import Method, Receipt, Request
+from handlers.connectors import ldap
+from handlers.ports import Connector, Directory
 from storage.setup import Hold
 from tests.company import Company, Hands, company
 
@@ -42,14 +44,17 @@ class Order:
     seed: int
     device: str = ""
     code: str = ""
+    person: str = "maya"
+    server: Mapping[str, object] | None = (
+        None  # the entry of an OpenLDAP server in place of the pretend directory
+    )
 
 
 class Signalling:
-    """The directory behind its own port, that says when it is about to be changed and when it has been."""
+    """A directory behind its own port, that says when it is about to be changed and when it has been."""
 
-    verbs = DemoDirectory.verbs
-
-    def __init__(self, directory: DemoDirectory, say: Say, chance: random.Random) -> None:
+    def __init__(self, directory: Connector, say: Say, chance: random.Random) -> None:
+        self.verbs = directory.verbs
         self._directory = directory
         self._say = say
         self._chance = chance
@@ -70,12 +75,12 @@ class Signalling:
 
 
 async def reset(acme: Company, order: Order, say: Say, chance: random.Random) -> None:
-    """Maya asks, answers, and has her password reset."""
-    request = await acme.asks("password_reset", "maya", answers={"justification": "Forgot it"})
+    """Somebody asks, answers, and has their password reset."""
+    request = await acme.asks("password_reset", order.person, answers={"justification": "Forgot it"})
     _, number = await acme.desk.number(request.id)
     say("answering", request.id)
     answer = {"number": number, "code": order.code}
-    await acme.desk.answer(request.id, "maya", order.device, Method.CODE, answer)
+    await acme.desk.answer(request.id, order.person, order.device, Method.CODE, answer)
     say("ordered")
     await acme.worker.drain()
     say("reported")
@@ -99,6 +104,15 @@ async def open_eight(acme: Company, order: Order, say: Say, chance: random.Rando
     say("reported")
 
 
+def directory(folder: Path, server: Mapping[str, object] | None) -> tuple[Connector, Directory]:
+    """Where changes are made and people are read: an OpenLDAP server, or the pretend company's own file."""
+    if server is None:
+        pretend = DemoDirectory(folder / "directory.db")
+        return pretend, pretend
+    real = ldap.connect(server)
+    return real, real.people
+
+
 Job = Callable[[Company, Order, Say, random.Random], Awaitable[None]]
 
 
@@ -115,9 +129,14 @@ def work(job: Job, order: Order, pipe: Connection) -> None:
 async def _work(job: Job, order: Order, say: Say) -> None:
     chance = random.Random(order.seed)
     hold = await Hold.take(order.url)
-    outside = {"directory": Signalling(DemoDirectory(order.folder / "directory.db"), say, chance)}
+    connector, people = directory(order.folder, order.server)
     async with company(
-        order.url, order.folder, connectors=outside, hands=Hands(order.now), playbooks=order.playbooks
+        order.url,
+        order.folder,
+        connectors={"directory": Signalling(connector, say, chance)},
+        people=people,
+        hands=Hands(order.now),
+        playbooks=order.playbooks,
     ) as acme:
         await job(acme, order, say, chance)
     await hold.release()

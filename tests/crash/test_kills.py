@@ -12,14 +12,15 @@ import json
 import multiprocessing
 import os
 import random
+import secrets
 import shutil
 import sqlite3
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import forkserver
 from pathlib import Path
 
@@ -31,12 +32,15 @@ from flows.commands import Cancel
 from flows.model import Request, Stage
 from handlers.evidence import Auditor
 from handlers.findings import Level
+from handlers.ports import Closing
 from storage.setup import Hold
 from storage.sql import TABLES
 from storage.store import Place
-from tests.company import Company, Hands, Phone, company
+from tests.company import Company, Hands, Phone, company, handing_out
 from tests.crash import child
 from tests.crash.child import Job, Order
+from tests.peers import slapd
+from tests.peers.slapd import Slapd
 
 ROOT = Path(__file__).parents[2]
 MOMENTS = 50  # in each window, on each store
@@ -149,6 +153,9 @@ class Lane:
     starting: asyncio.Lock = field(default_factory=asyncio.Lock)
     hands: Hands = field(default_factory=Hands)
     phone: Phone | None = None
+    person: str = "maya"
+    name: str = ""  # of the person's account, where there is a real server
+    server: Slapd | None = None
     changes: int = 0
     lengths: dict[str, float] = field(default_factory=dict)
 
@@ -162,10 +169,20 @@ class Lane:
         await disconnected(self.url)
         hold = await Hold.take(self.url)
         try:
-            at_work = company(self.url, self.folder, hands=self.hands, playbooks=self.playbooks)
+            connector, people = child.directory(self.folder, self.entry)
+            at_work = company(
+                self.url,
+                self.folder,
+                connectors={"directory": connector} if self.server else None,
+                people=people if self.server else None,
+                hands=self.hands,
+                playbooks=self.playbooks,
+            )
             async with self.starting:  # Alembic migrates one database at a time in a process
                 acme = await at_work.__aenter__()
             async with AsyncExitStack() as stack:
+                if isinstance(connector, Closing):
+                    stack.push_async_callback(connector.close)
                 stack.push_async_exit(at_work)
                 await acme.worker.outbox.release()
                 yield acme
@@ -175,21 +192,35 @@ class Lane:
     async def settle(self, *playbooks: str) -> None:
         self.playbooks.mkdir(parents=True)
         for name in playbooks:
-            shutil.copy(ROOT / "playbooks" / f"{name}.yaml", self.playbooks)
+            shutil.copy(handing_out() / f"{name}.yaml", self.playbooks)
             with (self.playbooks / f"{name}.yaml").open("a") as page:
                 page.write("\njustification: true\n")
         async with self.open() as acme:
-            phones = [
-                await acme.enrolled(person, passkey=False) for person in ("maya", "omar", "nina", "sam")
-            ]
-            self.phone = phones[0]
+            people = [self.person] if self.server else ["maya", "omar", "nina", "sam"]
+            self.phone, *_ = [await acme.enrolled(person, passkey=False) for person in people]
 
     def order(self) -> Order:
         """The next thing to do, a minute later: a sign-in app's code works once."""
         self.hands.forward(minutes=1)
         assert self.phone is not None
         seed, code = self.chance.randrange(10**6), self.phone.code(self.hands())
-        return Order(self.url, self.folder, self.playbooks, self.hands(), seed, self.phone.device, code)
+        at = Order(self.url, self.folder, self.playbooks, self.hands(), seed, self.phone.device, code)
+        return replace(at, person=self.person, server=self.entry)
+
+    @property
+    def entry(self) -> Mapping[str, object] | None:
+        return self.server.entry() if self.server else None
+
+    async def made(self, acme: Company) -> int:
+        """How many changes were really made to this person's account."""
+        if self.server is not None:
+            return self.server.changes(slapd.dn(self.name))
+        return await acme.directory.changes("maya.lindqvist")
+
+    async def signs_in(self, acme: Company, password: str) -> bool:
+        if self.server is not None:
+            return self.server.signs_in(self.name, password)
+        return await acme.directory.bind("maya.lindqvist", password)
 
     def draw(self, window: str, word: str, before: tuple[str, str]) -> tuple[str, float]:
         """When to kill: mostly inside the window, sometimes just before, sometimes a little after its end."""
@@ -202,8 +233,11 @@ class Lane:
         self.lengths[window] *= 0.8 if late else 1.03
 
 
-def applied(folder: Path, request: Request) -> int:
-    """How often the directory made this request's change."""
+async def applied(lane: Lane, acme: Company, request: Request) -> int:
+    """How often the directory made this request's change. A real one keeps no keys: its changes are counted."""
+    if lane.server is not None:
+        return await lane.made(acme) - lane.changes
+    folder = lane.folder
     with closing(sqlite3.connect(folder / "directory.db")) as db:
         (count,) = db.execute("SELECT count(*) FROM applied WHERE key = ?", (request.key,)).fetchone()
     return int(count)
@@ -222,7 +256,7 @@ async def recovered(lane: Lane, heard: Heard) -> str:
     assert lane.phone is not None
     async with lane.open() as acme:
         request = await acme.desk.get(id)
-        match request.stage, applied(lane.folder, request):
+        match request.stage, await applied(lane, acme, request):
             case Stage.AWAITING_PROOF, 0:
                 where = "before the order"
                 assert "ordered" not in heard.at  # what was acknowledged was kept
@@ -239,11 +273,11 @@ async def recovered(lane: Lane, heard: Heard) -> str:
                 pytest.fail(f"{id} was left as {found}")
         await acme.worker.drain()
         assert (await acme.desk.get(id)).stage is Stage.AWAITING_COLLECTION
+        assert await applied(lane, acme, request) == 1
         lane.changes += 1
-        assert applied(lane.folder, request) == 1
-        assert await acme.directory.changes("maya.lindqvist") == lane.changes
-        password = await acme.desk.show_secret(id, "maya", lane.phone.device)
-        assert await acme.directory.bind("maya.lindqvist", password)
+        assert await lane.made(acme) == lane.changes
+        password = await acme.desk.show_secret(id, lane.person, lane.phone.device)
+        assert await lane.signs_in(acme, password)
         assert (await acme.desk.get(id)).stage is Stage.FULFILLED
         await acme.worker.drain()
         assert await acme.store.fetch(select(TABLES["outbox"])) == []
@@ -299,6 +333,46 @@ async def test_a_kill_makes_neither_no_change_nor_two(
     sys.stdout.write(f"{window}: {dict(hits)}\n")
     assert hits.total() == MOMENTS
     assert hits[window] >= ENOUGH * MOMENTS, f"too few hit: {hits}"
+
+
+@pytest.mark.slapd
+@pytest.mark.parametrize("moments", [MOMENTS, pytest.param(4 * MOMENTS, marks=pytest.mark.slow)])
+async def test_a_kill_between_proof_and_done_is_one_change_at_a_real_directory(
+    openldap: Slapd, tmp_path: Path, seed: int, moments: int
+) -> None:
+    starting = asyncio.Lock()
+    lanes = []
+    for n in range(LANES):
+        name, folder = f"kim{secrets.token_hex(4)}", tmp_path / f"lane-{n}"
+        url, person = f"sqlite:///{tmp_path / f'{n}.db'}", openldap.hire(name)
+        chance = random.Random(seed + n)
+        lane = Lane(url, folder, chance, starting, person=person, name=name, server=openldap)
+        lane.hands.forward(
+            hours=-12
+        )  # a minute goes by for each kill, and the server's clock is the real one
+        lanes.append(lane)
+    hits = sum(await asyncio.gather(*(anywhere(lane, moments // LANES) for lane in lanes)), Counter[str]())
+    sys.stdout.write(f"at OpenLDAP: {dict(hits)}\n")
+    assert hits.total() == moments
+    assert all(hits[window] for window in WINDOWS), f"one was never hit: {hits}"
+    assert sum(hits[window] for window in WINDOWS) >= ENOUGH * moments, f"too few hit: {hits}"
+
+
+async def anywhere(lane: Lane, moments: int) -> Counter[str]:
+    """One lane's share of kills at any moment from the order to the report; gives where they hit."""
+    await lane.settle("password_reset")
+    heard = await asyncio.to_thread(killed, child.reset, lane.order(), "reported", 60)
+    whole = heard.between("ordered", "reported")
+    assert await recovered(lane, heard) == "after the report"
+    hits: Counter[str] = Counter()
+    for _ in range(moments):
+        delay = lane.chance.uniform(0, whole)
+        where = await recovered(
+            lane, await asyncio.to_thread(killed, child.reset, lane.order(), "ordered", delay)
+        )
+        hits[where] += 1
+        whole *= 0.9 if where == "after the report" else 1.02
+    return hits
 
 
 # -- a kill while requests are being opened -------------------------------------------------------
