@@ -41,6 +41,11 @@ class ActiveDirectory:
         "adminCount",
     )
 
+    def lasting(self, entry: Entry) -> str:
+        """The objectGUID as everybody writes it ([MS-DTYP] §2.3.4.2: its first parts are little-endian)."""
+        (raw,) = entry.values.get("objectguid", (b"",))
+        return str(uuid.UUID(bytes_le=raw)) if len(raw) == 16 else ""
+
     def whose(self, id: str) -> str:
         """By objectGUID, which outlasts every renaming."""
         try:
@@ -57,7 +62,7 @@ class ActiveDirectory:
         """Whoever is neither disabled nor past accountExpires is active; adminCount marks the privileged."""
         account, other = entry.one("sAMAccountName"), entry.one("userPrincipalName")
         return Person(
-            _id(entry),
+            self.lasting(entry),
             entry.one("displayName") or entry.one("cn") or account,
             account,
             active=not self.state(entry).disabled and not _expired(entry, now),
@@ -126,12 +131,6 @@ class ActiveDirectory:
     def right(self, accepted: bool, said: str) -> bool:
         """Nobody signs in with a password that has to be changed, but they are told that it is right."""
         return accepted or MUST_CHANGE in said
-
-
-def _id(entry: Entry) -> str:
-    """The objectGUID as everybody writes it ([MS-DTYP] §2.3.4.2: its first parts are little-endian)."""
-    (raw,) = entry.values.get("objectguid", (b"",))
-    return str(uuid.UUID(bytes_le=raw)) if len(raw) == 16 else ""
 
 
 def _expired(entry: Entry, now: datetime) -> bool:

@@ -33,6 +33,10 @@ class OpenLdap:
         "pwdAccountLockedTime",
     )
 
+    def lasting(self, entry: Entry) -> str:
+        """entryUUID (RFC 4530)."""
+        return entry.one("entryUUID")
+
     def whose(self, id: str) -> str:
         """By entryUUID (RFC 4530), which outlasts every renaming."""
         return equals("entryUUID", id)
@@ -45,7 +49,7 @@ class OpenLdap:
         """Whoever isn't disabled is active."""
         account, *others = entry.all("uid") or [entry.dn]
         return Person(
-            entry.one("entryUUID"),
+            self.lasting(entry),
             entry.one("displayName") or entry.one("cn") or account,
             account,
             active=not self.state(entry).disabled,

@@ -170,6 +170,7 @@ class Accounts:
 
     async def _found(self, id: str) -> Entry | None:
         found = await self.below(self.dialect.whose(id))
+        found = [entry for entry in found if self.dialect.lasting(entry) == id]
         if len(found) > 1:
             raise Rejected("More than one account has this id. Mend the directory.")
         return found[0] if found else None

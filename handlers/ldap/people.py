@@ -27,6 +27,10 @@ class Reader(Protocol):
         """What is read of a person's entry."""
         ...
 
+    def lasting(self, entry: Entry) -> str:
+        """The id that outlasts every renaming, in its one spelling: servers take others for it, too."""
+        ...
+
     def whose(self, id: str) -> str:
         """The filter for the person with this lasting id."""
         ...
@@ -58,8 +62,12 @@ class LdapPeople:
 
     async def person(self, id: str) -> Person | None:
         """The person with this lasting id, or None. Raises Unreachable."""
-        found = await self._entries(self._reader.whose(id))
+        found = await self._owners(id)
         return await self._whole(found[0]) if len(found) == 1 else None
+
+    async def _owners(self, id: str) -> list[Entry]:
+        found = await self._entries(self._reader.whose(id))
+        return [entry for entry in found if self._reader.lasting(entry) == id]
 
     async def find(self, by: By, value: str) -> Sequence[Person]:
         """Those who hold a role, report to somebody, or are called so. Raises Unreachable."""
@@ -67,7 +75,7 @@ class LdapPeople:
             case "name":
                 found = await self._entries(self._reader.called(value))
             case "manager":
-                bosses = await self._entries(self._reader.whose(value))
+                bosses = await self._owners(value)
                 found = await self._entries(some(*(equals("manager", boss.dn) for boss in bosses)))
             case _:
                 found = await self._holders(value)

@@ -27,9 +27,10 @@ class Users:
             return None
         if self.given.person_id == "id":
             try:
-                return await self.client.get("Users", id)
+                user = await self.client.get("Users", id)
             except NoAccount:
                 return None
+            return user if user.id == id else None
         found = await self.client.found("Users", "externalId", id) if id else []
         if len(found) > 1:
             raise Rejected("More than one account has this id. Mend the SCIM server.")
