@@ -14,6 +14,7 @@ import io
 import json
 import logging
 import re
+import secrets
 import shutil
 import socket
 import sqlite3
@@ -48,7 +49,7 @@ from storage.setup import DEMO
 from storage.sql import TABLES
 from storage.store import Place
 from tests.authenticator import SoftAuthenticator
-from tests.company import SECRET_KEY, Hands, settings_for
+from tests.company import SECRET_KEY, Hands, handing_out, settings_for
 from tests.intruder import Intruder
 
 ROOT = Path(__file__).parents[1]
@@ -320,9 +321,9 @@ def logged(said: bytes, event: str) -> bool:
 
 @pytest.fixture
 def playbooks(tmp_path: Path) -> Path:
-    """The shipped ones; the password reset also asks for a note and for a reason."""
+    """With a reset that hands out a temporary password, and also asks for a note and for a reason."""
     folder = tmp_path / "playbooks"
-    shutil.copytree(SHIPPED, folder)
+    shutil.copytree(handing_out(), folder)
     page = folder / "password_reset.yaml"
     page.write_text(
         page.read_text() + "\nform:\n  - {name: note, label: Anything else}\njustification: true\n"
@@ -487,6 +488,33 @@ async def test_the_database_left_behind_holds_no_secret(
     with contextlib.closing(sqlite3.connect(tmp_path / "desk.db")) as db:
         (count,) = db.execute("SELECT count(*) FROM secrets").fetchone()
     assert count == 0
+
+
+async def test_a_chosen_password_is_where_it_was_typed_and_nowhere_else(
+    database_url: str, tmp_path: Path, overheard: Callable[[], bytes]
+) -> None:
+    async with serving(database_url, tmp_path, SHIPPED) as scene:
+        links = await root.first_links(scene.house, "nina", "sam")
+        nina, _ = [await scene.registered(token) for _, token in links]
+        id = await scene.asked(nina, "password_reset")
+        await scene.confirmed(nina, id)
+        marked = scene.marked
+        for word in ("weak", "other", "good"):
+            marked.secret("password", f"{word}-{secrets.token_hex(3 if word == 'weak' else 12)}")
+        weak, other, good = map(str, marked.secrets["password"])
+        for password, again in ((weak, weak), (other, good)):
+            page = await nina.post(f"/requests/{id}/password", password=password, again=again)
+            assert "That password can" in page
+        await nina.post(f"/requests/{id}/password", password=good, again=good)
+        await scene.reaches(id, Stage.FULFILLED)
+        assert await scene.directory.bind("nina.kowalski", good)
+        assert "Sign in with the password you chose" in await nina.get(f"/requests/{id}")
+        assert not any(str(each) in page for page in nina.pages for each in marked.secrets["password"])
+        assert marked.leaks(overheard()) == set()
+        stored = await rows(scene)
+        assert b"PasswordChosen" in stored
+        assert marked.leaks(stored) == set()
+        assert marked.leaks(await on_the_disk(scene, tmp_path), without=("number", "code")) == set()
 
 
 # -- when something breaks ------------------------------------------------------------------------

@@ -41,7 +41,7 @@ def test_connectors_are_listed_with_what_playbooks_need(env: Mapping[str, str]) 
     (row,) = json.loads(run("connectors", "list", "--json", env=env).stdout)
     assert (row["connector"], row["kind"]) == ("directory", "ldap")
     assert "disable" in row["can"]
-    assert row["playbooks need"] == "reset_password, unlock"
+    assert row["playbooks need"] == "set_password, unlock"
     assert "directory" in run("connectors", "list", env=env).stdout
 
 
@@ -53,7 +53,7 @@ def test_one_is_tried_against_the_live_system(env: Mapping[str, str]) -> None:
     done = run("connectors", "test", "directory", "--account", "maya", "--json", env=env)
     told = {each["check"]: each for each in json.loads(done.stdout)}
     assert done.exit_code == 0
-    assert told["reset_password"]["level"] == "pass"
+    assert told["set_password"]["level"] == "pass"
     assert told["account"]["seen"].startswith("uid=maya,")
     table = run("connectors", "test", "directory", env=env)
     assert "we may, tried without changing anything" in " ".join(table.stdout.split())
@@ -63,7 +63,7 @@ def test_one_is_tried_against_the_live_system(env: Mapping[str, str]) -> None:
 
 def test_the_doctor_looks_at_every_connector(env: Mapping[str, str]) -> None:
     found = {each["check"]: each for each in json.loads(run("doctor", "--json", env=env).stdout)}
-    assert found["directory: reset_password"]["level"] == "pass"
+    assert found["directory: set_password"]["level"] == "pass"
     assert found["directory: administrators"]["level"] == "warn"
 
 
