@@ -12,6 +12,7 @@ STAMP := .venv/.installed
 export PORT
 export RESET
 export TEAMS
+export DIRECTORY
 # `required` turns a missing peer from a skipped test into a failure. CI sets it.
 export PEERS
 
@@ -47,7 +48,7 @@ lock: ## remake both locks from pyproject.toml (needs uv; UPGRADE=1 for the newe
 	$(COMPILE) pyproject.toml -o requirements.lock
 	$(COMPILE) pyproject.toml --extra dev -c requirements.lock -o requirements-dev.lock
 
-demo: env ## a pretend company in a box (PORT=8080 chooses the port, RESET=1 starts it afresh, TEAMS=1 adds Teams)
+demo: env ## a pretend company in a box (PORT=8080 chooses the port, RESET=1 starts it afresh, TEAMS=1 adds Teams, DIRECTORY=ldap or samba a real one)
 	@$(BIN)/python app.py demo
 
 peers: ## install the real software that tests run against (PEERS=required: fail where that is impossible)

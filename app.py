@@ -19,13 +19,14 @@ from bot.commands import run
 from bot.journal import Everywhere, Journal
 from bot.slack import Slack
 from bot.web.server import make_app
-from demo import company, playground
+from demo import company, playground, real
 from demo.directory import DemoDirectory
 from demo.workspace.serve import serving
 from handlers import logs
 from handlers.connectors import active_directory, command, ldap, scim, webhook
 from handlers.connectors.countersign import Countersign
 from handlers.house import House, Outside, build, first_links
+from handlers.ldap.accounts import Accounts
 from handlers.people import Roster
 from handlers.ports import Closing, Connector, Peopled
 from handlers.settings import Config, Settings, SettingsError, load_config, load_settings, problems
@@ -52,10 +53,11 @@ cli.add_typer(manifests.manifest, name="manifest")
 # -- putting together -------------------------------------------------------------------------
 
 
-def outside(config: Config, *, demo: DemoDirectory | None = None) -> Outside:
+def outside(config: Config, *, demo: DemoDirectory | Accounts | None = None) -> Outside:
     """The adapters this installation uses. Raises SettingsError for what they can't be made of."""
     if demo is not None:
-        return Outside(demo, {"directory": demo}, Journal())
+        people = demo if isinstance(demo, DemoDirectory) else demo.people
+        return Outside(people, {"directory": demo}, Journal())
     if config.demo:
         raise SettingsError(
             "COUNTERSIGN_CONFIG says `demo: true`: these are the demo's own settings. Write your own."
@@ -90,7 +92,7 @@ systems.add(cli, connected)
 
 @contextlib.asynccontextmanager
 async def house(
-    settings: Settings, config: Config, demo: DemoDirectory | None = None
+    settings: Settings, config: Config, demo: DemoDirectory | Accounts | None = None
 ) -> AsyncIterator[House]:
     """The house, alone on its database, until the block ends."""
     needs = outside(config, demo=demo)
@@ -203,21 +205,35 @@ def demo(
         bool,
         typer.Option(envvar="TEAMS", help="Microsoft Teams, too, on the port after those; fetched by npx."),
     ] = False,
+    directory: Annotated[
+        real.Kind,
+        typer.Option(envvar="DIRECTORY", help="A real directory, begun anew each time: `ldap` or `samba`."),
+    ] = real.Kind.PRETEND,
 ) -> None:
     """Try it: a pretend company, no accounts, no keys. Example: python app.py demo --port 9000"""
 
     async def work() -> int:
+        with contextlib.ExitStack() as stack:
+            with console.busy("Starting the company's directory"):
+                server = stack.enter_context(real.started(directory))
+            return await at_work(server)
+
+    async def at_work(server: real.Real | None) -> int:
         command = playground.fetched() if teams else ()
-        settings, directory, workspace = company.settle(folder, port, reset=reset, teams=teams)
+        place = folder / directory if server else folder  # who is who there is known to that server alone
+        settings, pretend, workspace = company.settle(
+            place, port, reset=reset or server is not None, teams=teams
+        )
         logs.configure(settings.log_format)
         async with (
             serving(workspace, port) as page,
-            house(settings, Config(demo=True), directory) as built,
+            house(settings, Config(demo=True), server.connector if server else pretend) as built,
         ):
             app = make_app(built, frame_ancestors=page, elsewhere=(company.PATH,))
-            company.add_phones(app, await company.register(built, folder), page)
-            async with running(built, app), _playing(command, folder, settings, port + 2) as window:
-                company.welcome(settings, page, window, console.out)
+            company.add_phones(app, await company.register(built, place), page)
+            async with running(built, app), _playing(command, place, settings, port + 2) as window:
+                sign_in = server.sign_in if server else ""
+                company.welcome(settings, page, window, sign_in, console.out)
                 await until_stopped()
         return console.DONE
 

@@ -42,11 +42,19 @@ STEP = 30  # seconds that a sign-in app's code lasts
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """One of the people a visitor can be: the cookie of their device and their sign-in app's key."""
+    """One of the people a visitor can be: the cookie of their device and their sign-in app's key.
+
+    `id` is what they are called here, `person` their id in the directory.
+    """
 
     id: str
     cookie: str
     seed: str
+    person: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.person:
+            object.__setattr__(self, "person", self.id)
 
     @property
     def code(self) -> str:
@@ -114,8 +122,8 @@ async def register(house: House, folder: Path) -> dict[str, Visitor]:
     notes = folder / "demo.json"
     kept = json.loads(notes.read_text())
     if not kept["people"]:
-        people = await house.people.named(*(each.person for each in COMPANY if each.person))
-        kept["people"] = [_hands(each.person) for each in COMPANY if each.person in people]
+        known = [(each.person, await _known(house, each.person)) for each in COMPANY if each.person]
+        kept["people"] = [_hands(name, person) for name, person in known if person]
         _keep(notes, kept)
     visitors = {entry["id"]: Visitor(**entry) for entry in kept["people"]}
     if not kept.get("registered"):
@@ -123,31 +131,40 @@ async def register(house: House, folder: Path) -> dict[str, Visitor]:
             await _register(house, visitor)
         _keep(notes, {**kept, "registered": True})
     for visitor in visitors.values() if house.settings.teams_app_id else ():
-        if not await house.accounts.of(visitor.id, playground.PLATFORM):
-            await house.accounts.connect(visitor.id, playground.account(visitor.id), "demo")
+        if not await house.accounts.of(visitor.person, playground.PLATFORM):
+            await house.accounts.connect(visitor.person, playground.account(visitor.id), "demo")
     return visitors
 
 
+async def _known(house: House, name: str) -> str:
+    """Somebody's id in the directory, which may be their name here or have their account called so; or empty."""
+    if await house.people.person(name):
+        return name
+    found = await house.people.called(name)
+    return found[0].id if len(found) == 1 else ""
+
+
 async def _register(house: House, visitor: Visitor) -> None:
-    if not (await house.registry.registration(visitor.id)).devices:
+    if not (await house.registry.registration(visitor.person)).devices:
         await _enrol(house, visitor)
-    if not await house.accounts.of(visitor.id):
-        await house.accounts.connect(visitor.id, f"{PLATFORM}/{HOME.id}/U0{visitor.id.upper()}", "demo")
+    if not await house.accounts.of(visitor.person):
+        await house.accounts.connect(visitor.person, f"{PLATFORM}/{HOME.id}/U0{visitor.id.upper()}", "demo")
 
 
-def _hands(person: str) -> dict[str, str]:
+def _hands(name: str, person: str) -> dict[str, str]:
     """A device's cookie and a sign-in app's key that nobody has had before."""
     seed = base64.b32encode(secrets.token_bytes(20)).decode()
-    return {"id": person, "cookie": cookies.new_cookie(secrets.token_urlsafe(16)), "seed": seed}
+    cookie = cookies.new_cookie(secrets.token_urlsafe(16))
+    return {"id": name, "cookie": cookie, "seed": seed, "person": person}
 
 
 async def _enrol(house: House, visitor: Visitor) -> None:
     """Register their device through an enrolment link, like any other."""
-    token, browser = await house.registry.first_link(visitor.id), secrets.token_urlsafe(32)
+    token, browser = await house.registry.first_link(visitor.person), secrets.token_urlsafe(32)
     invitation = await house.registry.open_invitation(token, browser)
-    now, owner = house.store.clock(), visitor.id
+    now, owner = house.store.clock(), visitor.person
     id, secret = visitor.cookie.partition(".")[0], token_hash(cookies.secret_of(visitor.cookie))
-    device = Device(id, owner, f"{owner.capitalize()}'s phone", secret, now)
+    device = Device(id, owner, f"{visitor.id.capitalize()}'s phone", secret, now)
     sealed = house.store.keys.close(base64.b32decode(visitor.seed), seed_binding(owner))
     key = Authenticator("app-" + secrets.token_urlsafe(16), owner, id, Method.CODE, sealed, 0, now)
     await house.registry.enrol(invitation.id, token_hash(browser), device, key)
@@ -195,7 +212,7 @@ def _visitor(request: web.Request) -> Visitor:
     return found
 
 
-def welcome(settings: Settings, page: str, teams: str, out: Console) -> None:
+def welcome(settings: Settings, page: str, teams: str, sign_in: str, out: Console) -> None:
     """What a visitor reads in the terminal."""
     python = _near(Path(sys.executable))
     program = python.name if python.is_absolute() else python
@@ -209,6 +226,9 @@ def welcome(settings: Settings, page: str, teams: str, out: Console) -> None:
             f"  Maya's Microsoft Teams is at {teams}.\n"
             if teams
             else "  With Node.js, TEAMS=1 adds Microsoft Teams.\n",
+            f"  Try what became of Maya's password at the real directory:\n\n    {sign_in}\n\n"
+            if sign_in
+            else "",
             "  Or ask from a second terminal in this folder:\n\n",
             f"    export COUNTERSIGN_SOCKET={shlex.quote(str(_near(settings.socket_path)))}\n",
             f"    {program} app.py request password_reset --for maya\n\n",
