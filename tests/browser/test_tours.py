@@ -11,6 +11,7 @@ from playwright.async_api import Browser, expect
 
 from demo import directory
 from tests.browser.tourist import Demo, running, tourist
+from tests.peers.directory import FIRST_PASSWORD
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ async def test_reset_my_password(demo: Demo, chromium: Browser, width: int, heig
     code = await page.locator("#code").inner_text()
     await visitor.types_number(code)
     await visitor.reads("Choose your new password")
-    password = "teal otter quarry kite"
+    password = "Teal otter quarry kite 7"
     await visitor.phone.get_by_label("New password").fill(password)
     await visitor.phone.get_by_label("The same once more").fill(password)
     await visitor.phone.get_by_role("button", name="Set this password").click()
@@ -51,6 +52,29 @@ async def test_reset_my_password(demo: Demo, chromium: Browser, width: int, heig
     await expect(visitor.chat.get_by_text("Done: the change is made and confirmed")).to_be_attached()
     await expect(visitor.security.locator("> li")).to_have_count(1)
     await expect(visitor.security).to_contain_text("Done: the change is made and confirmed")
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param("ldap", marks=pytest.mark.slapd), pytest.param("samba", marks=pytest.mark.samba)]
+)
+async def test_reset_my_password_at_a_real_directory(kind: str, tmp_path: Path, chromium: Browser) -> None:
+    async with running(tmp_path, kind) as demo:
+        assert await demo.signs_in(FIRST_PASSWORD)
+        visitor = await tourist(demo, chromium)
+        await visitor.page.get_by_role("button", name=re.compile("^Reset my password")).click()
+        await visitor.lets_it_write()
+        await visitor.chat.get_by_role("button", name="Yes, ask for it").click()
+        await visitor.chat.get_by_role("link", name="Open my device page").click()
+        await visitor.reads("Show that it's you")
+        await visitor.types_number(await visitor.page.locator("#code").inner_text())
+        password = "Teal otter quarry kite 7"
+        await visitor.phone.get_by_label("New password").fill(password)
+        await visitor.phone.get_by_label("The same once more").fill(password)
+        await visitor.phone.get_by_role("button", name="Set this password").click()
+        done = visitor.guide.get_by_role("heading", name=re.compile(r"^Done in \d+ seconds$"))
+        await expect(done).to_be_visible(timeout=15_000)
+        assert await demo.signs_in(password)
+        assert not await demo.signs_in(FIRST_PASSWORD)
 
 
 async def test_break_in(demo: Demo, chromium: Browser) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import re
+import shlex
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -27,20 +28,27 @@ class Demo:
 
     url: str
     folder: Path
+    trial: tuple[str, ...] = ()  # the command that the terminal offers for a sign-in at a real directory
 
     async def signs_in(self, password: str) -> bool:
         """Whether Maya's account takes this password."""
+        if self.trial:
+            asked = await asyncio.create_subprocess_exec(*self.trial[:-1], "-w", password)
+            return await asked.wait() == 0
         return await directory.create(self.folder / "directory.db").bind("maya.lindqvist", password)
 
 
 @contextlib.asynccontextmanager
-async def running(folder: Path) -> AsyncIterator[Demo]:
-    """`app.py demo`, in a process of its own, from its start to its end."""
+async def running(folder: Path, kind: str = "pretend") -> AsyncIterator[Demo]:
+    """`app.py demo`, in a process of its own, from its start to its end, with this kind of directory."""
     port = two_free_ports()
     kept = {name: value for name, value in os.environ.items() if not name.startswith("COUNTERSIGN_")}
     command = (sys.executable, str(ROOT / "app.py"), "demo", "--port", str(port), "--folder", str(folder))
     program = await asyncio.create_subprocess_exec(
-        *command, env=kept, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        *command,
+        env={**kept, "DIRECTORY": kind},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
     )
     assert program.stdout is not None
     said = b""
@@ -51,7 +59,8 @@ async def running(folder: Path) -> AsyncIterator[Demo]:
             said += line
     reading = asyncio.create_task(program.stdout.read())
     try:
-        yield Demo(f"http://localhost:{port}", folder)
+        trial = next((line for line in said.decode().splitlines() if "ldapsearch" in line), "")
+        yield Demo(f"http://localhost:{port}", folder, tuple(shlex.split(trial)))
     finally:
         program.terminate()
         await asyncio.wait_for(program.wait(), PATIENCE)

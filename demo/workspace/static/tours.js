@@ -77,7 +77,7 @@ const reset = {
     {
       as: maya,
       title: "Choose your new password",
-      say: () => "The phone knows that it's you. Type a new password there, twice: at least 15 characters, such as *teal otter quarry kite*. Then press *Set this password*.",
+      say: () => "The phone knows that it's you. Type a new password there, twice: at least 15 characters, such as *Teal otter quarry kite 7*. Then press *Set this password*.",
       point: () => handset,
       reached: ({ card }) => card?.stands === "done",
     },
