@@ -18,7 +18,7 @@ FLOORS = {
     "greeting_es": 0.86,
     "near_miss": 0.54,
     "attack": 0.94,
-    "polite_long": 0.48,
+    "polite_long": 0.41,
     "short": 0.86,
 }
 

@@ -41,7 +41,7 @@ def test_connectors_are_listed_with_what_playbooks_need(env: Mapping[str, str]) 
     (row,) = json.loads(run("connectors", "list", "--json", env=env).stdout)
     assert (row["connector"], row["kind"]) == ("directory", "ldap")
     assert "disable" in row["can"]
-    assert row["playbooks need"] == "set_password, unlock"
+    assert row["playbooks need"] == "add_to_group, set_password, unlock"
     assert "directory" in run("connectors", "list", env=env).stdout
 
 

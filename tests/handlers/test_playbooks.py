@@ -19,7 +19,7 @@ from handlers.playbooks import CAP, PlaybookError, Problem, duration, from_conte
 
 SHIPPED = Path(__file__).resolve().parents[2] / "playbooks"
 CONNECTORS = {
-    "directory": frozenset({"reset_password", "set_password", "unlock"}),
+    "directory": frozenset({"reset_password", "set_password", "unlock", "add_to_group"}),
     "countersign": Countersign.verbs,
 }
 A_PAGE = """\
@@ -84,6 +84,7 @@ def test_the_shipped_playbooks_load() -> None:
         "device_revocation",
         "connect_account",
         "disconnect_account",
+        "group_access",
     }
     reset, enrolment = playbooks["password_reset"], playbooks["device_enrolment"]
     assert (reset.tier, reset.prover, reset.assurance) == (1, Party.SUBJECT, Assurance.MULTI_FACTOR)
@@ -161,7 +162,7 @@ WRONG: Mapping[str, tuple[str | bytes, int, str, str, str]] = {
         25,
         "change.verb",
         "`paint`, which `directory` can't do",
-        "`reset_password` or `set_password` or `unlock`",
+        "`add_to_group` or `reset_password` or `set_password` or `unlock`",
     ),
     "a key twice": (A_PAGE + "tier: 1\n", 31, "tier", "is given twice", "the first is in line 5"),
     "a key twice, deep inside": (

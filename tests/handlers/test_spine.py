@@ -38,6 +38,25 @@ async def test_a_password_is_reset_with_the_number_and_the_sign_in_app(
         assert await acme.directory.bind("maya.lindqvist", password)
 
 
+async def test_a_group_is_joined_once_somebody_else_agreed_on_their_own_device(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with company(database_url, tmp_path) as acme:
+        maya, omar = await acme.enrolled("maya"), await acme.enrolled("omar")
+        why = {"group": "finance-share", "justification": "Closing the quarter"}
+        request = await acme.asks("group_access", "maya", answers=why)
+        await acme.proves(request, maya)
+        await acme.worker.drain()
+        assert (await acme.desk.get(request.id)).stage is Stage.AWAITING_APPROVAL
+        with pytest.raises(no.SelfApproval):
+            await acme.proves(request, maya)
+        assert "finance-share" not in await acme.directory.groups("maya.lindqvist")
+        await acme.proves(request, omar)
+        await acme.worker.drain()
+        assert (await acme.desk.get(request.id)).stage is Stage.FULFILLED
+        assert "finance-share" in await acme.directory.groups("maya.lindqvist")
+
+
 async def test_an_enrolment_link_takes_one_administrator_and_another_persons_passkey(
     database_url: str, tmp_path: Path
 ) -> None:
