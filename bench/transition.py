@@ -36,7 +36,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # `python bench/transition.p
 import asyncpg
 from sqlalchemy import func, select
 
-from bench.measure import ROOT, Contest, Plan, Sample, alone, apart, arguments, compete, race
+from bench.measure import Contest, Plan, Sample, alone, apart, arguments, compete, race
 from bench.report import report
 from flows.commands import BeginProof, Command, Prove, ReportConfirmed, Submit
 from flows.digest import request_digest
@@ -50,6 +50,7 @@ from storage.seals import Keys
 from storage.sql import TABLES, Insert, Steps
 from storage.sqlite import SqliteDriver
 from storage.store import Place, Store, utc_now
+from tests.company import handing_out
 from tests.peers import postgres
 
 EXAMPLE = "python bench/transition.py --quick --check --json"
@@ -89,7 +90,7 @@ async def prepare(case: Case) -> None:
     """Fill an empty database with requests that wait for their proof, and let one of them through."""
     keys = Keys([SECRET_KEY])
     await setup.prepare(case.url, keys, setup.PRODUCTION, case.started)
-    playbook = playbooks.load(ROOT / "playbooks").by_name["password_reset"]
+    playbook = playbooks.load(handing_out()).by_name["password_reset"]
     made = (rows.request_row(waiting(case, n, playbook), f"twin-{n}") for n in range(case.waiting + 1))
     sealed = [{**row, "mac": keys.seal("requests", row)} for row in made]
 
@@ -159,7 +160,7 @@ async def _desk(case: Case) -> AsyncIterator[tuple[Desk, list[tuple[str, Command
     """
     behind = utc_now() - case.started
     store = await Store.open(case.url, Keys([SECRET_KEY]), clock=lambda: utc_now() - behind)
-    found = playbooks.load(ROOT / "playbooks")
+    found = playbooks.load(handing_out())
     table = TABLES["requests"]
     chosen = select(table.c.state).where(table.c.stage == BEFORE[case.transition]).limit(case.waiting)
     requests = [codec.request(row["state"]) for row in await store.fetch(chosen)]

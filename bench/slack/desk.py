@@ -35,7 +35,7 @@ from handlers.ports import Connector, Directory
 from handlers.settings import Config
 from storage.setup import DEMO
 from tests.browser.site import Now
-from tests.company import Company, Mailbox, settings_for
+from tests.company import Company, Mailbox, handing_out, settings_for
 
 TOKEN = "xoxb-for-benchmarks"  # noqa: S105  nobody's
 TEAM = "T0ACME"
@@ -125,6 +125,7 @@ async def acme(
     settings = settings_for(
         f"sqlite:///{folder / 'desk.db'}",
         folder,
+        playbooks=handing_out(),
         slack_bot_token=TOKEN,
         slack_signing_secret=(SECRET,),
         slack_api_url=api,
