@@ -236,6 +236,8 @@ class Playbook:
         least = LEAST[self.tier]
         if self.assurance < least:
             raise ValueError(f"tier {self.tier} needs {least} or stronger, not {self.assurance}")
+        if self.secret is SecretKind.CHOSEN_PASSWORD and self.prover is not Party.SUBJECT:
+            raise ValueError("a password is chosen by the person whose account it opens")
         if not timedelta(0) < self.prove_within <= timedelta(minutes=10):
             raise ValueError("a challenge lives at most 10 minutes (SP 800-63B-4 section 3.1.3.2)")
 

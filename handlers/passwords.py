@@ -7,7 +7,6 @@ itself demands beyond that (its length, its history) is its own word, which come
 from __future__ import annotations
 
 import asyncio
-import hmac
 import re
 import unicodedata
 
@@ -27,7 +26,7 @@ COMPANY = ("countersign", "password", "helpdesk", "servicedesk", "welcome", "com
 async def fit(password: str, again: str, person: Person | None) -> str:
     """The password as it is set, in Unicode's form C. Raises UnfitPassword, which never holds what was typed."""
     chosen = unicodedata.normalize("NFC", password)
-    if not hmac.compare_digest(chosen.encode(), unicodedata.normalize("NFC", again).encode()):
+    if chosen != unicodedata.normalize("NFC", again):
         raise UnfitPassword("The two aren't the same. Type the new password twice.", "again")
     if any(unicodedata.category(character)[0] == "C" for character in chosen):
         raise UnfitPassword(

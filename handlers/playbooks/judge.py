@@ -16,7 +16,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from flows.digest import JUSTIFICATION
-from flows.model import LEAST, SecretKind
+from flows.model import LEAST, Party, SecretKind
 from handlers.playbooks.page import SECTIONS, Page, spelled
 from handlers.playbooks.sheet import Loc, Sheet, keys, remedy_for, section
 
@@ -152,6 +152,9 @@ def _judge_change(sheet: Sheet, page: Values, connectors: Mapping[str, frozenset
     takes = page.get(("change", "takes"), "none") != "none"
     if ("change", "collect_within") in page and nothing and not takes:
         sheet.note(("change", "collect_within"), "is given, but nothing is handed out or chosen")
+    if takes and page.get(("proof", "by"), Party.SUBJECT) is not Party.SUBJECT:
+        wrong = "would let somebody choose another person's password"
+        sheet.note(("change", "takes"), wrong, "Write `by: subject` under `proof`.")
     if takes and not nothing:
         sheet.note(
             ("change", "takes"), "can't go with `hands_out`", "A password is chosen or handed out: keep one."

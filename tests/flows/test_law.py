@@ -25,8 +25,10 @@ from flows.model import (
     Facts,
     Field,
     Method,
+    Party,
     Playbook,
     Request,
+    SecretKind,
     Stage,
     Wrong,
 )
@@ -259,6 +261,7 @@ def test_the_limits_are_those_that_are_published() -> None:
         ({"tier": 3, "assurance": Assurance.MULTI_FACTOR}, "tier 3 needs"),
         ({"prove_within": timedelta(minutes=10, seconds=1)}, "at most 10 minutes"),
         ({"prove_within": timedelta(0)}, "at most 10 minutes"),
+        ({"secret": SecretKind.CHOSEN_PASSWORD, "prover": Party.REQUESTER}, "whose account it opens"),
     ],
 )
 def test_a_playbook_that_may_not_be_cannot_be_made(wrong: dict[str, object], why: str) -> None:

@@ -51,6 +51,7 @@ async def test_long_and_unlike_what_is_common_is_enough(good: str) -> None:
         ("teal otter\x00quarry kite", "can't be seen"),
         ("teal otter\u200bquarry kite", "can't be seen"),
         ("teal otter\nquarry kite", "can't be seen"),
+        ("teal otter\ud800quarry kite", "can't be seen"),
     ],
 )
 async def test_what_is_guessed_first_is_refused_and_not_repeated(bad: str, why: str) -> None:
@@ -75,7 +76,7 @@ async def test_a_slip_of_the_fingers_is_noticed_and_two_spellings_of_one_text_ar
 class Picky:
     """A system with rules of its own."""
 
-    verbs = frozenset({"set_password", "unlock"})
+    verbs = frozenset({"set_password", "unlock", "add_to_group"})
 
     def __init__(self) -> None:
         self.now: Mapping[str, str] = {}

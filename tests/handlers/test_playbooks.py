@@ -302,6 +302,29 @@ WRONG: Mapping[str, tuple[str | bytes, int, str, str, str]] = {
         "nothing is handed out",
         "Where something",
     ),
+    "a password chosen for somebody else": (
+        with_("hands_out: temporary_password", "takes: chosen_password"),
+        26,
+        "change.takes",
+        "would let somebody choose another person's password",
+        "by: subject",
+    ),
+    "a password chosen and handed out": (
+        with_("by: requester", "by: subject").replace(
+            "verb: unlock", "verb: unlock\n  takes: chosen_password"
+        ),
+        26,
+        "change.takes",
+        "can't go with `hands_out`",
+        "keep one",
+    ),
+    "a chosen password handed out": (
+        with_("hands_out: temporary_password", "hands_out: chosen_password"),
+        26,
+        "change.hands_out",
+        "what a person chooses",
+        "Write `none`",
+    ),
     "a proof that ends too early": (
         with_("lasts: 3 days", "lasts: 2 days"),
         12,
@@ -584,6 +607,7 @@ CHANGES = {
     "verb: unlock": "verb: reset_password",
     "hands_out: temporary_password": "hands_out: enrolment_link",
     "collect_within: 15 minutes": "collect_within: 14 minutes",
+    "requester\n  assurance: multi_factor": "subject\n  assurance: phishing_resistant",
     "handed_to: desk_agent": "handed_to: administrator",
     "handed_to": "justification: true\nhanded_to",
     "It takes a minute.": "It takes two minutes.",

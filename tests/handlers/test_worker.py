@@ -24,7 +24,7 @@ from tests.company import Company, company
 class Moody:
     """A connector that does what the test says: raise, lose its answer, lie, or do its job."""
 
-    verbs: frozenset[str] = frozenset({"reset_password", "unlock"})
+    verbs: frozenset[str] = frozenset({"reset_password", "unlock", "add_to_group"})
     mood: Exception | str = ""
     made: dict[str, str | None] = field(default_factory=dict)
     calls: int = 0
