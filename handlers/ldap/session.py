@@ -105,14 +105,14 @@ class Ldap:
         self._given = given
         self._tls = Verified(given.ca_file)
         self._servers = [_server(url, given.pause) for url in given.servers]
+        self._closed = False
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="ldap")
 
     async def close(self) -> None:
         """Hang up. What is under way ends with its time-out."""
+        self._closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
-        for server in self._servers:
-            for _, connection in server.idle:
-                _hang_up(connection)
+        self._hang_up_idle()
 
     async def search(
         self, base: str, filter: str, attributes: Sequence[str], *, below: bool = True, most: int = 0
@@ -233,14 +233,26 @@ class Ldap:
                 try:
                     done = work(connection)
                 except said.LDAPOperationResult:  # a no: the connection is as good as before
-                    server.idle.append((time.monotonic(), connection))
+                    self._keep(server, connection)
                     raise
                 except BaseException:
                     server.failed(connection)
                     raise
-            server.idle.append((time.monotonic(), connection))
+            self._keep(server, connection)
             return done
         raise failures[-1]
+
+    def _keep(self, server: _Server, connection: ldap3.Connection) -> None:
+        """Until the next one needs it; nobody does after `close`, which doesn't wait for what is under way."""
+        server.idle.append((time.monotonic(), connection))
+        if self._closed:
+            self._hang_up_idle()
+
+    def _hang_up_idle(self) -> None:
+        for server in self._servers:
+            while server.idle:
+                with suppress(IndexError):  # another thread was faster
+                    _hang_up(server.idle.pop()[1])
 
     def _asked(self) -> list[_Server]:
         """The servers to ask, in order: those that failed lately are left alone for a while."""
@@ -256,6 +268,7 @@ class Ldap:
             since, connection = server.idle.pop()
             if time.monotonic() - since < IDLE and not connection.closed:
                 return connection
+            _hang_up(connection)
         given = self._given
         try:
             made = self._connected(server, given.bind_as, given.password.get_secret_value())
