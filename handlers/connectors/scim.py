@@ -7,13 +7,15 @@ import hashlib
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 
 from flows.model import Receipt, Request
+from handlers.findings import Finding
 from handlers.ports import NO_PASSWORD, NoAccount, PolicyRefused, Rejected
 from handlers.scim.client import Client, Operations, Resource, equals
 from handlers.scim.config import ScimServer
+from handlers.scim.examine import examined
 from handlers.scim.people import ScimPeople, Users, members
 
 #: How far the server's clock may be behind ours.
@@ -86,6 +88,10 @@ class Scim:
         if back is None:
             raise Rejected(f"`{request.verb}` can't be taken back: the state before it is not kept.")
         return await self.carry_out(request.but({"verb": back}), key, None)
+
+    async def examine(self, needed: Collection[str], account: str) -> list[Finding]:
+        """What the server shows of itself and of an account, with nothing changed; what we may, it can't show."""
+        return await examined(self._users, self.verbs, needed, account)
 
     # -- reading ----------------------------------------------------------------------------------
 

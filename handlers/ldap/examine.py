@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import UTC, datetime
 
-from handlers.findings import Finding, Level
+from handlers.findings import Finding, Level, certified
 from handlers.ldap.accounts import GROUPS, VERBS, Accounts
 from handlers.ldap.session import Changes, Entry, removed
 from handlers.ports import Rejected, Unreachable
 
-SOON = 30  # days before a certificate's end in which it is time to renew it
 MOST = 20  # administrators that are tried
 DOCS = "docs/ldap.md, docs/active_directory.md"
 
@@ -61,10 +60,7 @@ async def _servers(accounts: Accounts) -> list[Finding]:
             remedy = "Check its address, its certificate's name and authority (`ca_file`), and `bind_as`."
             found.append(Finding(host, Level.FAIL, str(failure), remedy))
             continue
-        days = (ends - datetime.now(UTC)).days
-        seen = f"it takes our sign-in; its certificate is good for {days} {'day' if days == 1 else 'days'}"
-        level = Level.PASS if days > SOON else Level.WARN
-        found.append(Finding(host, level, seen, "" if days > SOON else "Renew it."))
+        found.append(certified(host, "it takes our sign-in", ends))
     return found
 
 

@@ -6,12 +6,13 @@ version that was read (RFC 7644 §3.14), so that nobody else's change is written
 
 from __future__ import annotations
 
+import asyncio
 import json
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -157,6 +158,31 @@ class Client:
         if len(entries) < total:
             raise Unreachable("The SCIM server's list changed while it was read.")
         return list(entries.values())
+
+    async def first(self, kind: str) -> Resource | None:
+        """Any entry of `Users` or `Groups`, or None. Raises Unreachable or Rejected."""
+        page = await self._call("GET", f"{kind}?startIndex=1&count=1")
+        return next((Resource(each) for each in page.all("Resources")), None)
+
+    async def features(self) -> Resource:
+        """What the server says that it can (RFC 7644 §4); nothing where it doesn't say. Raises Unreachable."""
+        try:
+            return await self._call("GET", "ServiceProviderConfig")
+        except NoAccount:
+            return Resource({})
+
+    async def visit(self) -> datetime | None:
+        """Greet the server; gives its certificate's end, None without TLS. Raises Unreachable."""
+        url = URL(self._given.url)
+        tls = self._tls if url.scheme == "https" else None
+        try:
+            async with asyncio.timeout(self._given.connect_within):
+                _, line = await asyncio.open_connection(url.host, url.port, ssl=tls)
+        except (OSError, TimeoutError) as error:
+            raise Unreachable(f"The SCIM server can't be reached ({type(error).__name__}).") from None
+        shown = line.get_extra_info("peercert") if tls else None
+        line.close()
+        return datetime.fromtimestamp(ssl.cert_time_to_seconds(shown["notAfter"]), UTC) if shown else None
 
     async def patch(self, kind: str, entry: Resource, operations: Operations, secret: str = "") -> None:
         """Change an entry that is still as it was read, all of it or nothing (RFC 7644 §3.5.2).

@@ -61,6 +61,16 @@ def test_one_is_tried_against_the_live_system(env: Mapping[str, str]) -> None:
     assert "There is no connector" in run("connectors", "test", "elsewhere", env=env).stderr
 
 
+def test_a_scim_service_is_looked_over_too(scim: Any, tmp_path: Path) -> None:
+    entry = {**scim.entry(), "kind": "scim", "token": {"env": "DIRECTORY_PASSWORD"}}
+    env = installed(tmp_path, connectors={"directory": entry}, directory="directory")
+    done = run("connectors", "test", "directory", "--account", "maya", "--json", env=env)
+    told = {each["check"]: each for each in json.loads(done.stdout)}
+    assert told["account"]["seen"].startswith("maya: open;")
+    assert told["unlock"]["level"] == "fail", "SCIM has no word for it, and a playbook needs it"
+    assert done.exit_code == 1
+
+
 def test_the_doctor_looks_at_every_connector(env: Mapping[str, str]) -> None:
     found = {each["check"]: each for each in json.loads(run("doctor", "--json", env=env).stdout)}
     assert found["directory: set_password"]["level"] == "pass"
