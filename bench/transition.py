@@ -43,7 +43,7 @@ from flows.digest import request_digest
 from flows.model import Assurance, Checked, Facts, Method, Origin, Person, Playbook, Receipt, Request, Stage
 from flows.request import decide, evolve
 from handlers import logs, playbooks
-from handlers.desk import Desk
+from handlers.desk import Desk, Parties
 from storage import codec, rows, setup
 from storage.postgres import PostgresDriver
 from storage.seals import Keys
@@ -128,7 +128,19 @@ def waiting(case: Case, number: int, playbook: Playbook) -> Request:
 def known(id: str, playbook: Playbook, now: datetime) -> Facts:
     """What the desk would find out about this person, who asks for themself and has a passkey."""
     person, methods = Person(id, f"Maya {id}", id), frozenset({Method.PASSKEY})
-    return Facts(now, playbook, person, person, methods, nonce=secrets.token_hex(32), actor=person)
+    return Facts(
+        now,
+        playbook,
+        person,
+        person,
+        methods,
+        nonce=secrets.token_hex(32),
+        actor=person,
+        unfrozen=frozenset({person.id}),
+        codes_count=True,
+        may_prompt=True,
+        waiting="",
+    )
 
 
 def proof(request: Request) -> Prove:
@@ -148,8 +160,9 @@ class Prefetched(Desk):
         super().__init__(store, found, None, None, None, {})  # type: ignore[arg-type]  nobody else is asked
         self.facts = facts
 
-    async def _facts(self, id: str, command: Command) -> Facts:
-        return self.facts[id]
+    async def _facts(self, id: str, command: Command) -> tuple[Facts, Parties]:
+        person = self.facts[id].requester.id
+        return self.facts[id], Parties(person, person, (person,))
 
 
 @asynccontextmanager

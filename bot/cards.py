@@ -270,6 +270,15 @@ class Click:
 
 
 @dataclass(frozen=True, slots=True)
+class CodesLine:
+    """A person's recovery codes, as their page tells of them."""
+
+    left: int
+    of: int
+    made: Moment
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceLine:
     """One registered device in its owner's list. `here` is the one this is read on."""
 

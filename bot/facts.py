@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from bot.cards import MOST_FACTS, DeviceLine, Fact
+from bot.cards import MOST_FACTS, CodesLine, DeviceLine, Fact
 from bot.reading import Beside, Reading, listed
 from bot.times import left, moment, took
 from flows.model import Assurance, Method, Person, Playbook, Request, Stage
+from flows.recovery import CodeSet
 from flows.registration import Registration
 
 NOTHING = Beside()
@@ -134,3 +135,10 @@ def device_lines(
             )
         )
     return tuple(sorted(lines, key=lambda line: not line.here))
+
+
+def codes_line(codes: CodeSet | None, owner: Person, now: datetime) -> CodesLine | None:
+    """How many of a person's recovery codes are left; None when they have none."""
+    if codes is None:
+        return None
+    return CodesLine(codes.left, len(codes.codes), moment(codes.made_at, now, owner.timezone))

@@ -39,7 +39,7 @@ class Journal:
 
     async def announce(self, audience: str, notice: str, request: Request | None, detail: str) -> None:
         """One line for a role or for security; alarms are of level critical."""
-        say = log.critical if notice in ("alarm", "tampering", "not_authorised") else log.info
+        say = log.critical if notice in ("alarm", "recovered", "tampering", "not_authorised") else log.info
         say(
             "announce",
             request_id=request.id if request else None,

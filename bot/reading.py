@@ -17,6 +17,7 @@ _SECRETS = {
     SecretKind.NONE: "result",
     SecretKind.TEMPORARY_PASSWORD: "temporary password",
     SecretKind.ENROLMENT_LINK: "enrolment link",
+    SecretKind.RECOVERY_CODES: "set of recovery codes",
     SecretKind.CHOSEN_PASSWORD: "new password",
 }
 

@@ -164,6 +164,10 @@ ALARMS = {
         "Somebody may be after an account",
         "Look at the request and call its owner on a known number.",
     ),
+    "recovered": (
+        "Somebody registered a browser with a recovery code",
+        "If its owner doesn't know of it, freeze them and remove the device.",
+    ),
     "tampering": (
         "A stored record was changed from outside",
         "It isn't believed any more. Stop the service, keep the database as it is, and run the audit.",

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from bot.cards import Button, Card, Input, Status, Verb, Weight
 from bot.facts import NOTHING, facts, small, wait
 from bot.reading import Beside, Reading, grouped
-from bot.words import untold, words
+from bot.words import undone, untold, words
 from flows.digest import JUSTIFICATION
 from flows.model import Field, Method, Person, Playbook, Request, Stage
 from flows.request import LAPSED, usable
@@ -146,18 +146,21 @@ def closed(seen: Reading) -> Card:
 
 def alarm(seen: Reading) -> Card:
     """To security: somebody may be after this account. Severity leads, in shape and word."""
-    name = seen.name(seen.request.subject)
-    what = "stopped after too many wrong answers"
-    if seen.request.stage is S.DISOWNED:
-        what = "stopped: one of the people it concerns didn't ask for it"
+    request, name = seen.request, seen.name(seen.request.subject)
+    what, rests = "stopped after too many wrong answers", ""
+    if request.stage is not S.LOCKED:
+        what = "was reported: one of the people it concerns didn't ask for it"
+        rests = "Everything in the name of whoever reported it rests until you let them go on. "
+    asked = request.origin
     return replace(
         _card(seen),
         status=Status.DANGER,
         word="danger",
         heading=f"Somebody may be after the account of {name}",
         stage=f"Waiting for security: find out who asked. {seen.playbook.title} {what}",
-        note=f"Nothing was changed. Call {name} on a number you already have, and look at the recent "
-        "sign-ins of the account it was asked from.",
+        note=f"{undone(seen)} {rests}Call {name} on a number you already have, and look at the recent sign-ins of "
+        f"the account it was asked from: {asked.account} of {asked.workspace} ({asked.platform}, in "
+        f"{asked.channel}), {seen.when(request.opened_at).full}.",
         buttons=(),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.reading import Reading, listed
 from flows.model import Cause, Request, SecretKind, Stage
-from flows.request import LAPSED
+from flows.request import LAPSED, STOPPED
 
 S = Stage
 
@@ -109,6 +109,9 @@ def words(seen: Reading) -> tuple[str, str, str]:
         case S.DENIED:
             note = "Nothing was changed. Talk to whoever had to agree before you ask again."
             return f"{playbook.title}: not approved", "Over: one of the approvers said no", note
+        case S.CANCELLED if request.reason == STOPPED:
+            note = f"{undone(seen)} Everything in the name of whoever reported it rests. Security can let them go on."
+            return f"{playbook.title}: stopped", "Over: stopped, because another request was reported", note
         case S.CANCELLED:
             return (
                 f"{playbook.title}: cancelled",
@@ -123,9 +126,7 @@ def words(seen: Reading) -> tuple[str, str, str]:
                     late = f"{prover} chose no password in time"
             return f"{playbook.title}: expired", f"Over: {late}", f"Nothing was changed. {again}"
         case S.DISOWNED:
-            note = (
-                "Nothing was changed, and security knows. Did somebody tell you to confirm it? Tell the desk."
-            )
+            note = f"{undone(seen)} Security knows. Did somebody tell you to confirm it? Tell the desk."
             return f"{playbook.title}: stopped", "Over: somebody it concerns didn't ask for it", note
         case S.LOCKED:
             note = "Nothing was changed, and security knows. If it was you, ask again or talk to the desk."
@@ -141,6 +142,15 @@ def untold(seen: Reading) -> str:
     if not names:
         return ""
     return f"I can't write to {listed(names, 'or')} here, so tell them: it waits on their device page."
+
+
+def undone(seen: Reading) -> str:
+    """What a request that was stopped had come to."""
+    if seen.request.stage is S.AWAITING_FULFILMENT:
+        return "The change is halted, unless it was on its way already."
+    if seen.request.receipt is None:
+        return "Nothing was changed."
+    return f"The change was made before that; the {seen.secret} was deleted unseen."
 
 
 def _guidance(seen: Reading) -> str:

@@ -119,6 +119,13 @@ class GiveUp:
 
 
 @dataclass(frozen=True, slots=True)
+class Stop:
+    """This person said of another request that they didn't ask for it: stop what else is open for them."""
+
+    person: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """The clock looked at this request."""
 
@@ -138,5 +145,6 @@ Command = (
     | ShowSecret
     | Retry
     | GiveUp
+    | Stop
     | Tick
 )

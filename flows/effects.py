@@ -43,4 +43,11 @@ class Announce:
     detail: str = ""
 
 
-Effect = SendChallenge | AskApprovers | CarryOut | Tell | Announce
+@dataclass(frozen=True, slots=True)
+class StopOthers:
+    """Stop whatever else is open for this person."""
+
+    person: str
+
+
+Effect = SendChallenge | AskApprovers | CarryOut | Tell | Announce | StopOthers

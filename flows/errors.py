@@ -87,6 +87,41 @@ class AlreadyOpen(Refusal):
     """The same request is already open. Follow that one, or cancel it before asking again."""
 
 
+class NotForThem(Refusal):
+    """That can't be started for this person just now. Check the name; if it is right, ask them to see the desk."""
+
+    # What stands in the way is theirs alone: whoever asks for somebody else reads the same, whatever it is.
+
+    def __init__(self, why: str = "NotForThem") -> None:
+        super().__init__()
+        self._why = why
+
+    @property
+    def kind(self) -> str:
+        """What it really was, for the audit log."""
+        return self._why
+
+
+class Frozen(Refusal):
+    """Everything in your name rests for now, because a request was reported as not yours. Talk to security."""
+
+
+class PersonRests(Refusal):
+    """Everything in that person's name rests for now. Security can let them go on."""
+
+
+class AnotherWaits(Refusal):
+    """Another request waits for your confirmation. Confirm or cancel that one first."""
+
+
+class PromptedEnough(Refusal):
+    """That was asked too often without being confirmed. Confirm on your device page, or wait ten minutes."""
+
+
+class CodesRest(Refusal):
+    """There were too many wrong numbers or codes, so they don't count for now. Use a passkey, or talk to security."""
+
+
 # -- proving --------------------------------------------------------------------------------
 
 
@@ -197,6 +232,10 @@ class UnknownDevice(Refusal):
 
 class NotAnAdministrator(Refusal):
     """That person isn't an administrator. Name them under `roles: administrator:` in COUNTERSIGN_CONFIG first."""
+
+
+class NotRecovered(Refusal):
+    """That didn't match, or it can't be used now, and nothing was changed. Check each field, or talk to the desk."""
 
 
 class AccountTaken(Refusal):

@@ -202,6 +202,13 @@ class Disowned:
 
 
 @dataclass(frozen=True, slots=True)
+class Stopped:
+    """This person disowned another request, so this one was stopped with it."""
+
+    person: str
+
+
+@dataclass(frozen=True, slots=True)
 class Expired:
     """Its time ran out before the next move was made."""
 
@@ -237,6 +244,7 @@ Event = (
     | Denied
     | Cancelled
     | Disowned
+    | Stopped
     | Expired
     | LockedOut
 )

@@ -101,6 +101,7 @@ class Asker(StrEnum):
     MANAGER = "manager"
     ADMINISTRATOR = "administrator"
     DESK_AGENT = "desk_agent"
+    SECURITY = "security"
 
 
 class SecretKind(StrEnum):
@@ -112,12 +113,13 @@ class SecretKind(StrEnum):
     NONE = "none"
     TEMPORARY_PASSWORD = "temporary_password"  # noqa: S105  a kind, not a password
     ENROLMENT_LINK = "enrolment_link"
+    RECOVERY_CODES = "recovery_codes"
     CHOSEN_PASSWORD = "chosen_password"  # noqa: S105  a kind, not a password
 
     @property
     def shown(self) -> bool:
         """True when it is handed over at the end."""
-        return self in (SecretKind.TEMPORARY_PASSWORD, SecretKind.ENROLMENT_LINK)
+        return self not in (SecretKind.NONE, SecretKind.CHOSEN_PASSWORD)
 
 
 class Changing:
@@ -154,9 +156,15 @@ class Person:
     privileged: bool = False
 
 
+DEVICE_PAGE = "device page"
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a request was asked: chat platforms tell a bot no network address, so there is none here."""
+    """Where a request was asked: chat platforms tell a bot no network address, so there is none here.
+
+    On a device page `platform` is DEVICE_PAGE and `account` the device's id.
+    """
 
     platform: str
     workspace: str
@@ -227,6 +235,7 @@ class Playbook:
     consent: ApprovalRule | None = None
     secret: SecretKind = SecretKind.NONE
     collect_within: timedelta = timedelta(minutes=15)
+    protects: bool = False  # it takes power away or gives it back, so a freeze doesn't stop it
     guidance: Mapping[str, str] = field(default_factory=dict)
     examples: tuple[str, ...] = ()  # what people might write when they want this
 
@@ -270,6 +279,10 @@ class Wrong(StrEnum):
     NUMBER = "number"
     CODE = "code"
     PASSKEY = "passkey"
+
+
+#: Wrong answers that may be guesses. A passkey's is none: a signature can't be guessed.
+GUESSES = frozenset({Wrong.NUMBER, Wrong.CODE})
 
 
 class Cause(StrEnum):
@@ -358,3 +371,9 @@ class Facts(Changing):
     open_twin: str | None = None  # name of an open request for the same change
     nonce: str = ""  # 32 fresh random bytes, hex
     actor: Person | None = None  # whoever gave the command, as the directory says just now
+    unfrozen: frozenset[str] = frozenset()  # ids of the people concerned who aren't frozen now
+    codes_count: bool = False  # the prover's numbers and codes: not after too many wrong ones
+    may_prompt: bool = False  # the requester may ask the prover to confirm something more
+    waiting: str | None = (
+        None  # another request that waits for the prover's confirmation; empty when none does
+    )

@@ -29,11 +29,12 @@ from flows.commands import (
     ReportUnconfirmed,
     Retry,
     ShowSecret,
+    Stop,
     Submit,
     Tick,
 )
 from flows.digest import request_digest
-from flows.effects import Announce, AskApprovers, CarryOut, Effect, SendChallenge, Tell
+from flows.effects import Announce, AskApprovers, CarryOut, Effect, SendChallenge, StopOthers, Tell
 from flows.events import (
     ApprovalRequested,
     Approved,
@@ -59,9 +60,12 @@ from flows.events import (
     SecretLapsed,
     SecretReady,
     SecretShown,
+    Stopped,
     Verified,
 )
 from flows.model import (
+    DEVICE_PAGE,
+    GUESSES,
     LIMITS,
     ApprovalRule,
     Asker,
@@ -95,6 +99,7 @@ TRANSITIONS: Mapping[tuple[Stage | None, type[Event]], Stage] = {
     (S.AWAITING_PROOF, FulfilmentOrdered): S.AWAITING_FULFILMENT,
     (S.AWAITING_PROOF, Cancelled): S.CANCELLED,
     (S.AWAITING_PROOF, Disowned): S.DISOWNED,
+    (S.AWAITING_PROOF, Stopped): S.CANCELLED,
     (S.AWAITING_PROOF, Expired): S.EXPIRED,
     (S.AWAITING_APPROVAL, ChallengeIssued): S.AWAITING_APPROVAL,
     (S.AWAITING_APPROVAL, ChallengeFailed): S.AWAITING_APPROVAL,
@@ -104,12 +109,18 @@ TRANSITIONS: Mapping[tuple[Stage | None, type[Event]], Stage] = {
     (S.AWAITING_APPROVAL, Denied): S.DENIED,
     (S.AWAITING_APPROVAL, Cancelled): S.CANCELLED,
     (S.AWAITING_APPROVAL, Disowned): S.DISOWNED,
+    (S.AWAITING_APPROVAL, Stopped): S.CANCELLED,
     (S.AWAITING_APPROVAL, Expired): S.EXPIRED,
     (S.AWAITING_PASSWORD, PasswordChosen): S.AWAITING_PASSWORD,
     (S.AWAITING_PASSWORD, FulfilmentOrdered): S.AWAITING_FULFILMENT,
     (S.AWAITING_PASSWORD, Cancelled): S.CANCELLED,
     (S.AWAITING_PASSWORD, Disowned): S.DISOWNED,
+    (S.AWAITING_PASSWORD, Stopped): S.CANCELLED,
     (S.AWAITING_PASSWORD, Expired): S.EXPIRED,
+    (
+        S.AWAITING_FULFILMENT,
+        Disowned,
+    ): S.AWAITING_FULFILMENT,  # the worker sees the freeze; what was sent was sent
     (S.AWAITING_FULFILMENT, PasswordRefused): S.AWAITING_PASSWORD,
     (S.AWAITING_FULFILMENT, ChangeConfirmed): S.AWAITING_FULFILMENT,
     (S.AWAITING_FULFILMENT, SecretReady): S.AWAITING_COLLECTION,
@@ -120,11 +131,14 @@ TRANSITIONS: Mapping[tuple[Stage | None, type[Event]], Stage] = {
     (S.AWAITING_OPERATOR, GivenUp): S.FAILED,
     (S.AWAITING_COLLECTION, SecretShown): S.AWAITING_COLLECTION,
     (S.AWAITING_COLLECTION, SecretLapsed): S.AWAITING_COLLECTION,
+    (S.AWAITING_COLLECTION, Disowned): S.DISOWNED,
+    (S.AWAITING_COLLECTION, Stopped): S.CANCELLED,
     (S.AWAITING_COLLECTION, Fulfilled): S.FULFILLED,
 }
 
 LAPSED = "not collected in time"  # the reason a request carries when nobody looked at its secret
-_REPORTS = (ReportConfirmed, ReportRejected, ReportUnconfirmed)  # the worker's words, not a person's
+STOPPED = "stopped, because another request was reported"
+_REPORTS = ReportConfirmed | ReportRejected | ReportUnconfirmed  # the worker's words, not a person's
 PASSKEY_CHALLENGE = timedelta(minutes=2)  # SP 800-63B-4 section 3.1.6; the code's lives as long as the stage
 
 
@@ -143,10 +157,13 @@ def decide(request: Request | None, command: Command, facts: Facts) -> list[Even
         raise no.AlreadyClosed
     if isinstance(command, Tick):
         return _expire(request, facts)
-    if not isinstance(command, _REPORTS):
+    if not isinstance(command, _REPORTS | Stop):
         _works_here(command.actor, facts)
+        _not_frozen(request, command, facts)
     if request.due_at is not None and facts.now >= request.due_at:
         raise no.TooLate
+    if isinstance(command, Stop):
+        return _stop(request, command)
     match request.stage, command:
         case ((S.AWAITING_PROOF | S.AWAITING_APPROVAL), BeginProof()):
             return _begin(request, command, facts)
@@ -161,9 +178,20 @@ def decide(request: Request | None, command: Command, facts: Facts) -> list[Even
             if actor not in (request.requester, request.subject):
                 raise no.NotYoursToCancel
             return [Cancelled(actor)]
-        case ((S.AWAITING_PROOF | S.AWAITING_APPROVAL | S.AWAITING_PASSWORD), Disown(actor=actor)):
+        case (
+            (
+                S.AWAITING_PROOF
+                | S.AWAITING_APPROVAL
+                | S.AWAITING_PASSWORD
+                | S.AWAITING_FULFILMENT
+                | S.AWAITING_COLLECTION
+            ),
+            Disown(actor=actor),
+        ):
             if actor not in (request.requester, request.subject, request.prover):
                 raise no.NotYoursToCancel
+            if request.stage is S.AWAITING_FULFILMENT and actor not in facts.unfrozen:
+                raise no.OutOfTurn  # that is on record already
             return [Disowned(actor)]
         case S.AWAITING_PASSWORD, ChoosePassword(actor=actor, device=device):
             _same_device(request, actor, device)
@@ -189,22 +217,33 @@ def decide(request: Request | None, command: Command, facts: Facts) -> list[Even
 
 
 def _open(ask: Submit, facts: Facts) -> list[Event]:
-    """The subject exists and works here · the requester may ask · no twin is open · the proof can be given."""
+    """The requester works here and may ask · the subject works here · no twin is open · the prover can be asked.
+
+    Whoever asks for somebody else reads one and the same sentence, whatever stands in that person's way.
+    """
     playbook, requester, subject = facts.playbook, facts.requester, facts.subject
     if playbook is None or playbook.name != ask.playbook:
         raise no.UnknownPlaybook
-    if requester is None or subject is None:
+    if requester is None:
         raise no.UnknownPerson
-    if not (requester.active and subject.active):
+    if not requester.active:
         raise no.InactivePerson
-    if not may_ask(playbook, requester, subject):
+    if not may_ask(playbook, requester, subject or Person(ask.subject, "", "")):
         raise no.NotYoursToAsk
-    if facts.open_twin:
-        raise no.AlreadyOpen(f"It is {facts.open_twin}.")
-    if not facts.methods:
-        raise no.NoRegisteredDevice
-    if not usable(playbook, facts.methods):
-        raise no.StrongerProofNeeded
+    itself = playbook.protects and ask.subject == ask.requester  # such as removing one's own lost phone
+    if requester.id not in facts.unfrozen and not itself:
+        raise no.Frozen
+    prover = ask.subject if playbook.prover is Party.SUBJECT else ask.requester
+    try:
+        subject = _helped(playbook, subject, facts)
+        if prover == subject.id:
+            _askable(ask, playbook, prover, facts)
+    except no.Refusal as why:
+        if ask.requester == ask.subject or isinstance(why, no.AlreadyOpen):
+            raise
+        raise no.NotForThem(why.kind) from None
+    if prover != subject.id:
+        _askable(ask, playbook, prover, facts)
     return [
         Opened(
             id=ask.id,
@@ -215,13 +254,45 @@ def _open(ask: Submit, facts: Facts) -> list[Event]:
             verb=playbook.verb,
             requester=requester.id,
             subject=subject.id,
-            prover=(subject if playbook.prover is Party.SUBJECT else requester).id,
+            prover=prover,
             origin=ask.origin,
             parameters=dict(sorted(ask.parameters.items())),  # in the order the audit log keeps them, so that
             commitments=dict(sorted(ask.commitments.items())),  # folding it gives the very same row
             due_at=facts.now + playbook.prove_within,
         )
     ]
+
+
+def _helped(playbook: Playbook, subject: Person | None, facts: Facts) -> Person:
+    """The subject works here, isn't frozen, and nobody has asked for the same already."""
+    if subject is None:
+        raise no.UnknownPerson
+    if not subject.active:
+        raise no.InactivePerson
+    if subject.id not in facts.unfrozen and not playbook.protects:
+        raise no.PersonRests
+    if facts.open_twin:
+        raise no.AlreadyOpen(f"It is {facts.open_twin}.")
+    return subject
+
+
+def _askable(ask: Submit, playbook: Playbook, prover: str, facts: Facts) -> None:
+    """The prover has what it takes · isn't asked for something else · wasn't asked too often by the same person.
+
+    Whoever asks on their own registered device isn't prompted by anybody: that they can always do.
+    """
+    if not facts.methods:
+        raise no.NoRegisteredDevice
+    if not usable(playbook, facts.methods):
+        raise no.StrongerProofNeeded
+    if not usable(playbook, _counting(facts)):
+        raise no.CodesRest
+    if ask.origin.platform == DEVICE_PAGE and ask.requester == prover:
+        return
+    if not facts.may_prompt:
+        raise no.PromptedEnough
+    if facts.waiting != "":
+        raise no.AnotherWaits(f"It is {facts.waiting}." if facts.waiting else "")
 
 
 def may_ask(playbook: Playbook, requester: Person, subject: Person) -> bool:
@@ -231,6 +302,7 @@ def may_ask(playbook: Playbook, requester: Person, subject: Person) -> bool:
         Asker.MANAGER: subject.manager == requester.id,
         Asker.ADMINISTRATOR: "administrator" in requester.roles,
         Asker.DESK_AGENT: "desk_agent" in requester.roles,
+        Asker.SECURITY: "security" in requester.roles and requester.id != subject.id,
     }
     return any(reasons[asker] for asker in playbook.askers)
 
@@ -249,6 +321,23 @@ def usable(playbook: Playbook, methods: frozenset[Method]) -> tuple[Method, ...]
     return tuple(sorted(good, key=lambda method: method.assurance.rank, reverse=True))
 
 
+def _counting(facts: Facts) -> frozenset[Method]:
+    """The registered methods that count just now."""
+    return facts.methods if facts.codes_count else facts.methods - {Method.CODE}
+
+
+def _not_frozen(request: Request, command: Command, facts: Facts) -> None:
+    """Whoever is frozen can only stop things, and nothing goes on for them but what protects them."""
+    actor = getattr(command, "actor", "")
+    if isinstance(command, Cancel | Disown | Deny | GiveUp):
+        return
+    protects = _playbook(facts).protects
+    if actor not in facts.unfrozen and not (protects and actor == request.subject == request.requester):
+        raise no.Frozen
+    if not protects and not facts.unfrozen >= {request.requester, request.subject, request.prover}:
+        raise no.PersonRests
+
+
 def _begin(request: Request, begin: BeginProof, facts: Facts) -> list[Event]:
     playbook = _playbook(facts)
     if request.stage is S.AWAITING_APPROVAL:
@@ -259,6 +348,8 @@ def _begin(request: Request, begin: BeginProof, facts: Facts) -> list[Event]:
     allowed = (Method.PASSKEY,) if request.stage is S.AWAITING_APPROVAL else usable(playbook, facts.methods)
     if begin.method not in allowed or begin.method not in facts.methods:
         raise no.ProofTooWeak
+    if begin.method not in _counting(facts):
+        raise no.CodesRest
     lifetime = PASSKEY_CHALLENGE if begin.method is Method.PASSKEY else playbook.prove_within
     expires = facts.now + lifetime
     if begin.method is Method.CODE and request.due_at is not None:
@@ -275,6 +366,11 @@ def _prove(request: Request, prove: Prove, facts: Facts) -> list[Event]:
     playbook = _playbook(facts)
     if prove.actor != request.prover:
         raise no.NotYoursToProve
+    guessed = (
+        prove.answer in GUESSES if isinstance(prove.answer, Wrong) else prove.answer.method is Method.CODE
+    )
+    if guessed and not facts.codes_count:
+        raise no.CodesRest
     if isinstance(prove.answer, Wrong):
         return _failed(request, prove.actor, prove.answer)
     answer = _met(request, prove.actor, prove.answer, facts.now)
@@ -319,7 +415,8 @@ def _approve(request: Request, approve: Approve, facts: Facts) -> list[Event]:
         answer.authenticator,
         facts.now + _playbook(facts).proof_lasts,
     )
-    standing = {a.person for a in request.approvals} & facts.approvers  # whoever left or moved counts no more
+    still = facts.approvers & facts.unfrozen  # whoever left, moved or rests counts no more
+    standing = {a.person for a in request.approvals} & still
     if len(standing | {actor}) >= rule.quorum:
         return [approved, _ordered(request, facts, _proved(request).until)]
     return [approved]
@@ -336,7 +433,7 @@ def _ordered(request: Request, facts: Facts, until: datetime) -> Event:
 def _still_agreed(request: Request, facts: Facts) -> None:
     """Choosing takes its time: whoever left, moved or agreed too long ago counts no more."""
     rule = _playbook(facts).consent
-    agreed = {a.person for a in request.approvals if facts.now < a.until} & facts.approvers
+    agreed = {a.person for a in request.approvals if facts.now < a.until} & facts.approvers & facts.unfrozen
     if rule is not None and len(agreed) < rule.quorum:
         raise no.ConsentLapsed
 
@@ -418,6 +515,13 @@ def _handing_out(facts: Facts) -> list[Event]:
     return [SecretReady(facts.now + playbook.collect_within)]
 
 
+def _stop(request: Request, stop: Stop) -> list[Event]:
+    """Whatever hasn't been sent yet; nothing happens where the worker or an operator has the next move."""
+    if stop.person not in (request.requester, request.subject, request.prover):
+        raise no.NotYoursToCancel
+    return [Stopped(stop.person)] if (request.stage, Stopped) in TRANSITIONS else []
+
+
 def _expire(request: Request, facts: Facts) -> list[Event]:
     if request.due_at is None or facts.now < request.due_at:
         return []
@@ -483,6 +587,8 @@ def evolve(request: Request | None, event: Event, at: datetime) -> Request:
             after["reason"] = reason
         case SecretLapsed():
             after["reason"] = LAPSED
+        case Stopped():
+            after["reason"] = STOPPED
     return request.but(after)
 
 
@@ -537,9 +643,12 @@ def react(request: Request, event: Event) -> Sequence[Effect]:
             return (Tell((request.prover,), "secret_ready"),)
         case HandedOver(role=role):
             return (Tell(concerned, "handed_over"), Announce(role, "handed_over"))
-        case Disowned() | LockedOut():
+        case Disowned(person=person):
+            told = (Tell(concerned, "closed"),) if request.stage.closed else ()
+            return (*told, Announce("security", "alarm"), StopOthers(person))
+        case LockedOut():
             return (Tell(concerned, "closed"), Announce("security", "alarm"))
-        case Fulfilled() | ChangeRejected() | GivenUp() | Denied() | Cancelled() | Expired():
+        case Fulfilled() | ChangeRejected() | GivenUp() | Denied() | Cancelled() | Expired() | Stopped():
             return (Tell(concerned, "closed"), Announce("security", "closed"))
         case _:
             return ()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import partial
 from types import MappingProxyType
 
@@ -22,12 +23,14 @@ from flows.commands import (
     BeginProof,
     ChoosePassword,
     Command,
+    Disown,
     GiveUp,
     Prove,
     ReportConfirmed,
     ReportRejected,
     Retry,
     ShowSecret,
+    Stop,
     Submit,
     Tick,
 )
@@ -37,6 +40,7 @@ from flows.events import (
     AlarmRaised,
     Approved,
     ChangeRejected,
+    Disowned,
     Event,
     Fulfilled,
     FulfilmentOrdered,
@@ -46,11 +50,13 @@ from flows.events import (
     Refused,
     SecretLapsed,
     SecretShown,
+    Stopped,
     Verified,
 )
 from flows.model import Checked, Facts, Method, Origin, Party, Playbook, Request, Stage
 from flows.request import decide, evolve, react
-from handlers import deliveries
+from flows.standing import FREEZE
+from handlers import deliveries, standings
 from handlers.accounts import Accounts
 from handlers.forms import clean, read_form
 from handlers.passwords import fit
@@ -59,6 +65,7 @@ from handlers.playbooks import Playbooks
 from handlers.ports import Question, Used, Verifier
 from handlers.records import Records
 from handlers.registry import DeviceRegistry, compare_and_set
+from handlers.standings import Standings
 from storage import rows
 from storage.book import Book, Need, Outcome, Work
 from storage.sql import TABLES, Row
@@ -74,7 +81,7 @@ _secret = select(_SECRETS).where(_SECRETS.c.key == bindparam("key"))
 
 _BY_DEVICES = (Submit, BeginProof, Prove)  # what is decided by the methods that a person has registered
 # what may delete the secret of a request
-_ENDS_SECRET = (ShowSecret, Tick, ReportConfirmed, ReportRejected, GiveUp)
+_ENDS_SECRET = (ShowSecret, Tick, ReportConfirmed, ReportRejected, GiveUp, Disown, Stop)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +93,15 @@ class Decision:
 
     def __contains__(self, kind: type) -> bool:
         return any(isinstance(event, kind) for event in self.events)
+
+
+@dataclass(frozen=True, slots=True)
+class Parties:
+    """Whom a command is about, by their lasting ids: how they stand is read in its commit."""
+
+    requester: str
+    prover: str
+    everybody: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,21 +133,24 @@ class Desk(Records):
         accounts: Accounts,
         verifiers: Mapping[Method, Verifier],
         committed: Callable[[str], None] = lambda request: None,
+        freeze: timedelta = FREEZE,
     ) -> None:
         super().__init__(store, playbooks, people)
         self.registry = registry
         self.accounts = accounts
+        self.standings = Standings(store)
         self.verifiers = verifiers
         self.committed = committed
+        self.freeze = freeze
 
     # -- the door ---------------------------------------------------------------------------
 
     async def submit(self, id: str, command: Command, along: Along | None = None) -> Decision:
         """Decide one command on one request and commit it. Raises a Refusal, which is on record by then."""
         along = along or _ALONE
-        facts = await self._facts(id, command)
+        facts, parties = await self._facts(id, command)
         key = f"{id}:carry_out"
-        needs = [Need("requests", "id", id), *along.needs]
+        needs = [Need("requests", "id", id), *along.needs, *standings.needs(parties.everybody)]
         if along.delivery:
             needs.append(Need("deliveries", "key", along.delivery))
         if isinstance(command, Retry):
@@ -151,7 +170,13 @@ class Desk(Records):
             _new(book, along.delivery)
             request = book.request(id)
             twins = book.rows(same) if same else []
-            known = facts.but({"now": book.now, "open_twin": twins[0]["id"] if twins else None})
+            known = facts.but(
+                {
+                    "now": book.now,
+                    "open_twin": twins[0]["id"] if twins else None,
+                    **standings.facts(book, parties.everybody, parties.requester, parties.prover),
+                }
+            )
             events = decide(request, command, known)
             outcome = Outcome()
             if along.used is not None:
@@ -160,6 +185,7 @@ class Desk(Records):
             for event in events:
                 request = evolve(request, event, book.now)
                 _consequences(outcome, request, event, book, along)
+                standings.count(outcome, request, event, book, self.freeze)
             if request is not None and events:
                 before = book.row("requests", id)
                 twin = before["twin"] if before else same.value if same else ""
@@ -172,6 +198,8 @@ class Desk(Records):
 
         def refused(refusal: no.Refusal, book: Book) -> Outcome:
             outcome = recorded(refusal)
+            if refusal.kind == no.PromptedEnough.__name__:
+                standings.prompted_too_often(outcome, book, parties.prover, parties.requester)
             _delivered(outcome, book, along.delivery)
             return outcome
 
@@ -342,19 +370,23 @@ class Desk(Records):
 
     # -- facts ------------------------------------------------------------------------------
 
-    async def _facts(self, id: str, command: Command) -> Facts:
-        """What the decision may know. Looked up now, whatever a card or a form once said."""
+    async def _facts(self, id: str, command: Command) -> tuple[Facts, Parties]:
+        """What the decision may know, and about whom it is. Looked up now, whatever a card or a form once said."""
         facts = Facts(now=self.store.clock(), nonce=secrets.token_hex(32))
+        agreed: tuple[str, ...] = ()
         if isinstance(command, Submit):
             playbook = self.playbooks.by_name.get(command.playbook)
             requester_id, subject_id = command.requester, command.subject
             proving = subject_id if playbook and playbook.prover is Party.SUBJECT else requester_id
+            prover = proving
         else:
             request = await self.find(id)
             if request is None:
-                return facts
+                return facts, Parties("", "", ())
+            agreed = tuple(approval.person for approval in request.approvals)
             playbook = await self.playbook_of(request)
             requester_id, subject_id, proving = request.requester, request.subject, request.prover
+            prover = proving
             if isinstance(command, BeginProof):
                 proving = command.actor
         people = await self.people.named(requester_id, subject_id)
@@ -365,7 +397,12 @@ class Desk(Records):
             facts = replace(facts, methods=(await self.registry.registration(proving)).methods)
         if playbook is not None and playbook.consent is not None:
             facts = replace(facts, approvers=await self.people.approvers(playbook.consent, facts.subject))
-        return replace(facts, actor=await self.people.person(getattr(command, "actor", "")))
+        actor = getattr(command, "actor", "")
+        concerned = (requester_id, subject_id, prover, actor, *agreed)
+        return (
+            replace(facts, actor=await self.people.person(actor)),
+            Parties(requester_id, prover, concerned),
+        )
 
     async def _question(self, request: Request, actor: str, method: Method) -> Question:
         challenge = request.challenge(actor, method)
@@ -399,7 +436,16 @@ def _consequences(outcome: Outcome, request: Request, event: Event, book: Book, 
             outcome.puts.append(("operations", {**intended, "epoch": epoch}))
         case SecretShown() if book.row("secrets", request.key) is None:
             raise no.NothingToSee
-        case SecretShown() | SecretLapsed() | PasswordRefused() | Fulfilled() | ChangeRejected() | GivenUp():
+        case (
+            SecretShown()
+            | SecretLapsed()
+            | PasswordRefused()
+            | Fulfilled()
+            | ChangeRejected()
+            | GivenUp()
+            | Disowned()
+            | Stopped()
+        ):
             outcome.drops.append(("secrets", request.key))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -23,6 +23,7 @@ from flows.model import Method, Playbook, Receipt, Request, SecretKind, Stage
 from handlers.desk import Along, Desk
 from handlers.ports import Connector, Rejected, Unreachable, Verifier
 from handlers.records import fold
+from handlers.recovery import new_codes
 from storage import rows
 from storage.book import Book, Need, Outcome, Work
 from storage.outbox.rows import RowOutbox
@@ -162,8 +163,18 @@ class Fulfilment:
         for id in (request.subject, request.requester, request.prover):
             if id not in concerned or not concerned[id].active:
                 raise no.NotAuthorised("Somebody this request concerns doesn't work here any more.")
-        approvers = await self._desk.approvers(request)
+        approvers = await self._desk.approvers(request) - await self._resting(request, playbook, evidence)
         authorise(request, playbook, evidence, approvers, self._store.clock())
+
+    async def _resting(
+        self, request: Request, playbook: Playbook, evidence: Sequence[Evidence]
+    ) -> frozenset[str]:
+        """Which of those who agreed are frozen now. Raises NotAuthorised when those concerned are."""
+        parties = {request.subject, request.requester, request.prover}
+        frozen = await self._desk.standings.frozen_among({*parties, *(proof.person for proof in evidence)})
+        if frozen & parties and not playbook.protects:
+            raise no.NotAuthorised("Everything in the name of somebody concerned rests for now.")
+        return frozen
 
     async def _turn(self, request: Request, playbook: Playbook) -> Turn | None:
         """Take the next epoch in the ledger and the secret of this key: chosen, or made on the first turn only."""
@@ -262,6 +273,8 @@ def _new_secret(kind: SecretKind) -> str | None:
             return temporary_password()
         case SecretKind.ENROLMENT_LINK:
             return secrets.token_urlsafe(32)
+        case SecretKind.RECOVERY_CODES:
+            return "\n".join(new_codes())
 
 
 def temporary_password() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from time import monotonic
 
 import flows.errors as no
@@ -16,8 +17,10 @@ from handlers.desk import Desk
 from handlers.people import People, Recent
 from handlers.playbooks import Playbooks, load
 from handlers.ports import Connector, Directory, Messenger, Verifier
+from handlers.recovery import Recovery, RecoveryCodes
 from handlers.registry import DeviceRegistry
 from handlers.settings import Config, Settings
+from handlers.standings import Standings
 from handlers.verifiers.code import CodeVerifier
 from handlers.verifiers.passkey import PasskeyVerifier
 from handlers.worker import Worker
@@ -40,6 +43,7 @@ class House:
     conversations: Conversations
     passkeys: PasskeyVerifier
     codes: CodeVerifier
+    recovery: Recovery
     desk: Desk
     worker: Worker
     clock: Clock
@@ -72,7 +76,8 @@ async def build(
 ) -> House:
     """Prepare the database and put everything together. Raises NotReady, PlaybookError or a driver's error.
 
-    `own` makes our own connector, from a registry of devices and from whose chat account is whose.
+    `own` makes our own connector, from the registry of devices, whose chat account is whose, who is frozen, and
+    people's recovery codes.
     """
     keys = Keys(settings.secret_key)
     await setup.prepare(settings.database_url, keys, kind, time())
@@ -80,7 +85,8 @@ async def build(
     try:
         await setup.examine(store, kind)
         registry, accounts = DeviceRegistry(store), Accounts(store)
-        connectors: dict[str, Connector] = {**outside.connectors, "countersign": own(registry, accounts)}
+        ours = own(registry, accounts, Standings(store), RecoveryCodes(store))
+        connectors: dict[str, Connector] = {**outside.connectors, "countersign": ours}
         playbooks = load(
             settings.playbooks, connectors={name: connector.verbs for name, connector in connectors.items()}
         )
@@ -106,7 +112,8 @@ def _assemble(
     read = People(recent, config.roles) if recent else people
     passkeys, codes = verifiers(settings, store.keys)
     by_method: dict[Method, Verifier] = {Method.PASSKEY: passkeys, Method.CODE: codes}
-    desk = Desk(store, playbooks, people, registry, accounts, by_method)
+    freeze = timedelta(hours=settings.freeze_hours)
+    desk = Desk(store, playbooks, people, registry, accounts, by_method, freeze=freeze)
     worker = Worker(desk, connectors, by_method, outside.messenger)
     desk.committed = worker.changed
     return House(
@@ -119,6 +126,7 @@ def _assemble(
         Conversations(store),
         passkeys,
         codes,
+        Recovery(store, people, registry, codes),
         desk,
         worker,
         Clock(desk, worker),

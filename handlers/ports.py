@@ -202,6 +202,34 @@ class Bindings(Protocol):
         ...
 
 
+class Freezes(Protocol):
+    """What our own connector changes: who rests because of a report, and who goes on."""
+
+    async def freeze(self, person: str, by: str, request: str, *, confirmed: bool) -> None:
+        """Freeze somebody: for a day when security `confirmed` it, else for an hour."""
+        ...
+
+    async def lift(self, person: str, request: str) -> None:
+        """Let somebody go on: their freeze and their lock are gone."""
+        ...
+
+    async def ordered(self, person: str, request: str) -> bool:
+        """Whether this request froze this person, or let them go on."""
+        ...
+
+
+class Codes(Protocol):
+    """What our own connector changes: a person's recovery codes."""
+
+    async def keep(self, person: str, codes: Sequence[str], request: str) -> None:
+        """These are the person's codes from now on, and no others."""
+        ...
+
+    async def kept(self, person: str, request: str) -> bool:
+        """Whether the person's codes are those that this request ordered."""
+        ...
+
+
 class Registry(Protocol):
     """What our own connector changes: invitations and devices."""
 

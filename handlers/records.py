@@ -29,6 +29,12 @@ _concerning = (
     .order_by(_REQUESTS.c.opened_at.desc())
     .limit(bindparam("most"))
 )
+_open_for = select(_REQUESTS).where(
+    (_REQUESTS.c.requester == bindparam("person"))
+    | (_REQUESTS.c.subject == bindparam("person"))
+    | (_REQUESTS.c.prover == bindparam("person")),
+    _REQUESTS.c.closed_at.is_(None),
+)
 _in_stage = select(_REQUESTS).where(_REQUESTS.c.stage == bindparam("stage")).order_by(_REQUESTS.c.opened_at)
 _overdue = (
     select(_REQUESTS.c.id)
@@ -80,6 +86,10 @@ class Records:
     async def concerning(self, person: str, most: int = 50) -> list[Request]:
         """The person's requests as requester, subject or prover, newest first."""
         return await self._readable(await self.store.fetch(_concerning, person=person, most=most))
+
+    async def open_for(self, person: str) -> list[Request]:
+        """The open requests in which this person is requester, subject or prover."""
+        return await self._readable(await self.store.fetch(_open_for, person=person))
 
     async def awaiting_approval_by(self, person: str) -> list[Request]:
         """Requests this person can consent to now, oldest first."""

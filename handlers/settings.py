@@ -85,6 +85,13 @@ class Settings(SlackSettings, TeamsSettings, Reach):
     config: Path | None = Field(
         None, description="The YAML file that names connectors, roles and, for a pilot, people."
     )
+    freeze_hours: int = Field(
+        24,
+        ge=1,
+        le=168,
+        description="How many hours everything in a person's name rests after they said that they didn't ask for "
+        "something. Security can let them go on earlier.",
+    )
     log_format: str = Field("json", pattern="^(json|console)$", description="`json` or `console`.")
 
     @field_validator("secret_key", mode="before")

@@ -7,6 +7,7 @@ rest is words, which are harmless to say twice.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
@@ -14,7 +15,8 @@ from datetime import timedelta
 import structlog
 
 import flows.errors as no
-from flows.effects import Announce, AskApprovers, CarryOut, SendChallenge, Tell
+from flows.commands import Stop
+from flows.effects import Announce, AskApprovers, CarryOut, SendChallenge, StopOthers, Tell
 from flows.model import Method, Request
 from handlers.desk import Desk
 from handlers.fulfilment import DEADLINE, Fulfilment
@@ -125,6 +127,9 @@ class Worker:
             effect = codec.effect(row["kind"], row["body"])
             if isinstance(effect, CarryOut):
                 await self.fulfilment.attempt(row)
+            elif isinstance(effect, StopOthers):
+                await self._stop(effect.person, besides=row["request"])
+                await self.outbox.paid(row)
             else:
                 await self._say(effect, row["request"])
                 await self.outbox.paid(row)
@@ -136,6 +141,15 @@ class Worker:
                 "put_off", request_id=row["request"], effect=row["kind"], error=type(failure).__name__
             )
             await self._put_off(row)
+
+    async def _stop(self, person: str, besides: str) -> None:
+        """Every open request of this person that a freeze stops, through the one door."""
+        for request in await self._desk.open_for(person):
+            playbook = await self._desk.playbook_of(request)
+            if request.id == besides or playbook.protects:
+                continue
+            with contextlib.suppress(no.AlreadyClosed, no.TooLate):  # it came to its end in between
+                await self._desk.submit(request.id, Stop(person))
 
     # -- words ------------------------------------------------------------------------------
 

@@ -14,17 +14,26 @@ from typing import Any, get_args
 
 import msgspec
 
-from flows import accounts, effects, events, registration
+from flows import accounts, effects, events, recovery, registration, standing
 from flows.effects import Effect
 from flows.events import Event
 from flows.model import Request
+from flows.recovery import Code
+from flows.standing import Standing
 
 
 def _named(*unions: UnionType) -> dict[str, type]:
     return {kind.__name__: kind for union in unions for kind in get_args(union)}
 
 
-EVENTS = _named(events.Event, events.Notice, registration.RegistrationEvent, accounts.AccountEvent)
+EVENTS = _named(
+    events.Event,
+    events.Notice,
+    registration.RegistrationEvent,
+    accounts.AccountEvent,
+    standing.StandingEvent,
+    recovery.RecoveryEvent,
+)
 EFFECTS = _named(effects.Effect)
 
 _REQUEST_EVENTS = {kind.__name__ for kind in get_args(Event)}
@@ -33,6 +42,8 @@ _NAMES = {
     for kind in (*EVENTS.values(), *EFFECTS.values())
 }
 _request: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
+_standing: msgspec.json.Decoder[Standing] = msgspec.json.Decoder(Standing)
+_codes: msgspec.json.Decoder[tuple[Code, ...]] = msgspec.json.Decoder(tuple[Code, ...])
 _encode = msgspec.json.Encoder().encode
 _sorted = msgspec.json.Encoder(order="sorted").encode
 
@@ -92,3 +103,23 @@ def request(state: str) -> Request:
 def request_state(value: Request) -> str:
     """A request's whole state as JSON."""
     return _encode(value).decode()
+
+
+def standing_of(state: str) -> Standing:
+    """How a person stands, from its stored state."""
+    return _standing.decode(state)
+
+
+def standing_state(value: Standing) -> str:
+    """How a person stands, as JSON."""
+    return _encode(value).decode()
+
+
+def codes_of(state: str) -> tuple[Code, ...]:
+    """Recovery codes from their stored JSON."""
+    return _codes.decode(state)
+
+
+def codes_state(codes: tuple[Code, ...]) -> str:
+    """Recovery codes as JSON."""
+    return _encode(codes).decode()

@@ -11,7 +11,9 @@ from typing import Any
 from flows.authority import Evidence
 from flows.effects import Announce, CarryOut, Effect
 from flows.model import Assurance, Method, Request
+from flows.recovery import CodeSet
 from flows.registration import Authenticator, Device, Invitation
+from flows.standing import Standing
 from storage import codec
 from storage.sql import Row
 
@@ -83,6 +85,36 @@ def operation_row(request: Request, now: datetime) -> Row:
     }
 
 
+def standing(row: Row | None, person: str) -> Standing:
+    """How a person stands, from their row; without one nothing was counted yet."""
+    return codec.standing_of(row["state"]) if row else Standing(person)
+
+
+def standing_row(value: Standing) -> Row:
+    """How a person stands, as their row."""
+    return {
+        "person": value.person,
+        "state": codec.standing_state(value),
+        "frozen_until": value.frozen_until,
+    }
+
+
+def code_set(row: Row) -> CodeSet:
+    """A person's recovery codes from their row."""
+    return CodeSet(row["person"], row["request"], row["salt"], codec.codes_of(row["codes"]), row["made_at"])
+
+
+def code_set_row(value: CodeSet) -> Row:
+    """A person's recovery codes as their row."""
+    return {
+        "person": value.person,
+        "request": value.request,
+        "salt": value.salt,
+        "codes": codec.codes_state(value.codes),
+        "made_at": value.made_at,
+    }
+
+
 def evidence_row(evidence: Evidence) -> Row:
     """A proof's row."""
     fields = {name: getattr(evidence, name) for name in Evidence.__dataclass_fields__}  # asdict copies deeply
@@ -135,3 +167,8 @@ def invitation(row: Mapping[str, Any]) -> Invitation:
     """An invitation from its row."""
     fields = {name: row[name] for name in Invitation.__dataclass_fields__}
     return Invitation(**{**fields, "first": bool(row["first"])})
+
+
+def invitation_row(value: Invitation) -> Row:
+    """An invitation's row."""
+    return {name: getattr(value, name) for name in Invitation.__dataclass_fields__}

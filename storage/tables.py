@@ -290,6 +290,28 @@ class BindingRow(SQLModel, table=True):
     mac: bytes = _binary()
 
 
+class RecoveryCodesRow(SQLModel, table=True):
+    """A person's recovery codes as salted hashes: one set a person, replaced as a whole."""
+
+    __tablename__ = "recovery_codes"
+    person: str = _text(primary_key=True)
+    request: str = _text()
+    salt: str = _text()
+    codes: str = _text()
+    made_at: datetime = _instant()
+    mac: bytes = _binary()
+
+
+class StandingRow(SQLModel, table=True):
+    """What is counted about a person, and whether they are frozen: `state` is the whole of it."""
+
+    __tablename__ = "standings"
+    person: str = _text(primary_key=True)
+    state: str = _text()
+    frozen_until: datetime | None = _instant(nullable=True)
+    mac: bytes = _binary()
+
+
 class DeliveryRow(SQLModel, table=True):
     """What a chat platform delivered: on the disk before it is acknowledged, done in the commit that decides it.
 
@@ -379,6 +401,8 @@ SEALED: dict[str, tuple[str, ...]] = {
         TreeHeadRow,
         OperationRow,
         BindingRow,
+        StandingRow,
+        RecoveryCodesRow,
         ConversationRow,
         InstallationRow,
     )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from aiohttp import web
 
 import flows.errors as no
-from bot.facts import device_lines
+from bot.facts import codes_line, device_lines
 from bot.seen import account_names
 from bot.web.page import HOUSE, asked_on, begun, reader, render
+from handlers.recovery import codes_of
 
 routes = web.RouteTableDef()
 
@@ -79,6 +80,7 @@ async def _page(request: web.Request, status: int = 200, **context: object) -> w
     lines = device_lines(registration, person, here.id, house.store.clock())
     shown = {
         "devices": lines,
+        "codes": codes_line(await codes_of(house.store, person.id), person, house.store.clock()),
         "accounts": await account_names(house, person.id),
         "add": "/ask/add_device",
         "error": "",

@@ -14,7 +14,7 @@ import structlog
 from aiohttp import web
 
 import flows.errors as no
-from bot.web import accounts, devices, enrolment, health, pages, session
+from bot.web import accounts, devices, enrolment, health, pages, recovering, session
 from bot.web.page import HOUSE, PAGES, Unregistered, message, render, request_name
 from bot.web.session import SESSION
 from handlers.house import House
@@ -63,8 +63,8 @@ def make_app(
     )
     app[POLICY] = _POLICY.replace("frame-ancestors 'none'", f"frame-ancestors {frame_ancestors}")
     app.router.add_static("/static", _HERE / "static")
-    for routes in (health.routes, pages.routes, enrolment.routes, devices.routes, accounts.routes):
-        app.router.add_routes(routes)
+    for rooms in (health, pages, enrolment, recovering, devices, accounts):
+        app.router.add_routes(rooms.routes)
     return app
 
 

@@ -1,23 +1,37 @@
-"""Our own connector: devices, their links and chat accounts change on a request's authority, like everything."""
+"""Our own connector: devices, links, chat accounts and freezes change on a request's authority, like everything."""
 
 from __future__ import annotations
 
 from flows.model import Receipt, Request
-from handlers.ports import Bindings, Registry, Rejected
+from handlers.ports import Bindings, Codes, Freezes, Registry, Rejected
 
 
 class Countersign:
-    """Invites, adds and revokes over a Registry; connects and disconnects over Bindings.
+    """Devices and links over a Registry, chat accounts over Bindings, freezes over Freezes, codes over Codes.
 
     A link is known by its token, which is made once for the effect key, a revocation by its device, a connection by
     its account. So what was changed itself tells whether a change was made, and repeating one changes nothing.
     """
 
-    verbs = frozenset({"invite", "add_device", "revoke_device", "connect_account", "disconnect_account"})
+    verbs = frozenset(
+        {
+            "invite",
+            "add_device",
+            "revoke_device",
+            "connect_account",
+            "disconnect_account",
+            "freeze",
+            "keep_frozen",
+            "lift_freeze",
+            "make_codes",
+        }
+    )
 
-    def __init__(self, registry: Registry, bindings: Bindings) -> None:
+    def __init__(self, registry: Registry, bindings: Bindings, freezes: Freezes, codes: Codes) -> None:
         self._registry = registry
         self._bindings = bindings
+        self._freezes = freezes
+        self._codes = codes
 
     async def carry_out(self, request: Request, key: str, secret: str | None) -> Receipt:
         """Make the change, unless that was done, and read it back. Raises Rejected."""
@@ -41,6 +55,13 @@ class Countersign:
                 await self._bindings.connect(person, _account(request), id)
             case "disconnect_account":
                 await self._bindings.disconnect(person, _account(request), id)
+            case "freeze" | "keep_frozen" as verb:
+                confirmed = verb == "keep_frozen"
+                await self._freezes.freeze(person, request.requester, id, confirmed=confirmed)
+            case "lift_freeze":
+                await self._freezes.lift(person, id)
+            case "make_codes":
+                await self._codes.keep(person, _codes(secret), id)
             case _:
                 await self._registry.invite(person, _token(secret), id, first=request.verb == "invite")
 
@@ -64,6 +85,12 @@ class Countersign:
                 account = _account(request)
                 done = not await self._bindings.connected(person, account)
                 seen = f"Account {account} doesn't belong to {person} any more."
+            case "freeze" | "keep_frozen" | "lift_freeze" as verb:
+                done = await self._freezes.ordered(person, request.id)
+                seen = f"{person} can go on." if verb == "lift_freeze" else f"Every role of {person} rests."
+            case "make_codes":
+                done = bool(_codes(secret)) and await self._codes.kept(person, request.id)
+                seen = f"{person} has new recovery codes, and the old ones are worth nothing."
             case _:
                 done = await self._registry.invited(person, _token(secret))
                 kind = "a first" if request.verb == "invite" else "another"
@@ -78,6 +105,12 @@ class Countersign:
                 raise Rejected("A removed device can't be brought back. Add it again as a new device.")
             case "connect_account" | "disconnect_account":
                 raise Rejected("That can't be undone here: its owner connects or disconnects a chat account.")
+            case "make_codes":
+                raise Rejected("Recovery codes can't be taken back: new ones replace them.")
+            case "freeze" | "keep_frozen" | "lift_freeze":
+                raise Rejected(
+                    "A freeze can't be undone here: security lets people go on by a request of its own."
+                )
             case _:
                 raise Rejected(
                     "An enrolment link can't be taken back: it ends by itself within the hour. "
@@ -93,6 +126,14 @@ def _token(secret: str | None) -> str:
     if not secret:
         raise Rejected("No enrolment link was made for this request. Check that its playbook hands one out.")
     return secret
+
+
+def _codes(secret: str | None) -> list[str]:
+    if not secret:
+        raise Rejected(
+            "No recovery codes were made for this request. Check that its playbook hands them out."
+        )
+    return secret.split("\n")
 
 
 def _device(request: Request) -> str:

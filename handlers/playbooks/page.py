@@ -147,7 +147,8 @@ class Change(Block):
     connector: Word = Field(description="Write the name of the system that makes the change.")
     verb: Word = Field(description="Write what that system has to do.")
     hands_out: Annotated[SecretKind, AfterValidator(_shown)] = Field(
-        default=SecretKind.NONE, description="Write `none`, `temporary_password` or `enrolment_link`."
+        default=SecretKind.NONE,
+        description="Write `none`, `temporary_password`, `enrolment_link` or `recovery_codes`.",
     )
     takes: Literal["none", "chosen_password"] = Field(
         default="none",
@@ -194,6 +195,10 @@ class Page(Block):
         default=(), max_length=20, description="List at most 20 fields, each with a name of its own."
     )
     justification: bool = Field(default=False, description="Write `true` if people have to say why.")
+    protects: bool = Field(
+        default=False,
+        description="Write `true` only for what takes power away or gives it back: a freeze doesn't stop it.",
+    )
     change: Change = Field(description="Say below it which `connector` does what: its `verb`.")
     handed_to: Word = Field(description="Write the role that settles what could not be confirmed.")
     guidance: Guidance = Field(
@@ -205,6 +210,8 @@ class Page(Block):
         left_out: dict[str, Any] = {} if self.examples else {"examples": True}
         if self.change.takes == "none":
             left_out["change"] = {"takes"}
+        if not self.protects:
+            left_out["protects"] = True
         return rfc8785.dumps(self.model_dump(mode="json", by_alias=True, exclude=left_out)).decode()
 
     def playbook(self, content: str) -> Playbook:
@@ -228,6 +235,7 @@ class Page(Block):
             fields=tuple(flows.model.Field(**field.model_dump()) for field in self.form),
             justification=self.justification,
             consent=ApprovalRule(rule.quorum, rule.people, rule.within) if rule else None,
+            protects=self.protects,
             secret=self.change.secret,
             collect_within=self.change.collect_within,
             guidance={who: text for who, text in self.guidance if text},

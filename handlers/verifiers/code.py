@@ -10,7 +10,7 @@ import base64
 import hmac
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 import pyotp
@@ -86,6 +86,15 @@ class CodeVerifier:
                     signed={},
                 )
         return Verdict(Wrong.CODE)
+
+    def app(self, authenticators: Sequence[Authenticator], code: str, now: datetime) -> Used | None:
+        """Which of these sign-in apps shows this code, and its step to compare and set; None when none does."""
+        digits = _digits(code)
+        for authenticator in authenticators if digits else ():
+            step = _step(self._open_seed(authenticator), digits or "", now, after=authenticator.counter)
+            if step is not None:
+                return Used(authenticator, step)
+        return None
 
     async def recheck(self, evidence: Evidence) -> bool:
         """True for a row this method can have written: its own method and strength, nothing signed.

@@ -206,6 +206,7 @@ def events_of_every_kind() -> list[Event]:
         events.SecretReady(later),
         events.SecretShown(MAYA, "d-1"),
         events.SecretLapsed(),
+        events.Stopped(MAYA),
         events.Fulfilled(),
         events.ChangeRejected("the account is managed elsewhere"),
         events.HandedOver("desk_agent", "the directory didn't answer in time"),

@@ -349,6 +349,12 @@ def test_an_alarm_leads_with_severity_and_names_the_next_mover() -> None:
     assert (seen.status, seen.word, seen.buttons) == (Status.DANGER, "danger", ())
     assert seen.stage.startswith("Waiting for security: ")
     assert "Maya Lindqvist" in seen.heading
+    origin = a_request(RESET, S.DISOWNED).origin
+    for where in (origin.account, origin.workspace, origin.platform, origin.channel):
+        assert where in seen.note
+    assert "rests until you let them go on" in seen.note
+    locked = NOTICES["alarm"](Reading(a_request(RESET, S.LOCKED), RESET, PEOPLE, "", NOW))
+    assert "rests" not in locked.note
 
 
 def test_markup_in_somebody_s_words_stays_text_in_a_terminal() -> None:

@@ -19,12 +19,13 @@ import segno
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from bot.cards import Card
+from bot.cards import Card, CodesLine
 from bot.facts import device_lines, question
 from bot.reading import Beside
 from bot.times import moment
 from bot.views import form, mark, request_card
 from bot.words import LAPSED
+from flows.errors import NotRecovered
 from flows.model import Cause, Method, Playbook, Request, Stage
 from flows.registration import Authenticator, Device, Registration
 from tests.bot.people import ACCESS, CHOSEN, EVE, MAYA, NINA, NOW, OMAR, PEOPLE, RAVI, RESET, WHY, a_request
@@ -159,6 +160,8 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         "mine": False,
     }
     yield "secret-link", "secret.html", {**secret, **enrolment}
+    ten = "\n".join(f"7F3K-Q2M9-XB4T-{number:04}" for number in range(1010, 1020))
+    yield "secret-codes", "secret.html", {**secret, "kind": "recovery_codes", "secret": ten}
 
     ask = {**frame(), "playbook": ACCESS, "before": "", "inputs": form(ACCESS, {}, {}), "error": ""}
     yield "ask", "ask.html", ask
@@ -201,6 +204,7 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     devices = {
         **frame(),
         "devices": lines,
+        "codes": CodesLine(2, 10, moment(NOW - timedelta(days=40), NOW, "Europe/Stockholm")),
         "accounts": {"slack/T0ACME/U0MAYA": "Maya Lindqvist (@maya) in Slack"},
         "add": "/ask/add_device",
         "error": "",
@@ -219,7 +223,11 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         "devices.html",
         {**devices, "devices": lines[:1], "done": "Old tablet was removed."},
     )
-    yield "devices-empty", "devices.html", {**devices, "devices": (), "accounts": {}, "add": ""}
+    yield (
+        "devices-empty",
+        "devices.html",
+        {**devices, "devices": (), "accounts": {}, "codes": None, "add": ""},
+    )
 
     sure = {**frame(), "card": mine[0], "back": "/requests/CS-7F3KQ", "hidden": {}, "weight": "danger"}
     disown = {"heading": "You didn't ask for this?", "action": "Stop it and tell security"}
@@ -229,6 +237,9 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     yield "confirm-remove", "confirm.html", {**sure, **remove, "sentence": loses}
 
     yield "welcome", "welcome.html", {**frame(None), "onward": "/requests/CS-7F3KQ"}
+    yield "recover", "recover.html", {**frame(None), "account": "", "error": ""}
+    wrong = {"account": "maya.lindqvist", "error": NotRecovered().sentence}
+    yield "recover-error", "recover.html", {**frame(None), **wrong}
     none = {"heading": "", "sentence": "", "back": "", "label": "", "retry": 0}
     for status in (403, 404, 405, 413, 429, 500):
         yield f"message-{status}", "message.html", {**frame(EVE), **none, "status": status, "retry": 300}

@@ -8,7 +8,7 @@ import secrets
 import shutil
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,8 +23,20 @@ from handlers.accounts import Accounts
 from handlers.connectors import active_directory, command, ldap, scim, webhook
 from handlers.connectors.countersign import Countersign
 from handlers.ldap.accounts import PASSWORDS, VERBS
-from handlers.ports import Bindings, Closing, Connector, Directory, Registry, Rejected, Unreachable
+from handlers.ports import (
+    Bindings,
+    Closing,
+    Codes,
+    Connector,
+    Directory,
+    Freezes,
+    Registry,
+    Rejected,
+    Unreachable,
+)
+from handlers.recovery import RecoveryCodes
 from handlers.registry import DeviceRegistry
+from handlers.standings import Standings
 from storage import setup
 from storage.seals import Keys, token_hash
 from storage.sql import TABLES
@@ -71,7 +83,27 @@ class MemoryRegistry:
     gone: set[tuple[str, str]] = field(default_factory=set)
     tokens: dict[str, str] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
+    ordered_by: set[tuple[str, str]] = field(default_factory=set)
+    codes_by: dict[str, str] = field(default_factory=dict)
     moves: int = 0
+
+    async def freeze(self, person: str, by: str, request: str, *, confirmed: bool) -> None:
+        self.moves += (person, request) not in self.ordered_by
+        self.ordered_by.add((person, request))
+
+    async def lift(self, person: str, request: str) -> None:
+        self.moves += (person, request) not in self.ordered_by
+        self.ordered_by.add((person, request))
+
+    async def ordered(self, person: str, request: str) -> bool:
+        return (person, request) in self.ordered_by
+
+    async def keep(self, person: str, codes: Sequence[str], request: str) -> None:
+        self.moves += self.codes_by.get(person) != request
+        self.codes_by[person] = request
+
+    async def kept(self, person: str, request: str) -> bool:
+        return self.codes_by.get(person) == request
 
     async def invite(self, person: str, token: str, request: str, *, first: bool) -> bool:
         if token in self.tokens:
@@ -125,7 +157,30 @@ class BadLine:
 
     inner: Registry
     bindings: Bindings
+    freezes: Freezes
+    codes: Codes
     arrives: bool
+
+    async def freeze(self, person: str, by: str, request: str, *, confirmed: bool) -> None:
+        if self.arrives:
+            await self.freezes.freeze(person, by, request, confirmed=confirmed)
+            raise TimeoutError("no answer")
+
+    async def lift(self, person: str, request: str) -> None:
+        if self.arrives:
+            await self.freezes.lift(person, request)
+            raise TimeoutError("no answer")
+
+    async def ordered(self, person: str, request: str) -> bool:
+        return await self.freezes.ordered(person, request)
+
+    async def keep(self, person: str, codes: Sequence[str], request: str) -> None:
+        if self.arrives:
+            await self.codes.keep(person, codes, request)
+            raise TimeoutError("no answer")
+
+    async def kept(self, person: str, request: str) -> bool:
+        return await self.codes.kept(person, request)
 
     async def invite(self, person: str, token: str, request: str, *, first: bool) -> bool:
         if not self.arrives:
@@ -216,6 +271,10 @@ REFUSED: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "connect_account": ("connect_account", {"new_account": SAMS}),
     "disconnect_account": ("connect_account", {"new_account": SAMS}),
     "add_device": ("revoke_device", {"device": "nobody's"}),
+    # Whom the desk let somebody ask for, may be frozen; what is refused stands in the playbook.
+    **dict.fromkeys(
+        ("freeze", "keep_frozen", "lift_freeze", "make_codes"), ("revoke_device", {"device": "nobody's"})
+    ),
 }
 DIRECTORY = [("directory", verb) for verb in sorted(DemoDirectory.verbs)]
 MEMORY = [("memory", verb) for verb in sorted(Countersign.verbs)]
@@ -229,7 +288,8 @@ SCIM = [
     pytest.param(("scim", verb), id=f"scim-{verb}", marks=pytest.mark.scim) for verb in sorted(scim.VERBS)
 ]
 OWN = [(system, "open_door") for system in ("webhook", "command")]
-ALONE = frozenset({"unlock", "disable", "enable"})  # what needs nothing but its account
+#: What needs nothing but its account.
+ALONE = frozenset({"unlock", "disable", "enable", "freeze", "keep_frozen", "lift_freeze"})
 
 
 @pytest.fixture(scope="session")
@@ -246,7 +306,8 @@ def directory(filled_directory: Path, tmp_path: Path) -> DemoDirectory:
     return DemoDirectory(tmp_path / "directory.db")
 
 
-Registries = Callable[[str], Awaitable[tuple[Registry, Bindings, Changes]]]
+Ports = tuple[Registry, Bindings, Freezes, Codes]
+Registries = Callable[[str], Awaitable[tuple[Ports, Changes]]]
 
 
 @pytest.fixture
@@ -254,10 +315,10 @@ async def registries(sqlite_url: str) -> AsyncIterator[Registries]:
     """By its kind, a registry where eve alone has a phone and a chat account, and how many changes came since."""
     stores: list[Store] = []
 
-    async def made(kind: str) -> tuple[Registry, Bindings, Changes]:
+    async def made(kind: str) -> tuple[Ports, Changes]:
         if kind == "memory":
             memory = MemoryRegistry({"eve": {"a-phone"}}, owners={EVES: "eve", SAMS: "sam"})
-            return memory, memory, memory.changes
+            return (memory, memory, memory, memory), memory.changes
         keys = Keys(["k" * 43])
         await setup.prepare(sqlite_url, keys, setup.DEMO, NOW)
         store = await Store.open(sqlite_url, keys, clock=lambda: NOW)
@@ -272,13 +333,16 @@ async def registries(sqlite_url: str) -> AsyncIterator[Registries]:
             | (events.type == "DeviceRevoked")
             | (events.type == "AccountConnected")
             | (events.type == "AccountDisconnected")
+            | (events.type == "PersonFrozen")
+            | (events.type == "FreezeLifted")
+            | (events.type == "RecoveryCodesMade")
         )
         before = len(await store.fetch(counted))
 
         async def changes() -> int:
             return len(await store.fetch(counted)) - before
 
-        return registry, accounts, changes
+        return (registry, accounts, Standings(store), RecoveryCodes(store)), changes
 
     yield made
     for store in stores:
@@ -325,10 +389,10 @@ async def trial(
             verb in ("add_to_group", "remove_from_group"),
             (tmp_path / "directory.db",),
         )
-    registry, bindings, changes = await registries(system)
+    ports, changes = await registries(system)
     refused, about = REFUSED.get(verb, (verb, {"device": "nobody's"}))
     return Trial(
-        Countersign(registry, bindings),
+        Countersign(*ports),
         a_request(verb, subject="eve" if verb in EVE else "maya", **parameters),
         # A link is for anybody the desk let ask; the registry refuses a first one to someone with a device.
         a_request(refused, subject="omar" if refused == "connect_account" else "eve", **about),
@@ -510,9 +574,9 @@ async def test_the_secret_is_in_no_receipt_no_repr_no_error_and_no_file(trial: T
 
 @pytest.mark.parametrize(("system", "verb"), MEMORY + STORE)
 async def test_a_lost_answer_is_found_by_reading_back(system: str, verb: str, registries: Registries) -> None:
-    registry, bindings, changes = await registries(system)
-    line = BadLine(registry, bindings, arrives=True)
-    connector = Countersign(line, line)
+    ports, changes = await registries(system)
+    line = BadLine(*ports, arrives=True)
+    connector = Countersign(line, line, line, line)
     asked = a_request(verb, "eve" if verb in EVE else "maya", **PARAMETERS.get(verb, {}))
     with pytest.raises(TimeoutError):
         await connector.carry_out(asked, asked.key, SECRET)
@@ -524,8 +588,8 @@ async def test_a_lost_answer_is_found_by_reading_back(system: str, verb: str, re
 @pytest.mark.parametrize("verb", sorted(Countersign.verbs))
 async def test_a_registry_that_only_says_yes_gets_no_receipt(verb: str) -> None:
     memory = MemoryRegistry({"eve": {"a-phone"}}, owners={EVES: "eve", SAMS: "sam"})
-    line = BadLine(memory, memory, arrives=False)
-    connector = Countersign(line, line)
+    line = BadLine(memory, memory, memory, memory, arrives=False)
+    connector = Countersign(line, line, line, line)
     asked = a_request(verb, "eve" if verb in EVE else "maya", **PARAMETERS.get(verb, {}))
     with pytest.raises(RuntimeError, match="does not show"):
         await connector.carry_out(asked, asked.key, SECRET)
@@ -535,8 +599,8 @@ async def test_a_registry_that_only_says_yes_gets_no_receipt(verb: str) -> None:
 async def test_only_an_invitation_is_for_those_who_never_had_a_device(
     system: str, registries: Registries
 ) -> None:
-    registry, bindings, _ = await registries(system)
-    connector = Countersign(registry, bindings)
+    ports, _ = await registries(system)
+    connector = Countersign(*ports)
     invitation, another = a_request("invite", "eve"), a_request("add_device", "eve")
     with pytest.raises(Rejected, match="never had a device"):
         await connector.carry_out(invitation, invitation.key, SECRET)

@@ -33,6 +33,7 @@ from flows.commands import (
     ReportUnconfirmed,
     Retry,
     ShowSecret,
+    Stop,
     Submit,
     Tick,
 )
@@ -87,6 +88,10 @@ PEOPLE = {
         Person("eve", "Eve Mallory", "eve.mallory", manager="omar"),
     )
 }
+
+
+#: Nobody is frozen, nothing was counted.
+WELL = {"unfrozen": frozenset(PEOPLE), "codes_count": True, "may_prompt": True, "waiting": ""}
 
 
 def a_playbook(name: str, **more: Any) -> Playbook:
@@ -165,6 +170,7 @@ class Story:
         self.people = dict(PEOPLE)
         self.methods = {id: frozenset(Method) for id in PEOPLE}
         self.twin: str | None = None
+        self.standing: dict[str, Any] = WELL
         self.now = MORNING
         self.request: Request | None = None
         self.happened: list[Event] = []
@@ -190,6 +196,11 @@ class Story:
         methods: Mapping[str, Collection[Method]] | None = None,
         managers: Mapping[str, str] | None = None,
         twin: str | None = None,
+        people: Mapping[str, Person] | None = None,
+        frozen: Collection[str] = (),
+        codes_rest: bool = False,
+        prompted_enough: bool = False,
+        waiting: str = "",
         **request: Any,
     ) -> Story:
         """The world as it is from here on; anything else named is set on the request itself."""
@@ -203,6 +214,13 @@ class Story:
             self.people[id] = replace(self.people[id], manager=manager)
         self.methods |= {id: frozenset(registered) for id, registered in (methods or {}).items()}
         self.twin = twin
+        self.people |= people or {}
+        self.standing = {
+            "unfrozen": frozenset(PEOPLE) - frozenset(frozen),
+            "codes_count": not codes_rest,
+            "may_prompt": not prompted_enough,
+            "waiting": waiting,
+        }
         if request:
             self.request = replace(self.it, **request)
         return self
@@ -273,6 +291,7 @@ class Story:
             open_twin=self.twin,
             nonce=f"{next(self._nonces):064x}",
             actor=people.get(getattr(command, "actor", "")),
+            **self.standing,
         )
 
 
@@ -405,6 +424,7 @@ def every_command(story: Story, actor: str) -> list[Command]:
         Deny(actor),
         Cancel(actor),
         Disown(actor),
+        Stop(actor),
         ReportConfirmed(RECEIPT),
         ReportRejected("The account is gone."),
         ReportRejected("It was used before.", Cause.POLICY),

@@ -41,6 +41,7 @@ from flows.commands import (
     ReportUnconfirmed,
     Retry,
     ShowSecret,
+    Stop,
     Submit,
     Tick,
 )
@@ -52,6 +53,7 @@ from flows.events import (
     ChallengeFailed,
     ChallengeIssued,
     ChangeConfirmed,
+    Disowned,
     Event,
     FulfilmentOrdered,
     LockedOut,
@@ -87,6 +89,7 @@ from tests.flows.stories import (
     RESET,
     TERMINAL,
     UNLOCK,
+    WELL,
     approvers,
 )
 
@@ -172,6 +175,7 @@ class Core(RuleBasedStateMachine):
         self.nonces = 0
         self.issued: dict[str, int] = {}  # nonce → the request it was made for
         self.met: list[str] = []
+        self.frozen: set[str] = set()
 
     # -- the world --------------------------------------------------------------------------
 
@@ -192,6 +196,10 @@ class Core(RuleBasedStateMachine):
     @rule(id=who, method=st.sampled_from(Method), lost=st.booleans())
     def somebody_registers_or_loses_a_device(self, id: str, method: Method, lost: bool) -> None:
         self.registered[id] = self.registered[id] - {method} if lost else frozenset(Method)
+
+    @rule()
+    def security_lets_everybody_go_on(self) -> None:
+        self.frozen.clear()
 
     # -- asking -----------------------------------------------------------------------------
 
@@ -387,6 +395,10 @@ class Core(RuleBasedStateMachine):
     def says(self, n: int, actor: str, kind: Callable[[str], Command]) -> None:
         if kind in (Cancel, Disown):
             self.gives(n, lambda account: kind(actor or account.asked.subject))
+            if kind is Disown and (actor or self.accounts[self.pick(n)].asked.subject) in self.frozen:
+                for other, account in enumerate(self.accounts):
+                    for person in sorted(self.frozen & account.concerned):
+                        self.gives(100 + other, lambda account: Stop(person))  # noqa: B023
         else:
             self.gives(n, lambda account: kind(self.whose_turn(account, actor, desk=kind is not Deny)))
 
@@ -472,6 +484,9 @@ class Core(RuleBasedStateMachine):
                 account.evidence.append(self.kept(account, event, "approve"))
             case FulfilmentOrdered():
                 self.may_be_ordered(n, account)
+            case Disowned(person=person):
+                assert person in account.concerned
+                self.frozen.add(person)
             case ChangeConfirmed():
                 refused = account.count(PasswordRefused)
                 assert account.count(FulfilmentOrdered) == 1 + refused, "S3: confirmed without an order"
@@ -503,15 +518,16 @@ class Core(RuleBasedStateMachine):
     def may_be_ordered(self, n: int, account: Account) -> None:
         """S1 and S2 from the account, and authority from the evidence: both have to say yes."""
         assert account.proof is not None, "S1: ordered without proof"
+        assert not account.concerned & self.frozen, "ordered while somebody concerned is frozen"
         assert self.now < account.proof[0], "S1: ordered on a proof that lapsed"
         rule = account.playbook.consent
         standing = {
             person
             for person, until in account.consents.items()
-            if self.now < until and person in self.entitled(account) - account.concerned
+            if self.now < until and person in self.entitled(account) - account.concerned - self.frozen
         }
         assert len(standing) >= (rule.quorum if rule else 0), "S2: ordered with too few consents"
-        evidence, people = account.evidence, self.entitled(account)
+        evidence, people = account.evidence, self.entitled(account) - self.frozen
         authorise(self.requests[n], account.playbook, evidence, people, self.now)
         for left_out in range(len(evidence)):
             if rule is None or len(standing) == rule.quorum:
@@ -633,6 +649,7 @@ class Core(RuleBasedStateMachine):
             approvers=self.entitled(account),
             nonce=f"{self.nonces:064x}",
             actor=self.people.get(getattr(command, "actor", "")),
+            **WELL | {"unfrozen": frozenset(PEOPLE) - self.frozen},
         )
 
 

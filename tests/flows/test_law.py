@@ -13,7 +13,7 @@ import pytest
 
 from flows import errors
 from flows.authority import Evidence, authorise
-from flows.commands import Approve, Command, Deny, Prove, ReportRejected, Tick
+from flows.commands import Approve, Command, Deny, Prove, ReportRejected, Stop, Tick
 from flows.digest import request_digest
 from flows.errors import NotAuthorised, Refusal, SelfApproval
 from flows.events import Event, Opened
@@ -164,7 +164,7 @@ def test_whoever_knows_nothing_allows_nothing(story: Story) -> None:
     unknown = Facts(now=MORNING)
     for actor in ("maya", "omar", "ravi"):
         for command in every_command(story, actor):
-            if isinstance(command, Tick | ReportRejected):  # neither gives anybody anything
+            if isinstance(command, Tick | Stop | ReportRejected):  # neither gives anybody anything
                 continue
             with pytest.raises(Refusal):
                 decide(story.it, command, unknown)

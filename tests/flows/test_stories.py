@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -17,15 +18,17 @@ from flows.commands import (
     Deny,
     Disown,
     GiveUp,
+    Prove,
     ReportConfirmed,
     ReportRejected,
     ReportUnconfirmed,
     Retry,
     ShowSecret,
+    Stop,
     Submit,
     Tick,
 )
-from flows.effects import Announce, AskApprovers, CarryOut, SendChallenge, Tell
+from flows.effects import Announce, AskApprovers, CarryOut, SendChallenge, StopOthers, Tell
 from flows.events import (
     ApprovalRequested,
     Approved,
@@ -49,9 +52,10 @@ from flows.events import (
     SecretLapsed,
     SecretReady,
     SecretShown,
+    Stopped,
     Verified,
 )
-from flows.model import Assurance, Cause, Method, Stage, Wrong
+from flows.model import DEVICE_PAGE, Asker, Assurance, Cause, Method, Origin, Party, Stage, Wrong
 from flows.registration import (
     AuthenticatorRegistered,
     DeviceRegistered,
@@ -63,7 +67,7 @@ from flows.registration import (
     Registration,
     SignedIn,
 )
-from flows.request import evolve
+from flows.request import STOPPED, evolve
 from tests.flows.stories import (
     ACCESS,
     AGREED,
@@ -71,11 +75,13 @@ from tests.flows.stories import (
     ENROLMENT,
     MORNING,
     PASSKEY,
+    PEOPLE,
     RECEIPT,
     RESET,
     TERMINAL,
     UNLOCK,
     Story,
+    a_playbook,
     a_request,
     answer,
     approves,
@@ -94,7 +100,8 @@ from tests.flows.stories import (
 )
 
 CLOSED = [Tell(("maya",), "closed"), Announce("security", "closed")]
-ALARM = [Tell(("maya",), "closed"), Announce("security", "alarm")]
+WARNED = [Tell(("maya",), "closed"), Announce("security", "alarm")]
+ALARM = [*WARNED, StopOthers("maya")]
 
 # -- from the first word to the end ---------------------------------------------------------
 
@@ -187,9 +194,110 @@ def test_nobody_asks_for_what_there_is_no_playbook_for() -> None:
 
 def test_both_people_have_to_exist_and_to_work_here() -> None:
     a_request().given(unknown=["maya"]).when(asks("maya")).refused(no.UnknownPerson)
-    a_request().given(unknown=["maya"]).when(asks("omar", "maya")).refused(no.UnknownPerson)
+    a_request().given(left=["maya"]).when(asks("maya")).refused(no.InactivePerson)
     a_request().given(left=["omar"]).when(asks("omar", "maya")).refused(no.InactivePerson)
-    a_request().given(left=["maya"]).when(asks("omar", "maya")).refused(no.InactivePerson)
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"unknown": ["maya"]}, no.UnknownPerson),
+        ({"left": ["maya"]}, no.InactivePerson),
+        ({"methods": {"maya": []}}, no.NoRegisteredDevice),
+        ({"frozen": ["maya"]}, no.PersonRests),
+        ({"prompted_enough": True}, no.PromptedEnough),
+        ({"waiting": "CS-ABCDE"}, no.AnotherWaits),
+        ({"codes_rest": True, "methods": {"maya": [CODE]}}, no.CodesRest),
+    ],
+)
+def test_who_asks_for_somebody_else_reads_the_same_whatever_stands_in_the_way(
+    given: dict[str, Any], why: type[no.Refusal]
+) -> None:
+    """Neither that they exist, nor that they have a device, nor what is asked of them."""
+    story = a_request().given(**given).when(asks("ravi", "maya"))
+    story.refused(no.NotForThem, no.NotForThem().sentence)
+    assert story.refusal is not None
+    assert story.refusal.kind == why.__name__, "the log knows better"
+    assert not story.refusal.detail
+    if why not in (no.PersonRests, no.UnknownPerson):
+        a_request().given(**given).when(asks("maya")).refused(why)
+
+
+def test_a_stranger_asks_for_nobody_and_doesnt_learn_who_there_is() -> None:
+    for subject in ("maya", "nobody"):
+        a_request().when(asks("eve", subject)).refused(no.NotYoursToAsk)
+
+
+# -- wearing down, and resting --------------------------------------------------------------
+
+
+def test_who_asks_on_their_own_device_is_prompted_by_nobody() -> None:
+    here = Origin(DEVICE_PAGE, "localhost", "maya's phone", "Maya's phone")
+    story = a_request().given(prompted_enough=True, waiting="CS-ABCDE")
+    story.when(lambda s: replace(asks("maya")(s), origin=here)).then(Opened, does=[SendChallenge, Announce])
+    story = a_request().given(prompted_enough=True)
+    story.when(lambda s: replace(asks("ravi", "maya")(s), origin=here)).refused(no.NotForThem)
+
+
+def test_while_codes_rest_the_right_one_is_refused_and_a_passkey_counts() -> None:
+    story = questioned(UNLOCK, CODE).given(codes_rest=True)
+    for command in (proves("maya", CODE), Prove("maya", Wrong.NUMBER), begins("maya", CODE)):
+        story.when(command).refused(no.CodesRest)
+    story.when(begins("maya")).then(ChallengeIssued)
+    story.when(proves("maya")).then(Verified, FulfilmentOrdered, does=[CarryOut])
+
+
+def test_whoever_is_frozen_can_only_stop_things() -> None:
+    a_request().given(frozen=["maya"]).when(asks("maya")).refused(no.Frozen)
+    for command in (begins("maya"), proves("maya")):
+        questioned().given(frozen=["maya"]).when(command).refused(no.Frozen)
+    for approver in ("omar", "nina"):
+        proved(ACCESS).given(frozen=[approver]).when(begins(approver)).refused(no.Frozen)
+    proved(ACCESS).given(frozen=["maya"]).when(begins("omar")).refused(no.PersonRests)
+    proved(ACCESS).given(frozen=["omar"]).when(Deny("omar")).then(Denied, does=CLOSED)
+    opened().given(frozen=["maya"]).when(Cancel("maya")).then(Cancelled, does=CLOSED)
+
+
+def test_the_consent_of_whoever_rests_counts_no_more() -> None:
+    story = considered("omar", ACCESS).when(approves("omar")).then(Approved)
+    story.given(frozen=["omar"]).when(begins("nina")).then(ChallengeIssued)
+    story.when(approves("nina")).then(Approved)
+    story.stands(Stage.AWAITING_APPROVAL)
+
+
+def test_what_protects_goes_on_while_a_person_rests() -> None:
+    lift = a_playbook(
+        "lift", tier=3, askers=frozenset({Asker.SECURITY}), prover=Party.REQUESTER, protects=True,
+        assurance=Assurance.PHISHING_RESISTANT,
+    )  # fmt: skip
+    eve = {"eve": replace(PEOPLE["eve"], roles=frozenset({"security"}))}
+    story = a_request(lift).given(frozen=["maya"], people=eve).when(asks("eve", "maya"))
+    story.then(Opened, does=[SendChallenge, Announce])
+    story.when(begins("eve")).then(ChallengeIssued)
+    story.when(proves("eve")).then(Verified, FulfilmentOrdered, does=[CarryOut])
+    a_request(lift).given(frozen=["eve"], people=eve).when(asks("eve", "maya")).refused(no.Frozen)
+    a_request(lift).given(frozen=["eve"], people=eve).when(asks("eve")).refused(no.NotYoursToAsk)
+    lost = a_playbook("revoke", tier=2, protects=True)
+    story = (
+        a_request(lost).given(frozen=["maya"]).when(asks("maya")).then(Opened, does=[SendChallenge, Announce])
+    )
+    story.when(begins("maya")).then(ChallengeIssued)
+
+
+@pytest.mark.parametrize("begin", [opened, choosing, collectable])
+def test_disowning_one_request_stops_the_others_but_for_what_was_sent(begin: Callable[[], Story]) -> None:
+    begin().when(Stop("maya")).then(Stopped("maya"), does=CLOSED).stands(Stage.CANCELLED, reason=STOPPED)
+    begin().when(Stop("eve")).refused(no.NotYoursToCancel)
+    begin().when(Disown("maya")).then(Disowned, does=ALARM).stands(Stage.DISOWNED)
+
+
+def test_what_the_worker_has_is_reported_and_its_freeze_is_the_workers_to_see() -> None:
+    proved(UNLOCK).when(Stop("maya")).then()
+    story = proved(UNLOCK).when(Disown("maya"))
+    story.then(Disowned("maya"), does=[Announce("security", "alarm"), StopOthers("maya")])
+    story.stands(Stage.AWAITING_FULFILMENT)
+    story.given(frozen=["maya"]).when(Disown("maya")).refused(no.OutOfTurn)
+    story.when(ReportConfirmed(RECEIPT)).then(ChangeConfirmed, Fulfilled, does=CLOSED)
 
 
 def test_the_playbook_says_who_may_ask_for_whom() -> None:
@@ -309,7 +417,7 @@ def test_the_third_wrong_number_closes_the_request_and_alarms() -> None:
     for count in (1, 2):
         story.when(mistypes("maya", Wrong.NUMBER)).then(ChallengeFailed("maya", Wrong.NUMBER, count))
     story.when(mistypes("maya", Wrong.NUMBER)).then(
-        ChallengeFailed("maya", Wrong.NUMBER, 3), LockedOut("maya", Wrong.NUMBER), does=ALARM
+        ChallengeFailed("maya", Wrong.NUMBER, 3), LockedOut("maya", Wrong.NUMBER), does=WARNED
     )
     story.stands(Stage.LOCKED).when(proves("maya", CODE)).refused(no.AlreadyClosed)
 
@@ -318,7 +426,9 @@ def test_the_fifth_wrong_code_closes_the_request_and_alarms() -> None:
     story = questioned(RESET, CODE)
     for count in (1, 2, 3, 4):
         story.when(mistypes("maya", Wrong.CODE)).then(ChallengeFailed("maya", Wrong.CODE, count))
-    story.when(mistypes("maya", Wrong.CODE)).then(ChallengeFailed, LockedOut, does=ALARM).stands(Stage.LOCKED)
+    story.when(mistypes("maya", Wrong.CODE)).then(ChallengeFailed, LockedOut, does=WARNED).stands(
+        Stage.LOCKED
+    )
 
 
 def test_a_new_number_does_not_forget_the_wrong_ones() -> None:
@@ -326,7 +436,7 @@ def test_a_new_number_does_not_forget_the_wrong_ones() -> None:
     for _ in range(2):
         story.when(mistypes("maya", Wrong.NUMBER)).then(ChallengeFailed)
         story.when(begins("maya", CODE)).then(ChallengeIssued)
-    story.when(mistypes("maya", Wrong.NUMBER)).then(ChallengeFailed, LockedOut, does=ALARM)
+    story.when(mistypes("maya", Wrong.NUMBER)).then(ChallengeFailed, LockedOut, does=WARNED)
 
 
 def test_wrong_numbers_and_wrong_codes_are_counted_apart() -> None:
@@ -472,13 +582,14 @@ def test_the_prover_disowns_but_only_those_concerned_cancel() -> None:
     story = opened(RESET, "ravi", "maya").given(prover="omar")
     story.when(Cancel("omar")).refused(no.NotYoursToCancel)
     story.when(Disown("omar")).then(
-        Disowned("omar"), does=[Tell(("ravi", "maya"), "closed"), Announce("security", "alarm")]
+        Disowned("omar"),
+        does=[Tell(("ravi", "maya"), "closed"), Announce("security", "alarm"), StopOthers("omar")],
     )
 
 
 def test_once_the_change_is_ordered_it_is_not_called_off() -> None:
     for story in (proved(), collectable(), handed_over()):
-        for command in (Cancel("maya"), Disown("maya"), begins("maya"), proves("maya"), Deny("omar")):
+        for command in (Cancel("maya"), begins("maya"), proves("maya"), Deny("omar")):
             story.when(command).refused(no.OutOfTurn)
 
 

@@ -217,6 +217,11 @@
     });
   }
 
+  for (const button of all("[data-print]")) {
+    button.hidden = false;
+    button.addEventListener("click", () => window.print());
+  }
+
   for (const field of all("[data-digits]")) {
     field.addEventListener("input", () => {
       const before = field.value.slice(0, field.selectionStart).replace(/\D/g, "").length;

@@ -1,0 +1,174 @@
+"""Recovery codes as they are kept and used: salted hashes in a sealed row, each compared and set in its commit."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import bindparam, select
+
+import flows.errors as no
+from flows import recovery, standing
+from flows.effects import Announce
+from flows.events import Refused
+from flows.model import Method, Person, Wrong
+from flows.recovery import CODES, LENGTH, Code, CodeSet, RecoveryCodesMade, RecoveryCodeUsed
+from flows.registration import Invitation, InvitationIssued
+from handlers.people import People
+from handlers.ports import Used
+from handlers.registry import DeviceRegistry, compare_and_set
+from handlers.standings import failed_beside_requests
+from handlers.verifiers.code import CodeVerifier
+from storage import rows
+from storage.book import Book, Need, Outcome, Work
+from storage.sql import TABLES
+from storage.store import Store
+
+LASTS = timedelta(minutes=15)  # how long the browser that recovered may take to register
+_SETS = TABLES["recovery_codes"]
+_set = select(_SETS).where(_SETS.c.person == bindparam("person"))
+
+
+def new_codes() -> list[str]:
+    """Ten fresh codes as people read them, 80 random bits each."""
+    alphabet = recovery.ALPHABET
+    return [recovery.shown("".join(secrets.choice(alphabet) for _ in range(LENGTH))) for _ in range(CODES)]
+
+
+class Recovery:
+    """Keeps people's codes, and lets a browser in that has one of them and the sign-in app."""
+
+    def __init__(self, store: Store, people: People, registry: DeviceRegistry, apps: CodeVerifier) -> None:
+        self._store = store
+        self._people = people
+        self._registry = registry
+        self._apps = apps
+
+    async def recover(self, account: str, code: str, app_code: str, browser_hash: str) -> Invitation:
+        """Open the enrolment for this browser. Raises NotRecovered, whatever it was, after the same work.
+
+        1. One active person is called so.  2. Their codes don't rest, nor does anything in their name.
+        3. The app's code is right, and of a later step than the last.  4. The recovery code is one of theirs, unused.
+        Every failure counts against the person like any wrong code, and is on record.
+        """
+        person = await self._one(account)
+        id = person.id if person else ""
+        proofs = (await self._registry.registration(id)).proofs
+        apps = [proof for proof in proofs if proof.method is Method.CODE]
+        kept = await codes_of(self._store, id)
+        hash = await _hash(recovery.typed(code) or "", kept.salt if kept else "00")
+        used = self._apps.app(apps, app_code, self._store.clock())
+        if person is None:
+            await self._store.write(
+                Work(lambda book: Outcome(events=[(None, Refused("Recover", "", "NotRecovered"))]))
+            )
+            raise no.NotRecovered
+        return await self._commit(person, kept, hash, used, browser_hash)
+
+    async def _commit(
+        self, person: Person, kept: CodeSet | None, hash: str, used: Used | None, browser_hash: str
+    ) -> Invitation:
+        invitation = Invitation(
+            secrets.token_hex(32), person.id, "recovery", self._store.clock() + LASTS, False, browser_hash
+        )
+        sets, stands = Need("recovery_codes", "person", person.id), Need("standings", "person", person.id)
+        needs = [sets, stands]
+        if used is not None:
+            needs.append(Need("authenticators", "id", used.authenticator.id))
+
+        def run(book: Book) -> Outcome:
+            before = rows.standing(book.row("standings", person.id), person.id)
+            row = book.row("recovery_codes", person.id)
+            now_kept = rows.code_set(row) if row else None
+            if used is None or now_kept is None or now_kept != kept or not now_kept.unused(hash):
+                raise no.NotRecovered
+            if before.locked(book.now) or before.frozen(book.now):
+                raise no.NotRecovered
+            after = recovery.spend(now_kept, hash, book.now)
+            return _let_in(book, after, used, invitation, standing.succeeded(before))
+
+        def refused(refusal: no.Refusal, book: Book) -> Outcome:
+            outcome = Outcome(events=[(None, Refused("Recover", person.id, refusal.kind))])
+            failed_beside_requests(outcome, book, person.id, Wrong.CODE)
+            return outcome
+
+        try:
+            await self._store.write(Work(run, tuple(needs), refused))
+        except no.UsedAlready:
+            raise no.NotRecovered from None
+        return invitation
+
+    async def _one(self, account: str) -> Person | None:
+        found = [person for person in await self._people.called(account) if person.active] if account else []
+        return found[0] if len(found) == 1 else None
+
+
+class RecoveryCodes:
+    """Makes a set because a request ordered it: for our own connector."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def keep(self, person: str, codes: Sequence[str], request: str) -> None:
+        """These are the person's codes from now on, and no others."""
+        salt = secrets.token_hex(16)
+        hashes = [await _hash(recovery.typed(code) or "", salt) for code in codes]
+
+        def run(book: Book) -> Outcome:
+            before = book.row("recovery_codes", person)
+            if before is not None and before["request"] == request:
+                return Outcome()
+            made = CodeSet(person, request, salt, tuple(Code(hash) for hash in hashes), book.now)
+            return Outcome(
+                events=[(None, RecoveryCodesMade(person, request))],
+                puts=[("recovery_codes", rows.code_set_row(made))],
+            )
+
+        await self._store.write(Work(run, (Need("recovery_codes", "person", person),)))
+
+    async def kept(self, person: str, request: str) -> bool:
+        """Whether the person's codes are those that this request ordered."""
+        found = await codes_of(self._store, person)
+        return found is not None and found.request == request
+
+
+async def codes_of(store: Store, person: str) -> CodeSet | None:
+    """A person's codes, or None."""
+    found = await store.believed("recovery_codes", await store.fetch(_set, person=person))
+    return rows.code_set(found[0]) if found else None
+
+
+def _let_in(
+    book: Book, after: CodeSet, used: Used, invitation: Invitation, standing: standing.Standing
+) -> Outcome:
+    key = compare_and_set(book, used)
+    person = after.person
+    effect = Announce("security", "recovered", f"{person}: {after.left} codes left")
+    owed = rows.announcement_row(effect, f"recovered:{invitation.id}", "", book.now)
+    return Outcome(
+        events=[
+            (None, RecoveryCodeUsed(person, invitation.id, after.left)),
+            (None, InvitationIssued(person, invitation.id, "recovery", invitation.expires_at)),
+        ],
+        puts=[
+            ("recovery_codes", rows.code_set_row(after)),
+            ("authenticators", rows.authenticator_row(key)),
+            ("invitations", rows.invitation_row(invitation)),
+            ("standings", rows.standing_row(standing)),
+            ("outbox", owed),
+        ],
+    )
+
+
+async def _hash(code: str, salt: str) -> str:
+    """Slow on purpose (RFC 7914), and off the loop: 16 MiB and some tens of milliseconds."""
+
+    def slow() -> str:
+        made = hashlib.scrypt(code.encode(), salt=bytes.fromhex(salt), n=2**14, r=8, p=1, dklen=32)
+        return hmac.digest(b"countersign/recovery/v1", made, "sha256").hex()
+
+    return await asyncio.to_thread(slow)
