@@ -29,6 +29,7 @@ from sqlalchemy import select
 from demo import directory
 from demo.directory import DemoDirectory
 from flows.model import Method, Origin, Request
+from flows.news import News
 from flows.registration import Authenticator, Device
 from handlers.connectors.countersign import Countersign
 from handlers.desk import Decision, Desk
@@ -67,12 +68,18 @@ class Mailbox:
         self.told: list[tuple[str, str, str]] = []
         self.announced: list[tuple[str, str, str]] = []
         self.shown: list[tuple[str, int]] = []
+        self.notified: list[News] = []
+        self.read = True  # whether those it is for are there to read it
 
     async def tell(self, person: str, notice: str, request: Request) -> None:
         self.told.append((person, notice, request.id))
 
     async def announce(self, audience: str, notice: str, request: Request | None, detail: str) -> None:
         self.announced.append((audience, notice, detail))
+
+    async def notify(self, news: News, request: Request | None) -> bool:
+        self.notified.append(news)
+        return self.read
 
     async def show(self, request: Request) -> None:
         self.shown.append((request.id, request.version))
