@@ -106,7 +106,7 @@ def in_chat(news: News, said: Told, address: str) -> Reply:
 
 
 def in_a_letter(said: Told, person: Person, address: str) -> str:
-    """News as the text of a letter. It leaves the device's name out: whoever registered it may have meant to deceive."""
+    """News as the text of a letter. It leaves out the device's name, which may have been chosen to deceive."""
     facts = [f"{label}: {value}" for label, value in said.facts]
     paragraphs = [
         f"Hello {one_line(person.name)},",

@@ -1,4 +1,4 @@
-"""One mail server over SMTP (RFC 5321): TLS that proves its name, one letter a connection, and a look that sends nothing."""
+"""One mail server over SMTP (RFC 5321): TLS that proves its name, and a look that sends nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WHOLE = 45.0  # seconds for a letter, which is less than the worker's lease
 
 
 class Smtp:
-    """The server that takes our letters. `name` is this machine's, as it presents itself; raises OSError for a bad file."""
+    """The server that takes our letters. `name` is what this machine calls itself there."""
 
     def __init__(self, server: MailServer, name: str) -> None:
         self._server = server
@@ -86,9 +86,7 @@ def _trouble(place: str, error: BaseException) -> Finding:
     """What went wrong, by its kind and code: the server's own words may repeat what it was told."""
     if isinstance(error, aiosmtplib.SMTPAuthenticationError):
         seen = f"{place} doesn't take the user and the password (code {error.code})"
-        return Finding(
-            "mail", Level.FAIL, seen, "Check both in COUNTERSIGN_SMTP_URL; %40 and the like stand for signs."
-        )
+        return Finding("mail", Level.FAIL, seen, "Check both in COUNTERSIGN_SMTP_URL, where @ is %40.")
     certificate = _cause(error, ssl.SSLCertVerificationError)
     if isinstance(certificate, ssl.SSLCertVerificationError):
         seen = f"{place} shows a certificate that isn't good: {certificate.verify_message}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
@@ -12,8 +13,10 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings
 
 PORTS = {"smtps": 465, "smtp": 587, "plain": 25}
-REMEDY = "write smtps://user:password@mail.example.com, or smtp:// for STARTTLS; what isn't a letter or a digit in user "
-REMEDY += "and password as %40 and the like"
+REMEDY = (
+    "write smtps://user:password@mail.example.com, or smtp:// for STARTTLS; in user and password, "
+    "signs are written as %40 and the like"
+)
 
 # RFC 5322's dot-atom and a host name: what any server takes, and nothing that could end a header or begin another.
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
@@ -92,7 +95,7 @@ class MailSettings(BaseSettings):
     smtp_url: SecretStr | None = Field(
         None,
         description="The mail server that takes our letters: smtps://user:password@host (TLS from the start), or "
-        "smtp://user:password@host (STARTTLS, demanded). plain:// is for this machine only. Without it nobody gets mail.",
+        "smtp://user:password@host (STARTTLS, demanded); plain:// is for this machine only. Without it: no mail.",
     )
     smtp_ca_file: Path | None = Field(
         None, description="A PEM file with the authority of the mail server's certificate; else the system's."
@@ -112,8 +115,11 @@ class MailSettings(BaseSettings):
     @field_validator("smtp_ca_file")
     @classmethod
     def _readable(cls, value: Path | None) -> Path | None:
-        if value is not None and not value.is_file():
-            raise ValueError(f"there is no file {value}")
+        if value is not None:
+            try:
+                ssl.create_default_context(cafile=str(value))
+            except (OSError, ValueError):  # an SSLError is an OSError
+                raise ValueError(f"{value} isn't a PEM file of certificates that can be read") from None
         return value
 
     @field_validator("mail_from")
@@ -131,7 +137,7 @@ class MailSettings(BaseSettings):
         """Mail is set up wholly or not at all."""
         if self.smtp_url and not self.mail_from:
             raise ValueError(
-                "COUNTERSIGN_SMTP_URL is set, but COUNTERSIGN_MAIL_FROM isn't. Name the address that letters come from"
+                "COUNTERSIGN_SMTP_URL is set, but COUNTERSIGN_MAIL_FROM isn't. Name the address letters come from"
             )
         if not self.smtp_url and (self.mail_from or self.smtp_ca_file):
             raise ValueError(

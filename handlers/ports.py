@@ -192,7 +192,7 @@ class Messenger(Protocol):
 
 
 class Undeliverable(Exception):
-    """The mail server says for good that this address takes nothing. The text is for the operator, and names nobody."""
+    """The mail server says for good that this address takes nothing. The text is for operators, and names nobody."""
 
 
 class Postman(Protocol):
@@ -203,7 +203,7 @@ class Postman(Protocol):
         ...
 
     async def write(self, news: News, request: Request | None, key: str) -> None:
-        """Hand over one letter; nothing, to whom `reaches` is false. Raises Undeliverable, and what the network does."""
+        """Hand over one letter, or none where `reaches` is false. Raises Undeliverable and what the network does."""
         ...
 
 

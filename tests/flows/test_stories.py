@@ -25,7 +25,7 @@ from flows.commands import (
     Submit,
     Tick,
 )
-from flows.effects import Announce, AskApprovers, CarryOut, SendChallenge, Tell
+from flows.effects import Announce, AskApprovers, CarryOut, SendChallenge, Tell, Write
 from flows.events import (
     ApprovalRequested,
     Approved,
@@ -52,6 +52,7 @@ from flows.events import (
     Verified,
 )
 from flows.model import Assurance, Cause, Method, Stage, Wrong
+from flows.news import News, What
 from flows.registration import (
     AuthenticatorRegistered,
     DeviceRegistered,
@@ -94,12 +95,13 @@ from tests.flows.stories import (
 )
 
 CLOSED = [Tell(("maya",), "closed"), Announce("security", "closed")]
-ALARM = [Tell(("maya",), "closed"), Announce("security", "alarm")]
+ALARM = [Tell(("maya",), "closed"), Announce("security", "alarm"), Write]
 
 # -- from the first word to the end ---------------------------------------------------------
 
 
 def test_a_password_is_reset_once_proved_and_shown_once() -> None:
+    told = Write(News("maya", What.CHANGE_MADE, MORNING + timedelta(minutes=1)))
     (
         a_request(RESET)
         .when(asks("maya"))
@@ -110,7 +112,14 @@ def test_a_password_is_reset_once_proved_and_shown_once() -> None:
         .when(proves("maya"))
         .then(Verified, FulfilmentOrdered("CS-00001:carry_out"), does=[CarryOut("CS-00001:carry_out")])
         .when(ReportConfirmed(RECEIPT))
-        .then(ChangeConfirmed, SecretReady, does=[Tell(("maya",), "secret_ready")])
+        .then(
+            ChangeConfirmed,
+            SecretReady,
+            does=[
+                told,
+                Tell(("maya",), "secret_ready"),
+            ],
+        )
         .at(minutes=5)
         .when(ShowSecret("maya", "maya's phone"))
         .then(SecretShown, Fulfilled(), does=CLOSED)
@@ -127,7 +136,7 @@ def test_a_password_is_set_once_its_owner_proved_themself_and_chose_it() -> None
             PasswordChosen("maya", "maya's phone"), FulfilmentOrdered, does=[CarryOut("CS-00001:carry_out")]
         )
         .when(ReportConfirmed(RECEIPT))
-        .then(ChangeConfirmed, Fulfilled, does=CLOSED)
+        .then(ChangeConfirmed, Fulfilled, does=[Write, *CLOSED])
         .stands(Stage.FULFILLED, due_at=None)
     )
 
@@ -135,7 +144,7 @@ def test_a_password_is_set_once_its_owner_proved_themself_and_chose_it() -> None
 def test_an_account_is_unlocked_with_the_number_and_the_apps_code() -> None:
     story = questioned(UNLOCK, CODE).when(proves("maya", CODE))
     story.then(Verified, FulfilmentOrdered, does=[CarryOut])
-    story.when(ReportConfirmed(RECEIPT)).then(ChangeConfirmed, Fulfilled, does=CLOSED)
+    story.when(ReportConfirmed(RECEIPT)).then(ChangeConfirmed, Fulfilled, does=[Write, *CLOSED])
     assert story.it.verification is not None
     assert story.it.verification.assurance is Assurance.MULTI_FACTOR
 
@@ -472,7 +481,7 @@ def test_the_prover_disowns_but_only_those_concerned_cancel() -> None:
     story = opened(RESET, "ravi", "maya").given(prover="omar")
     story.when(Cancel("omar")).refused(no.NotYoursToCancel)
     story.when(Disown("omar")).then(
-        Disowned("omar"), does=[Tell(("ravi", "maya"), "closed"), Announce("security", "alarm")]
+        Disowned("omar"), does=[Tell(("ravi", "maya"), "closed"), Announce("security", "alarm"), Write, Write]
     )
 
 
@@ -494,7 +503,7 @@ def test_what_nobody_could_confirm_goes_to_the_desk_which_tries_again_under_the_
     story = handed_over().stands(Stage.AWAITING_OPERATOR, reason="The system could not be reached.")
     story.at(days=2).when(Retry("ravi")).then(RetryOrdered("ravi"), does=[CarryOut("CS-00001:carry_out")])
     story.stands(Stage.AWAITING_FULFILMENT, due_at=None)
-    story.when(ReportConfirmed(RECEIPT)).then(ChangeConfirmed, SecretReady, does=[Tell])
+    story.when(ReportConfirmed(RECEIPT)).then(ChangeConfirmed, SecretReady, does=[Write, Tell])
 
 
 def test_the_desk_gives_up() -> None:
