@@ -127,6 +127,7 @@ ACCESS = a_playbook(
 )
 ENROLMENT = a_playbook(
     "invite",
+    connector="countersign",
     tier=3,
     askers=frozenset({Asker.ADMINISTRATOR}),
     prover=Party.REQUESTER,
