@@ -19,12 +19,14 @@ from flows.commands import Disown
 from flows.model import Origin, Person, Request, Stage
 from flows.news import What
 from handlers.people import Roster
+from handlers.worker import AT_ONCE
 from storage.sql import TABLES
 from tests.company import Company, Phone, company
 from tests.peers.certificates import Authority
 from tests.peers.mail import MailServer
 
 MAYA, OMAR = "maya.lindqvist@example.com", "omar.haddad@example.com"
+OUTBOX = TABLES["outbox"]
 TWO_MINUTES = timedelta(minutes=2)
 SENDER = "countersign@acme.test"
 SLACK = Origin("slack", "T0ACME", "U0MAYA", "D1")
@@ -69,6 +71,10 @@ def text(letter: EmailMessage) -> str:
     """A letter's words."""
     content: str = letter.get_content()
     return content.replace("\r\n", "\n")
+
+
+async def letters_owed(acme: Company) -> int:
+    return len(await acme.store.fetch(select(OUTBOX).where(OUTBOX.c.kind == "Write")))
 
 
 async def asked(acme: Company, playbook: str, by: Phone, **answers: str) -> Request:
@@ -219,7 +225,7 @@ async def test_a_letter_that_is_sent_twice_is_the_same_letter(acme: Company, mai
     await acme.asks("account_unlock", "maya", by="omar")
     (row,) = await acme.worker.outbox.claim(9, TWO_MINUTES, letters=True)
     await acme.worker.pay(row)
-    await acme.store.run(TABLES["outbox"].insert().values(**row))
+    await acme.store.run(OUTBOX.insert().values(**row))
     acme.hands.forward(minutes=3)
     await acme.worker.drain()
     first, second = mail.raw
@@ -236,7 +242,7 @@ async def test_different_news_are_different_letters(acme: Company, mail: MailSer
 
 async def test_news_are_owed_in_the_commit_that_makes_them_so(acme: Company) -> None:
     await acme.enrolled("maya", told=True)
-    owed = [row["key"] for row in await acme.store.fetch(select(TABLES["outbox"]))]
+    owed = [row["key"] for row in await acme.store.fetch(select(OUTBOX))]
     assert len(owed) == 6
     assert {key.rpartition(":")[2] for key in owed} == {"chat", "mail"}
 
@@ -246,6 +252,9 @@ async def test_a_silent_server_keeps_no_request_waiting(acme: Company, mail: Mai
     maya = await acme.enrolled("maya")
     for person in ("nina", "sam", "omar", "ravi", "eve"):  # each of these letters hangs
         await acme.enrolled(person, told=True)
+    for person in ("eve", "ravi", "maya"):
+        await acme.asks("password_reset", person, by="omar")
+    assert await letters_owed(acme) > AT_ONCE
     task = asyncio.create_task(acme.worker.run())
     try:
         request = await acme.asks("account_unlock", "maya")
