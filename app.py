@@ -15,6 +15,7 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from bot import commands, console, manifests, socket, systems
+from bot import mail as letters
 from bot.commands import run
 from bot.journal import Everywhere, Journal
 from bot.slack import Slack
@@ -88,6 +89,7 @@ def connected(name: str, entry: Mapping[str, object]) -> Connector:
 
 
 systems.add(cli, connected)
+commands.DOCTORS.append(letters.findings)
 
 
 @contextlib.asynccontextmanager
@@ -126,6 +128,8 @@ async def running(built: House, app: web.Application) -> AsyncIterator[None]:
     for chat in chats:
         chat.add_routes(app)
     built.worker.messenger = Everywhere(built.worker.messenger, *(chat.messenger for chat in chats))
+    if built.settings.mail_server:
+        built.worker.postman = letters.Mail(built)
     await built.worker.outbox.release()  # what the process before us had claimed is free: we hold the lock
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()

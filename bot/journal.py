@@ -5,6 +5,7 @@ from __future__ import annotations
 import structlog
 
 from flows.model import Request
+from flows.news import News
 from handlers.ports import Messenger
 from handlers.together import every
 
@@ -24,6 +25,10 @@ class Everywhere:
     async def announce(self, audience: str, notice: str, request: Request | None, detail: str) -> None:
         """Tell a role or security, everywhere."""
         await every(each.announce(audience, notice, request, detail) for each in self._messengers)
+
+    async def notify(self, news: News, request: Request | None) -> bool:
+        """Tell one person, wherever they are. True when they were told anywhere."""
+        return any(await every(each.notify(news, request) for each in self._messengers))
 
     async def show(self, request: Request) -> None:
         """Bring every card up to date."""
@@ -47,6 +52,13 @@ class Journal:
             notice=notice,
             detail=detail,
         )
+
+    async def notify(self, news: News, request: Request | None) -> bool:
+        """One line, which the person it concerns doesn't read."""
+        log.info(
+            "notify", request_id=request.id if request else None, person=news.person, what=news.what.value
+        )
+        return False
 
     async def show(self, request: Request) -> None:
         """Nothing: a log has no cards."""

@@ -15,10 +15,12 @@ from bot import replies
 from bot.cards import Card, Reply
 from bot.handles import Handle, Handles, place_of
 from bot.inbox import Unreachable
+from bot.news import in_chat, told
 from bot.seen import read
 from bot.views import alarm, request_card
 from flows.accounts import Account
 from flows.model import Method, Request, Stage
+from flows.news import News
 from flows.request import usable
 from handlers.house import House
 from handlers.posted import Place, Posted
@@ -103,6 +105,15 @@ class ChatMessenger:
             request = await self._with_number(request)
         await every([self._reach(account, person, request) for account in await self._accounts(person)])
 
+    async def notify(self, news: News, request: Request | None) -> bool:
+        """A message of its own in our conversation with each of this person's accounts here."""
+        accounts = await self._accounts(news.person)
+        person = await self._house.people.person(news.person) if accounts else None
+        playbook = await self._house.desk.playbook_of(request) if request else None
+        said = told(news, person.timezone if person else "", request, playbook)
+        content = self._drawer.reply(in_chat(news, said, self._house.settings.public_url))
+        return any(await every([self._said(account, news.person, content) for account in accounts]))
+
     async def announce(self, audience: str, notice: str, request: Request | None, detail: str) -> None:
         """Security's channel has one card a request; what must not be missed is said beside it, too."""
         if audience != "security":
@@ -165,6 +176,15 @@ class ChatMessenger:
             await self._draw(Place(request.id, person, self._platform, self._line.workspace, where, ""))
         except Unreachable:
             log.warning("unreachable", request_id=request.id, person=person, platform=self._platform)
+
+    async def _said(self, account: Account, person: str, content: Content) -> bool:
+        """A message in our conversation with this account. False where there is none."""
+        try:
+            await self._line.post(await self._line.direct(account.id), content)
+        except Unreachable:
+            log.warning("unreachable", person=person, platform=self._platform)
+            return False
+        return True
 
     async def _shown(self, place: Place) -> None:
         """A card that stood somewhere. Where nobody is left to read it, it is forgotten."""

@@ -12,7 +12,7 @@ from bot.times import moment
 from flows.digest import JUSTIFICATION
 from flows.model import Method, Person, Playbook, Request, SecretKind
 
-_PLACES = {"slack": "Slack", "teams": "Teams", "terminal": "the command line"}
+PLACES = {"slack": "Slack", "teams": "Teams", "terminal": "the command line"}
 _SECRETS = {
     SecretKind.NONE: "result",
     SecretKind.TEMPORARY_PASSWORD: "temporary password",
@@ -117,7 +117,7 @@ class Reading:
     def asked_by(self) -> str:
         """Who asked and where. A chat account can be stolen, so it is never called `you`."""
         origin = self.request.origin
-        place = _PLACES.get(origin.platform) or plain(origin.channel) or "the device page"
+        place = PLACES.get(origin.platform) or plain(origin.channel) or "the device page"
         chat = place in ("Slack", "Teams")
         if origin.platform == "terminal":  # the account is the kernel's word; a name given there is a claim
             place = f"{place} ({plain(origin.account)} on {plain(origin.workspace)})"

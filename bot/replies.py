@@ -176,6 +176,10 @@ ALARMS = {
         "A request without the evidence it needs",
         "Nothing was changed. Find out who wrote into the database.",
     ),
+    "untold": (
+        "Somebody couldn't be told what was done in their name",
+        "No chat and no mail reaches them. Call them on a known number, and ask whether it was them.",
+    ),
 }
 
 

@@ -20,6 +20,7 @@ import yaml
 from aiohttp import web
 from rich.console import Console
 from rich.text import Text
+from sqlalchemy import delete
 
 from bot.slack_client import PLATFORM
 from bot.web import session as cookies
@@ -35,8 +36,11 @@ from flows.registration import Authenticator, Device
 from handlers.house import House, seed_binding
 from handlers.settings import Settings, load_settings, new_secret
 from storage.seals import token_hash
+from storage.sql import TABLES
 
 _MANIFEST = Path(__file__).parent.parent / "manifest.yml"
+_OUTBOX = TABLES["outbox"]
+_NEWS = delete(_OUTBOX).where(_OUTBOX.c.key.startswith("news:"))
 STEP = 30  # seconds that a sign-in app's code lasts
 
 
@@ -129,6 +133,7 @@ async def register(house: House, folder: Path) -> dict[str, Visitor]:
     if not kept.get("registered"):
         for visitor in visitors.values():
             await _register(house, visitor)
+        await house.store.run(_NEWS)  # nobody has to be told of what was made up for them
         _keep(notes, {**kept, "registered": True})
     for visitor in visitors.values() if house.settings.teams_app_id else ():
         if not await house.accounts.of(visitor.person, playground.PLATFORM):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from flows.news import News
+
 
 @dataclass(frozen=True, slots=True)
 class SendChallenge:
@@ -50,4 +52,18 @@ class StopOthers:
     person: str
 
 
-Effect = SendChallenge | AskApprovers | CarryOut | Tell | Announce | StopOthers
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """Say it in chat, wherever the person it concerns is there."""
+
+    news: News
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Say it by e-mail, to the address that the directory has of the person it concerns."""
+
+    news: News
+
+
+Effect = SendChallenge | AskApprovers | CarryOut | Tell | Announce | StopOthers | Notify | Write

@@ -34,7 +34,7 @@ from flows.commands import (
     Tick,
 )
 from flows.digest import request_digest
-from flows.effects import Announce, AskApprovers, CarryOut, Effect, SendChallenge, StopOthers, Tell
+from flows.effects import Announce, AskApprovers, CarryOut, Effect, SendChallenge, StopOthers, Tell, Write
 from flows.events import (
     ApprovalRequested,
     Approved,
@@ -84,6 +84,7 @@ from flows.model import (
     Verification,
     Wrong,
 )
+from flows.news import News, What, is_told_by_registry
 
 S = Stage
 
@@ -622,13 +623,18 @@ def _remembered(event: Verified | Approved, at: datetime) -> Verification:
 # -- react ------------------------------------------------------------------------------------
 
 
-def react(request: Request, event: Event) -> Sequence[Effect]:
+def react(request: Request, event: Event, at: datetime) -> Sequence[Effect]:
     """What this event makes us owe. `request` is the state after it."""
     concerned = tuple(dict.fromkeys((request.requester, request.subject)))
+
+    def write(what: What, *people: str) -> tuple[Effect, ...]:
+        return tuple(Write(News(person, what, at)) for person in people)
+
     match event:
         case Opened():
             asker = () if request.prover == request.requester else (Tell((request.requester,), "opened"),)
-            return (SendChallenge(request.prover), *asker, Announce("security", "opened"))
+            others = write(What.REQUEST_OPENED, *(concerned[1:]))  # the subject, where somebody else asks
+            return (SendChallenge(request.prover), *asker, Announce("security", "opened"), *others)
         case ApprovalRequested(approvers=people):
             return (AskApprovers(people),)
         case PasswordAsked() if request.approvals:
@@ -639,15 +645,19 @@ def react(request: Request, event: Event) -> Sequence[Effect]:
             return (CarryOut(key),)
         case RetryOrdered():
             return (CarryOut(request.key),)
+        case ChangeConfirmed() if not is_told_by_registry(request):
+            return write(What.CHANGE_MADE, request.subject)
         case SecretReady():
             return (Tell((request.prover,), "secret_ready"),)
         case HandedOver(role=role):
             return (Tell(concerned, "handed_over"), Announce(role, "handed_over"))
         case Disowned(person=person):
             told = (Tell(concerned, "closed"),) if request.stage.closed else ()
-            return (*told, Announce("security", "alarm"), StopOthers(person))
+            news = write(What.REQUEST_DISOWNED, *concerned)
+            return (*told, Announce("security", "alarm"), StopOthers(person), *news)
         case LockedOut():
-            return (Tell(concerned, "closed"), Announce("security", "alarm"))
+            news = write(What.REQUEST_LOCKED, *concerned)
+            return (Tell(concerned, "closed"), Announce("security", "alarm"), *news)
         case Fulfilled() | ChangeRejected() | GivenUp() | Denied() | Cancelled() | Expired() | Stopped():
             return (Tell(concerned, "closed"), Announce("security", "closed"))
         case _:

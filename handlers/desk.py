@@ -421,7 +421,7 @@ def _asked(playbook: str, subject: str, origin: Origin) -> str:
 def _consequences(outcome: Outcome, request: Request, event: Event, book: Book, along: Along) -> None:
     """What is written because of one event: the event itself, what it makes us owe, its evidence, its ledger row."""
     outcome.events.append((request.id, event))
-    for index, effect in enumerate(react(request, event)):
+    for index, effect in enumerate(react(request, event, book.now)):
         outcome.puts.append(("outbox", rows.outbox_row(effect, request, index, book.now)))
     match event:
         case Verified() | Approved():

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 from flows.authority import Evidence
 from flows.model import Assurance, Cause, Checked, Method, Person, Receipt, Request, Wrong
+from flows.news import News
 from flows.registration import Authenticator
 from handlers.findings import Finding
 
@@ -181,8 +182,28 @@ class Messenger(Protocol):
         """Tell a role's room or the security channel; without a request, about the installation itself."""
         ...
 
+    async def notify(self, news: News, request: Request | None) -> bool:
+        """Tell the person it concerns what was done in their name. False where they can't be told here."""
+        ...
+
     async def show(self, request: Request) -> None:
         """Bring every card about this request up to date."""
+        ...
+
+
+class Undeliverable(Exception):
+    """The mail server says for good that this address takes nothing. The text is for operators, and names nobody."""
+
+
+class Postman(Protocol):
+    """Writes to people by e-mail. A letter is the same whenever it is written under the same key."""
+
+    async def reaches(self, person: str) -> bool:
+        """Whether the directory has an address of theirs that can be written to."""
+        ...
+
+    async def write(self, news: News, request: Request | None, key: str) -> None:
+        """Hand over one letter, or none where `reaches` is false. Raises Undeliverable and what the network does."""
         ...
 
 

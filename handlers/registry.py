@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 import secrets
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,9 +13,11 @@ from typing import Any
 from sqlalchemy import bindparam, func, select
 
 import flows.errors as no
+from flows import news
 from flows import registration as registering
 from flows.authority import Evidence
 from flows.events import Refused
+from flows.news import Item
 from flows.registration import Authenticator, Change, Device, DeviceRevoked, Invitation, Registration
 from handlers.ports import Rejected, Used
 from storage import rows
@@ -140,7 +142,8 @@ class DeviceRegistry:
                 tuple(rows.device(row) for row in book.rows(devices)),
                 tuple(rows.authenticator(row) for row in book.rows(keys)),
             )
-            return _written(decision(before, book))
+            change = decision(before, book)
+            return _written(change, news.of_registration(before, change, book.now), book.now)
 
         def refused(refusal: no.Refusal, book: Book) -> Outcome:
             return Outcome(events=[(None, Refused(command, person, refusal.kind))])
@@ -271,7 +274,7 @@ def _invited(book: Book, id: str) -> Invitation | None:
     return None if row is None else rows.invitation(row)
 
 
-def _written(change: Change) -> Outcome:
+def _written(change: Change, told: Sequence[Item], now: datetime) -> Outcome:
     return Outcome(
         value=change,
         events=[(None, event) for event in change.events],
@@ -280,5 +283,6 @@ def _written(change: Change) -> Outcome:
             *(("authenticators", rows.authenticator_row(key)) for key in change.authenticators),
             *(("invitations", asdict(invitation)) for invitation in change.invitations),
             *(("verifications", rows.evidence_row(evidence)) for evidence in change.evidence),
+            *(("outbox", row) for item in told for row in rows.news_rows(item, now)),
         ],
     )

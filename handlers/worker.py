@@ -9,18 +9,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
 
 import structlog
 
 import flows.errors as no
 from flows.commands import Stop
-from flows.effects import Announce, AskApprovers, CarryOut, SendChallenge, StopOthers, Tell
+from flows.effects import (
+    Announce,
+    AskApprovers,
+    CarryOut,
+    Effect,
+    Notify,
+    SendChallenge,
+    StopOthers,
+    Tell,
+    Write,
+)
 from flows.model import Method, Request
+from flows.news import News
 from handlers.desk import Desk
 from handlers.fulfilment import DEADLINE, Fulfilment
-from handlers.ports import Connector, Messenger, Verifier
+from handlers.ports import Connector, Messenger, Postman, Undeliverable, Verifier
 from handlers.posted import Posted
 from handlers.together import every
 from storage import codec
@@ -31,6 +42,7 @@ log = structlog.get_logger()
 
 LEASE = timedelta(seconds=90)
 AT_ONCE = 16  # effects under way at the same time
+LETTERS = 4  # and letters beside them
 LONGEST_PAUSE = 120.0
 
 
@@ -56,11 +68,13 @@ class Worker:
         self._desk = desk
         self._store = desk.store
         self.messenger = messenger
+        self.postman: Postman | None = None  # nobody, where no mail server is set up
         self.fulfilment = Fulfilment(desk, connectors, verifiers, self.outbox, deadline)
         self._pause = pause
         self._posted = Posted(desk.store)
         self._due = asyncio.Event()
         self._under_way: set[asyncio.Task[None]] = set()
+        self._letters: set[asyncio.Task[None]] = set()
         self._changed: dict[
             str, int
         ] = {}  # requests whose cards may be out of date → how often drawing them failed
@@ -83,40 +97,48 @@ class Worker:
         """Work until cancelled. What is under way then finishes on its own or after a restart."""
         while True:
             self._due.clear()
-            free = AT_ONCE - len(self._under_way)
             changed, self._changed = self._changed, {}
-            claimed = await self._claimed(free) if free else []
+            claimed = await self._claimed(AT_ONCE - len(self._under_way))
+            letters = await self._claimed(LETTERS - len(self._letters), letters=True)
             for work in (*map(self.pay, claimed), *(self.show(id, failed) for id, failed in changed.items())):
-                task = asyncio.create_task(work)
-                self._under_way.add(task)
-                task.add_done_callback(self._finished)
-            if not claimed:
+                self._start(work, self._under_way)
+            for work in map(self.pay, letters):
+                self._start(work, self._letters)
+            if not claimed and not letters:
                 await self._due.wait()
 
-    async def _claimed(self, most: int) -> Sequence[Row]:
+    def _start(self, work: Coroutine[None, None, None], among: set[asyncio.Task[None]]) -> None:
+        task = asyncio.create_task(work)
+        among.add(task)
+        task.add_done_callback(among.discard)
+        task.add_done_callback(lambda _: self.wake())
+
+    async def _claimed(self, most: int, *, letters: bool = False) -> Sequence[Row]:
+        if most <= 0:
+            return []
         try:
-            return await self.outbox.claim(most, LEASE)
+            return await self.outbox.claim(most, LEASE, letters=letters)
         except Exception as failure:  # noqa: BLE001  a database that is away comes back; the clock wakes us
             log.error("claim_failed", error=type(failure).__name__)
             return []
 
     async def rest(self, patience: float = 10.0) -> None:
         """After `run` was cancelled: give what is under way a moment to finish. The rest resumes after a restart."""
-        if self._under_way:
-            await asyncio.wait(self._under_way, timeout=patience)
+        if under_way := self._under_way | self._letters:
+            await asyncio.wait(under_way, timeout=patience)
 
     async def drain(self) -> None:
         """Pay everything that is due now, then return: for tests and for the end of a command."""
-        while (rows_due := await self.outbox.claim(AT_ONCE, LEASE)) or self._changed:
+        while (rows_due := await self._all_due()) or self._changed:
             changed, self._changed = self._changed, {}
             await asyncio.gather(
                 *(self.pay(row) for row in rows_due),
                 *(self.show(id, failed) for id, failed in changed.items()),
             )
 
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._under_way.discard(task)
-        self.wake()
+    async def _all_due(self) -> Sequence[Row]:
+        rows_due = await self.outbox.claim(AT_ONCE, LEASE)
+        return [*rows_due, *await self.outbox.claim(LETTERS, LEASE, letters=True)]
 
     async def pay(self, row: Row) -> None:
         """One effect: done and gone, or put off. Never raises."""
@@ -131,7 +153,7 @@ class Worker:
                 await self._stop(effect.person, besides=row["request"])
                 await self.outbox.paid(row)
             else:
-                await self._say(effect, row["request"])
+                await self._say(effect, row["request"], row["key"])
                 await self.outbox.paid(row)
         except no.Tampered:
             log.critical("tampering", request_id=row["request"], effect=row["kind"])
@@ -168,7 +190,7 @@ class Worker:
         self._changed[id] = failed
         self._due.set()
 
-    async def _say(self, effect: SendChallenge | AskApprovers | Tell | Announce, id: str) -> None:
+    async def _say(self, effect: Effect, id: str, key: str) -> None:
         request = await self._desk.find(id) if id else None
         match effect, request:
             case Announce(audience=audience, notice=notice, detail=detail), _:
@@ -179,6 +201,21 @@ class Worker:
                 await every([self.messenger.tell(person, "ask_approvers", request) for person in people])
             case Tell(people=people, notice=notice), Request():
                 await every([self.messenger.tell(person, notice, request) for person in people])
+            case Notify(news=news), _:
+                said = await self.messenger.notify(news, request)
+                if not said and not (self.postman and await self.postman.reaches(news.person)):
+                    await self._untold(news, request, "no chat, no address")
+            case Write(news=news), _ if self.postman:
+                try:
+                    await self.postman.write(news, request, key)
+                except Undeliverable as refused:
+                    await self._untold(news, request, str(refused))
+
+    async def _untold(self, news: News, request: Request | None, why: str) -> None:
+        """Security learns that somebody doesn't know yet what was done in their name."""
+        log.warning("untold", request_id=request.id if request else None, person=news.person, what=news.what)
+        detail = f"{news.person}: {news.what} ({why})"
+        await self.messenger.announce("security", "untold", request, detail)
 
     # -- small ------------------------------------------------------------------------------
 

@@ -9,8 +9,9 @@ from hashlib import sha256
 from typing import Any
 
 from flows.authority import Evidence
-from flows.effects import Announce, CarryOut, Effect
+from flows.effects import Announce, CarryOut, Effect, Notify, Write
 from flows.model import Assurance, Method, Request
+from flows.news import Item
 from flows.recovery import CodeSet
 from flows.registration import Authenticator, Device, Invitation
 from flows.standing import Standing
@@ -51,6 +52,15 @@ def clear_text_row(request: str, field: str, content: str, salt: bytes) -> tuple
 def announcement_row(effect: Announce, key: str, request: str, now: datetime) -> Row:
     """An announcement that follows from no decision on a request. `key` is one of its own."""
     return _owed(effect, key, request, now)
+
+
+def news_rows(item: Item, now: datetime) -> tuple[Row, Row]:
+    """News that follows from no decision on a request: two rows, so that neither channel waits for the other."""
+    chat, mail = Notify(item.news), Write(item.news)
+    return (
+        _owed(chat, f"{item.key}:chat", item.request, now),
+        _owed(mail, f"{item.key}:mail", item.request, now),
+    )
 
 
 def outbox_row(effect: Effect, request: Request, index: int, now: datetime) -> Row:

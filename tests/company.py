@@ -29,6 +29,7 @@ from sqlalchemy import select
 from demo import directory
 from demo.directory import DemoDirectory
 from flows.model import Method, Origin, Request
+from flows.news import News
 from flows.registration import Authenticator, Device
 from handlers.connectors.countersign import Countersign
 from handlers.desk import Decision, Desk
@@ -44,6 +45,7 @@ from tests.authenticator import SoftAuthenticator
 
 SHIPPED, OURS = (Path(__file__).parents[n] / "playbooks" for n in (1, 0))
 SECRET_KEY = "a-secret-key-for-tests-only-0123456789-abcdefgh"
+_OUTBOX = TABLES["outbox"]
 TERMINAL = Origin("terminal", "desk-1", "root", "command line")
 
 
@@ -67,12 +69,18 @@ class Mailbox:
         self.told: list[tuple[str, str, str]] = []
         self.announced: list[tuple[str, str, str]] = []
         self.shown: list[tuple[str, int]] = []
+        self.notified: list[News] = []
+        self.read = True  # whether those it is for are there to read it
 
     async def tell(self, person: str, notice: str, request: Request) -> None:
         self.told.append((person, notice, request.id))
 
     async def announce(self, audience: str, notice: str, request: Request | None, detail: str) -> None:
         self.announced.append((audience, notice, detail))
+
+    async def notify(self, news: News, request: Request | None) -> bool:
+        self.notified.append(news)
+        return self.read
 
     async def show(self, request: Request) -> None:
         self.shown.append((request.id, request.version))
@@ -114,8 +122,13 @@ class Company:
     def worker(self) -> Worker:
         return self.house.worker
 
-    async def enrolled(self, person: str, *, passkey: bool = True, app: bool = True) -> Phone:
-        """Register a device the way everybody does: through an enrolment link, in one browser."""
+    async def enrolled(
+        self, person: str, *, passkey: bool = True, app: bool = True, told: bool = False
+    ) -> Phone:
+        """Register a device the way everybody does: through an enrolment link, in one browser.
+
+        With `told` its owner is told of it, as always; most stories begin later, when that is past.
+        """
         house, now = self.house, self.hands()
         token, browser = await house.registry.first_link(person), secrets.token_urlsafe(32)
         invitation = await house.registry.open_invitation(token, browser)
@@ -134,6 +147,8 @@ class Company:
             sealed = house.store.keys.close(seed, seed_binding(person))
             key = Authenticator(f"app-{id}", person, id, Method.CODE, sealed, 0, now)
             await house.registry.enrol(invitation.id, browser_hash, device, key)
+        if not told:
+            await self.store.run(_OUTBOX.delete().where(_OUTBOX.c.key.startswith("news:")))
         return Phone(person, id, f"{id}.{secret}", soft, seed)
 
     async def refusals(self) -> list[str]:

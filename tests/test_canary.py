@@ -1,8 +1,8 @@
 """S9 by canary: the whole job over HTTP with marked secrets, then a search for each of them wherever it may not be.
 
 Searched are standard output, standard error, every log line at every level, every address and redirect, every
-audit event, and the database as it lies on the disk. A secret may stand in the one page that shows it, and
-nowhere else.
+audit event, every letter, and the database as it lies on the disk. A secret may stand in the one page that shows
+it, and nowhere else.
 """
 
 from __future__ import annotations
@@ -51,6 +51,8 @@ from storage.store import Place
 from tests.authenticator import SoftAuthenticator
 from tests.company import SECRET_KEY, Hands, handing_out, settings_for
 from tests.intruder import Intruder
+from tests.peers import mail
+from tests.peers.mail import MailServer
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = ROOT / "playbooks"
@@ -241,6 +243,7 @@ class Scene:
     marked: Marked
     http: aiohttp.ClientSession
     addresses: list[str]
+    mail: MailServer
 
     def browser(self) -> Browser:
         return Browser(self.http, self.house.settings.public_url, self.marked)
@@ -305,6 +308,7 @@ def overheard(
         cache_logger_on_first_use=False,
     )
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.WARNING, "mail.log")  # the mail server's own, which hears its password
 
     def all_of_it() -> bytes:
         printed.extend(capfd.readouterr())
@@ -336,14 +340,19 @@ async def serving(database_url: str, folder: Path, playbooks: Path) -> AsyncIter
     """As `serve` runs it, pages, worker, clock and socket, with the time in our hands."""
     hands, marked, addresses = Hands(), Marked(), list[str]()
     marked.secret("secret key", SECRET_KEY)
+    marked.secret("mail password", mail.PASSWORD)
     people = directory.create(folder / "directory.db")
     quoting = Quoting(people)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    post = MailServer()
+    await post.start()
     settings = settings_for(
         database_url,
         folder,
+        smtp_url=post.url(),
+        mail_from="countersign@acme.test",
         public_url=f"http://localhost:{port}",
         bind=f"127.0.0.1:{port}",
         playbooks=playbooks,
@@ -361,9 +370,10 @@ async def serving(database_url: str, folder: Path, playbooks: Path) -> AsyncIter
             root.running(house, pages),
             aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http,
         ):
-            yield Scene(house, hands, people, quoting, marked, http, addresses)
+            yield Scene(house, hands, people, quoting, marked, http, addresses, post)
     finally:
         await house.close()
+        await post.stop()
 
 
 async def rows(scene: Scene, *, leaving_out: str = "") -> bytes:
@@ -379,6 +389,15 @@ async def rows(scene: Scene, *, leaving_out: str = "") -> bytes:
             ]
     assert len(found) > 100
     return b"\n".join(found)
+
+
+async def written(scene: Scene) -> bytes:
+    """Every letter, as it was sent and as it is read."""
+    async with asyncio.timeout(30):
+        while (await scene.house.worker.outbox.waiting())[0]:  # noqa: ASYNC110  another task works
+            await asyncio.sleep(0.02)
+    read = [letter.get_content().encode() for letter in scene.mail.letters]
+    return b"\n".join([*scene.mail.raw, *read])
 
 
 async def on_the_disk(scene: Scene, folder: Path, known: bytes = b"SecretShown") -> bytes:
@@ -442,6 +461,7 @@ async def test_no_secret_is_where_it_may_not_be(
         assert len(marked.secrets["password"]) == 2
         assert set(marked.secrets) == {
             "secret key",
+            "mail password",
             "cookie",
             "enrolment token",
             "enrolment link",
@@ -468,6 +488,11 @@ async def test_no_secret_is_where_it_may_not_be(
             assert marked.leaks(bytes(event["body"])) | texts.leaks(bytes(event["body"])) == set(), event[
                 "type"
             ]
+
+        letters = await written(scene)
+        assert letters.count(b"Your password was changed.") >= 2
+        assert letters.count(b"A device was registered for you.") >= 3
+        assert (marked.leaks(letters), texts.leaks(letters)) == (set(), set())
 
         visited = "\n".join(scene.addresses).encode()
         assert marked.leaks(visited, without=("enrolment token",)) | texts.leaks(visited) == set()

@@ -322,7 +322,7 @@ def test_every_notice_that_the_core_names_has_its_function() -> None:
     named = {"challenge", "ask_approvers"}
     for stage in Stage:
         for event in events_of_every_kind():
-            for effect in react(a_request(ACCESS, stage, approved=(OMAR,)), event):
+            for effect in react(a_request(ACCESS, stage, approved=(OMAR,)), event, NOW):
                 if isinstance(effect, Tell | Announce):
                     named.add(effect.notice)
     assert {type(event) for event in events_of_every_kind()} == set(get_args(Event))

@@ -108,3 +108,28 @@ async def test_one_person_has_one_open_request_for_one_thing_on_whatever_account
     assert len(await acme.slack.company.desk.concerning("maya")) == 1
     assert await acme.slack.refusals() == ["AlreadyOpen"]
     assert "The same request is already open" in acme.teams.read(acme.teams.last("maya"))
+
+
+async def test_a_device_that_is_added_is_told_in_every_chat_and_nowhere_else(acme: Both) -> None:
+    company = acme.slack.company
+    company.mailbox.read = False  # it isn't Maya's
+    await company.enrolled("maya", told=True)
+    await acme.settled()
+    for chat in (acme.slack, acme.teams):
+        said = " ".join(map(chat.read, chat.said("maya")))
+        assert "A device was registered for you" in said
+        assert "maya's phone" in said
+        assert "If this wasn't you: open your device page (http://localhost:8080)" in said
+        assert "device was registered" not in " ".join(map(chat.read, chat.security()))
+    assert company.mailbox.announced == []
+
+
+async def test_whoever_no_chat_reaches_is_named_to_security(acme: Both) -> None:
+    company = acme.slack.company
+    company.mailbox.read = False
+    await company.enrolled("omar", told=True)
+    await acme.settled()
+    for chat in (acme.slack, acme.teams):
+        assert "Somebody couldn't be told what was done in their name" in " ".join(
+            map(chat.read, chat.security())
+        )

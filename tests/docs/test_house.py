@@ -157,6 +157,7 @@ BEHIND_ONE_FILE = {
     "botbuilder": "bot/teams.py",
     "botframework": "bot/teams.py",
     "ldap3": "handlers/ldap/session.py",
+    "aiosmtplib": "bot/smtp.py",
 }
 
 

@@ -38,7 +38,7 @@ from flows.commands import (
     Tick,
 )
 from flows.digest import request_digest
-from flows.effects import Announce, AskApprovers, CarryOut, Effect, SendChallenge, Tell
+from flows.effects import Announce, AskApprovers, CarryOut, Effect, SendChallenge, Tell, Write
 from flows.errors import Refusal
 from flows.events import (
     ApprovalRequested,
@@ -132,6 +132,7 @@ ACCESS = a_playbook(
 )
 ENROLMENT = a_playbook(
     "invite",
+    connector="countersign",
     tier=3,
     askers=frozenset({Asker.ADMINISTRATOR}),
     prover=Party.REQUESTER,
@@ -241,7 +242,7 @@ class Story:
             self.refusal = refusal
         for event in self.happened:
             self.request = evolve(self.request, event, self.now)
-            self.owed += react(self.request, event)
+            self.owed += react(self.request, event, self.now)
         return self
 
     def then(self, *events: type | Event, does: Collection[type | Effect] = ()) -> Story:
@@ -365,7 +366,8 @@ def opened(playbook: Playbook = RESET, requester: str = "maya", subject: str = "
     """Somebody has asked, and it waits for proof."""
     prover = requester if playbook.prover is Party.REQUESTER else subject or requester
     told = [] if prover == requester else [Tell]
-    owed = [SendChallenge, *told, Announce]
+    others = [Write] if subject and subject != requester else []
+    owed = [SendChallenge, *told, Announce, *others]
     story = a_request(playbook).when(asks(requester, subject)).then(Opened, does=owed)
     return story.stands(Stage.AWAITING_PROOF)
 
@@ -396,7 +398,7 @@ def choosing() -> Story:
 
 def collectable() -> Story:
     """Maya's new password waits for her."""
-    story = proved().when(ReportConfirmed(RECEIPT)).then(ChangeConfirmed, SecretReady, does=[Tell])
+    story = proved().when(ReportConfirmed(RECEIPT)).then(ChangeConfirmed, SecretReady, does=[Write, Tell])
     return story.stands(Stage.AWAITING_COLLECTION, receipt=RECEIPT)
 
 

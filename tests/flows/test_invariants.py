@@ -442,7 +442,7 @@ class Core(RuleBasedStateMachine):
             request = self.requests[n] = evolve(self.requests[n], event, self.now)
             account.happened.append(event)
             self.follow(n, account, event, right)
-            for effect in react(request, event):
+            for effect in react(request, event, self.now):
                 if isinstance(effect, CarryOut):
                     account.orders.add(effect.key)
             if request.stage.closed:

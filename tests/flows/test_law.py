@@ -130,7 +130,7 @@ def _next(story: Story, requester: str, subject: str) -> list[Story]:
             continue
         for event in after.happened:
             after.request = evolve(after.request, event, after.now)
-            react(after.request, event)
+            react(after.request, event, after.now)
         found.append(after)
     return found
 

@@ -28,7 +28,7 @@ from flows.commands import (
     Submit,
     Tick,
 )
-from flows.effects import Announce, AskApprovers, CarryOut, SendChallenge, StopOthers, Tell
+from flows.effects import Announce, AskApprovers, CarryOut, SendChallenge, StopOthers, Tell, Write
 from flows.events import (
     ApprovalRequested,
     Approved,
@@ -56,6 +56,7 @@ from flows.events import (
     Verified,
 )
 from flows.model import DEVICE_PAGE, Asker, Assurance, Cause, Method, Origin, Party, Stage, Wrong
+from flows.news import News, What
 from flows.registration import (
     AuthenticatorRegistered,
     DeviceRegistered,
@@ -100,13 +101,14 @@ from tests.flows.stories import (
 )
 
 CLOSED = [Tell(("maya",), "closed"), Announce("security", "closed")]
-WARNED = [Tell(("maya",), "closed"), Announce("security", "alarm")]
-ALARM = [*WARNED, StopOthers("maya")]
+WARNED = [Tell(("maya",), "closed"), Announce("security", "alarm"), Write]
+ALARM = [Tell(("maya",), "closed"), Announce("security", "alarm"), StopOthers("maya"), Write]
 
 # -- from the first word to the end ---------------------------------------------------------
 
 
 def test_a_password_is_reset_once_proved_and_shown_once() -> None:
+    told = Write(News("maya", What.CHANGE_MADE, MORNING + timedelta(minutes=1)))
     (
         a_request(RESET)
         .when(asks("maya"))
@@ -117,7 +119,14 @@ def test_a_password_is_reset_once_proved_and_shown_once() -> None:
         .when(proves("maya"))
         .then(Verified, FulfilmentOrdered("CS-00001:carry_out"), does=[CarryOut("CS-00001:carry_out")])
         .when(ReportConfirmed(RECEIPT))
-        .then(ChangeConfirmed, SecretReady, does=[Tell(("maya",), "secret_ready")])
+        .then(
+            ChangeConfirmed,
+            SecretReady,
+            does=[
+                told,
+                Tell(("maya",), "secret_ready"),
+            ],
+        )
         .at(minutes=5)
         .when(ShowSecret("maya", "maya's phone"))
         .then(SecretShown, Fulfilled(), does=CLOSED)
@@ -134,7 +143,7 @@ def test_a_password_is_set_once_its_owner_proved_themself_and_chose_it() -> None
             PasswordChosen("maya", "maya's phone"), FulfilmentOrdered, does=[CarryOut("CS-00001:carry_out")]
         )
         .when(ReportConfirmed(RECEIPT))
-        .then(ChangeConfirmed, Fulfilled, does=CLOSED)
+        .then(ChangeConfirmed, Fulfilled, does=[Write, *CLOSED])
         .stands(Stage.FULFILLED, due_at=None)
     )
 
@@ -142,7 +151,7 @@ def test_a_password_is_set_once_its_owner_proved_themself_and_chose_it() -> None
 def test_an_account_is_unlocked_with_the_number_and_the_apps_code() -> None:
     story = questioned(UNLOCK, CODE).when(proves("maya", CODE))
     story.then(Verified, FulfilmentOrdered, does=[CarryOut])
-    story.when(ReportConfirmed(RECEIPT)).then(ChangeConfirmed, Fulfilled, does=CLOSED)
+    story.when(ReportConfirmed(RECEIPT)).then(ChangeConfirmed, Fulfilled, does=[Write, *CLOSED])
     assert story.it.verification is not None
     assert story.it.verification.assurance is Assurance.MULTI_FACTOR
 
@@ -272,7 +281,7 @@ def test_what_protects_goes_on_while_a_person_rests() -> None:
     )  # fmt: skip
     eve = {"eve": replace(PEOPLE["eve"], roles=frozenset({"security"}))}
     story = a_request(lift).given(frozen=["maya"], people=eve).when(asks("eve", "maya"))
-    story.then(Opened, does=[SendChallenge, Announce])
+    story.then(Opened, does=[SendChallenge, Announce, Write])
     story.when(begins("eve")).then(ChallengeIssued)
     story.when(proves("eve")).then(Verified, FulfilmentOrdered, does=[CarryOut])
     a_request(lift).given(frozen=["eve"], people=eve).when(asks("eve", "maya")).refused(no.Frozen)
@@ -294,7 +303,7 @@ def test_disowning_one_request_stops_the_others_but_for_what_was_sent(begin: Cal
 def test_what_the_worker_has_is_reported_and_its_freeze_is_the_workers_to_see() -> None:
     proved(UNLOCK).when(Stop("maya")).then()
     story = proved(UNLOCK).when(Disown("maya"))
-    story.then(Disowned("maya"), does=[Announce("security", "alarm"), StopOthers("maya")])
+    story.then(Disowned("maya"), does=[Announce("security", "alarm"), StopOthers("maya"), Write])
     story.stands(Stage.AWAITING_FULFILMENT)
     story.given(frozen=["maya"]).when(Disown("maya")).refused(no.OutOfTurn)
     story.when(ReportConfirmed(RECEIPT)).then(ChangeConfirmed, Fulfilled, does=CLOSED)
@@ -583,7 +592,13 @@ def test_the_prover_disowns_but_only_those_concerned_cancel() -> None:
     story.when(Cancel("omar")).refused(no.NotYoursToCancel)
     story.when(Disown("omar")).then(
         Disowned("omar"),
-        does=[Tell(("ravi", "maya"), "closed"), Announce("security", "alarm"), StopOthers("omar")],
+        does=[
+            Tell(("ravi", "maya"), "closed"),
+            Announce("security", "alarm"),
+            StopOthers("omar"),
+            Write,
+            Write,
+        ],
     )
 
 
@@ -605,7 +620,7 @@ def test_what_nobody_could_confirm_goes_to_the_desk_which_tries_again_under_the_
     story = handed_over().stands(Stage.AWAITING_OPERATOR, reason="The system could not be reached.")
     story.at(days=2).when(Retry("ravi")).then(RetryOrdered("ravi"), does=[CarryOut("CS-00001:carry_out")])
     story.stands(Stage.AWAITING_FULFILMENT, due_at=None)
-    story.when(ReportConfirmed(RECEIPT)).then(ChangeConfirmed, SecretReady, does=[Tell])
+    story.when(ReportConfirmed(RECEIPT)).then(ChangeConfirmed, SecretReady, does=[Write, Tell])
 
 
 def test_the_desk_gives_up() -> None:
