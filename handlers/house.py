@@ -18,6 +18,7 @@ from handlers.playbooks import Playbooks, load
 from handlers.ports import Connector, Directory, Messenger, Verifier
 from handlers.registry import DeviceRegistry
 from handlers.settings import Config, Settings
+from handlers.subscriptions import Subscriptions
 from handlers.verifiers.code import CodeVerifier
 from handlers.verifiers.passkey import PasskeyVerifier
 from handlers.worker import Worker
@@ -38,6 +39,7 @@ class House:
     registry: DeviceRegistry
     accounts: Accounts
     conversations: Conversations
+    subscriptions: Subscriptions
     passkeys: PasskeyVerifier
     codes: CodeVerifier
     desk: Desk
@@ -117,6 +119,7 @@ def _assemble(
         registry,
         accounts,
         Conversations(store),
+        Subscriptions(store, registry),
         passkeys,
         codes,
         desk,

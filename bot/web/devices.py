@@ -81,6 +81,7 @@ async def _page(request: web.Request, status: int = 200, **context: object) -> w
         "devices": lines,
         "accounts": await account_names(house, person.id),
         "add": "/ask/add_device",
+        "push": {"key": house.settings.push_key, "on": await house.subscriptions.on(here.id)},
         "error": "",
         "errors": {},
         "typed": {},

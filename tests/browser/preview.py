@@ -203,6 +203,7 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         "devices": lines,
         "accounts": {"slack/T0ACME/U0MAYA": "Maya Lindqvist (@maya) in Slack"},
         "add": "/ask/add_device",
+        "push": {"key": "", "on": False},
         "error": "",
         "errors": {},
         "typed": {},
