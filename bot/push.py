@@ -43,21 +43,21 @@ OUR_FAULT = (400, 401, 403)
 class Outward(AbstractResolver):
     """Looks names up and gives public addresses alone, so that a browser can't have us ask our own network."""
 
-    def __init__(self) -> None:
-        self._ask = aiohttp.DefaultResolver()
+    def __init__(self, names: AbstractResolver | None = None) -> None:
+        self._names = names or aiohttp.DefaultResolver()
 
     async def resolve(
         self, host: str, port: int = 0, family: AddressFamily = AddressFamily.AF_INET
     ) -> list[ResolveResult]:
         """The addresses of a name. Raises OSError when none of them is public."""
-        found = [each for each in await self._ask.resolve(host, port, family) if public(each["host"])]
+        found = [each for each in await self._names.resolve(host, port, family) if public(each["host"])]
         if not found:
             raise OSError(f"{host} leads to no public address")
         return found
 
     async def close(self) -> None:
         """Hang up."""
-        await self._ask.close()
+        await self._names.close()
 
 
 def public(address: str) -> bool:
@@ -69,10 +69,13 @@ def public(address: str) -> bool:
 class Pusher:
     """The Messenger port over Web Push. It never raises: a push that fails is logged, and the rest goes on.
 
-    `patience` is how many seconds one push may take. Make it inside the running loop, and close it.
+    `patience` is how many seconds one push may take; `names` looks names up, where the system shouldn't. Make it
+    inside the running loop, and close it.
     """
 
-    def __init__(self, house: House, *, patience: float = PATIENCE) -> None:
+    def __init__(
+        self, house: House, *, patience: float = PATIENCE, names: AbstractResolver | None = None
+    ) -> None:
         settings = house.settings
         assert settings.vapid_key, "without a key nothing can be pushed"  # noqa: S101  whoever makes it has looked
         self._house = house
@@ -83,7 +86,7 @@ class Pusher:
         self._topic_key = house.store.keys.derive("push topic")
         self._pushed: deque[tuple[str, str, str]] = deque(maxlen=REMEMBERED)
         self._web = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(resolver=None if self._local else Outward()),
+            connector=aiohttp.TCPConnector(resolver=names if self._local else Outward(names)),
             timeout=aiohttp.ClientTimeout(total=patience),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
