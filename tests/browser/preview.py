@@ -220,6 +220,9 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         "devices.html",
         {**devices, "devices": lines[:1], "done": "Old tablet was removed."},
     )
+    for shown in ("off", "on", "blocked", "unsupported"):
+        notify = {"push": {"key": "B" + "A" * 86, "on": shown == "on"}, "shown": shown}
+        yield f"devices-notify-{shown}", "devices.html", {**devices, "devices": lines[:1], **notify}
     yield "devices-empty", "devices.html", {**devices, "devices": (), "accounts": {}, "add": ""}
 
     sure = {**frame(), "card": mine[0], "back": "/requests/CS-7F3KQ", "hidden": {}, "weight": "danger"}
@@ -238,6 +241,9 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
 def render(name: str, template: str, context: Mapping[str, Any], folder: Path) -> Path:
     """One page as a file that finds its style sheet without a server."""
     html = environment().get_template(template).render(context)
+    if shown := context.get("shown"):  # what push.js would find out of a browser, said by us
+        html = html.replace(f'data-state="{shown}" hidden', f'data-state="{shown}"')
+        html = html.replace('<script src="/static/push.js" defer></script>', "")
     path = folder / f"{name}.html"
     path.write_text(html.replace('"/static/', f'"{(WEB / "static").as_uri()}/'), encoding="utf-8")
     return path
