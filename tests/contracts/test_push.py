@@ -18,8 +18,10 @@ from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 from sqlalchemy import update
 
+import app
 from bot.journal import Everywhere
 from bot.push import Pusher, public
+from bot.web.server import make_app
 from flows.commands import Cancel
 from flows.model import Origin
 from handlers import vapid
@@ -179,6 +181,7 @@ class Stub:
     headers: Mapping[str, str] = field(default_factory=dict)
     got: list[Mapping[str, str]] = field(default_factory=list)
     hangs: asyncio.Event | None = None
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     def browser(self) -> Mapping[str, Any]:
         """A browser's subscription here."""
@@ -187,6 +190,7 @@ class Stub:
 
     async def answer(self, request: web.Request) -> web.Response:
         self.got.append(dict(request.headers))
+        self.asked.set()
         if self.hangs:
             await self.hangs.wait()
         return web.Response(status=self.status, headers=self.headers)
@@ -240,6 +244,22 @@ async def test_it_is_kept_there_no_longer_than_it_is_of_use(
         acme.hands.forward(seconds=-40)
         await said(acme)
         assert [each["TTL"] for each in stub.got] == ["40"]
+
+
+async def test_the_service_itself_notifies_where_the_settings_have_a_key(
+    sqlite_url: str, tmp_path: Path, stub: Stub
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        bind = f"127.0.0.1:{free.getsockname()[1]}"
+    async with (
+        company(sqlite_url, tmp_path, bind=bind, vapid_key=KEY, vapid_contact=CONTACT) as acme,
+        app.running(acme.house, make_app(acme.house)),
+    ):
+        await notified(acme, await acme.enrolled("maya"), stub.browser())
+        await acme.asks("password_reset", "maya")
+        async with asyncio.timeout(10):
+            await stub.asked.wait()
 
 
 async def test_two_requests_have_two_topics(sqlite_url: str, tmp_path: Path, stub: Stub) -> None:
