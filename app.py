@@ -14,7 +14,7 @@ import typer
 from aiohttp import web
 from pydantic import ValidationError
 
-from bot import commands, console, manifests, socket, systems
+from bot import commands, console, keys, manifests, socket, systems
 from bot import mail as letters
 from bot.commands import run
 from bot.journal import Everywhere, Journal
@@ -34,6 +34,7 @@ from handlers.settings import Config, Settings, SettingsError, load_config, load
 from storage.setup import DEMO, PRODUCTION, Hold
 
 if TYPE_CHECKING:
+    from bot.push import Pusher
     from bot.teams import Teams
 
 log = structlog.get_logger()
@@ -49,6 +50,7 @@ CONNECTORS: Mapping[str, Callable[[Mapping[str, object]], Connector]] = {
 
 cli = commands.cli
 cli.add_typer(manifests.manifest, name="manifest")
+keys.add(cli)
 
 
 # -- putting together -------------------------------------------------------------------------
@@ -121,13 +123,25 @@ def _chats(built: House) -> list[Slack | Teams]:
     return chats
 
 
+def _pusher(built: House) -> Pusher | None:
+    """What notifies registered devices, if the settings have a key for it."""
+    if not built.settings.vapid_key:
+        return None
+    from bot.push import Pusher  # what it stands on takes half a second to import
+
+    return Pusher(built)
+
+
 @contextlib.asynccontextmanager
 async def running(built: House, app: web.Application) -> AsyncIterator[None]:
     """Pages, socket, chat, worker and clock, until the block ends."""
     chats = _chats(built)
     for chat in chats:
         chat.add_routes(app)
-    built.worker.messenger = Everywhere(built.worker.messenger, *(chat.messenger for chat in chats))
+    pusher = _pusher(built)
+    beside = [pusher] if pusher else []
+    messengers = [chat.messenger for chat in chats]
+    built.worker.messenger = Everywhere(built.worker.messenger, *messengers, *beside)
     if built.settings.mail_server:
         built.worker.postman = letters.Mail(built)
     await built.worker.outbox.release()  # what the process before us had claimed is free: we hold the lock
@@ -154,6 +168,8 @@ async def running(built: House, app: web.Application) -> AsyncIterator[None]:
         with contextlib.suppress(asyncio.CancelledError):
             await worker
         await built.worker.rest()
+        if pusher:
+            await pusher.close()
         built.settings.socket_path.unlink(missing_ok=True)
 
 

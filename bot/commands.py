@@ -19,7 +19,7 @@ from handlers.evidence import Auditor
 from handlers.findings import Finding, Level
 from handlers.house import seed_binding
 from handlers.playbooks import PlaybookError, load
-from handlers.settings import Settings, SettingsError, load_reach, load_settings, new_secret
+from handlers.settings import Settings, SettingsError, load_reach, load_settings
 from storage import migrate, setup
 from storage.seals import Keys
 from storage.setup import PRODUCTION, Hold, NotReady
@@ -58,12 +58,6 @@ def run(work: Coroutine[Any, Any, int], *, as_json: bool = False) -> None:
         problems = [asdict(each) for each in problem.problems] if isinstance(problem, PlaybookError) else ()
         code = console.refuse(said, as_json=as_json, kind=type(problem).__name__, problems=problems)
     raise typer.Exit(code)
-
-
-@cli.command()
-def secret() -> None:
-    """Print a new secret key for COUNTERSIGN_SECRET_KEY. Example: python app.py secret"""
-    typer.echo(new_secret())
 
 
 # -- asking -----------------------------------------------------------------------------------

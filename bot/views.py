@@ -193,7 +193,7 @@ def _buttons(seen: Reading) -> list[Button]:
         case S.AWAITING_PROOF if viewer == request.prover and viewer:
             methods = seen.beside.methods
             allowed = usable(playbook, frozenset(Method) if methods is None else methods)
-            yes = "Yes, I asked for this" if viewer == request.requester else "Yes, I know about this"
+            yes = "I asked for this" if viewer == request.requester else "I know about this"
             if Method.PASSKEY in allowed:
                 buttons.append(Button(f"{yes} — use my passkey", Verb.BEGIN_PASSKEY, Weight.PRIMARY))
             if Method.CODE in allowed:

@@ -36,7 +36,7 @@ async def diagnose() -> list[Finding]:
     except SettingsError as error:
         return findings + [_wrong(line) for line in str(error).splitlines()]
     findings += [_address(settings), _bind(settings), _proxies(settings), _socket(settings)]
-    findings += [_log_format(settings), _secret_key(settings)]
+    findings += [_log_format(settings), _secret_key(settings), _push(settings)]
     config, finding = _config(settings)
     findings += [finding, _playbooks(settings, config)]
     if config is not None:
@@ -115,6 +115,15 @@ def _secret_key(settings: Settings) -> Finding:
     if len(set(settings.secret_key[0])) < 12:
         return Finding("secret key", Level.FAIL, "it isn't random", "Make one with `python app.py secret`.")
     return Finding("secret key", Level.PASS, "present, not shown")
+
+
+def _push(settings: Settings) -> Finding:
+    check = "notifications"
+    if not settings.vapid_key:
+        return Finding(check, Level.PASS, "no device is notified: COUNTERSIGN_VAPID_KEY isn't set")
+    return Finding(
+        check, Level.PASS, f"devices are notified; push services write to {settings.vapid_contact}"
+    )
 
 
 def _playbooks(settings: Settings, config: Config | None) -> Finding:

@@ -21,6 +21,7 @@ from handlers.recovery import Recovery, RecoveryCodes
 from handlers.registry import DeviceRegistry
 from handlers.settings import Config, Settings
 from handlers.standings import Standings
+from handlers.subscriptions import Subscriptions
 from handlers.verifiers.code import CodeVerifier
 from handlers.verifiers.passkey import PasskeyVerifier
 from handlers.worker import Worker
@@ -41,6 +42,7 @@ class House:
     registry: DeviceRegistry
     accounts: Accounts
     conversations: Conversations
+    subscriptions: Subscriptions
     passkeys: PasskeyVerifier
     codes: CodeVerifier
     recovery: Recovery
@@ -124,6 +126,7 @@ def _assemble(
         registry,
         accounts,
         Conversations(store),
+        Subscriptions(store, registry),
         passkeys,
         codes,
         Recovery(store, people, registry, codes),

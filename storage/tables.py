@@ -361,6 +361,19 @@ class ConversationRow(SQLModel, table=True):
     mac: bytes = _binary()
 
 
+class SubscriptionRow(SQLModel, table=True):
+    """Where one registered device can be notified, as its browser said: sealed, since notifications go there."""
+
+    __tablename__ = "subscriptions"
+    device: str = _text(primary_key=True)
+    person: str = _text(index=True)
+    endpoint: str = _text(index=True)
+    p256dh: str = _text()
+    auth: str = _text()
+    made_at: datetime = _instant()
+    mac: bytes = _binary()
+
+
 class InstallationRow(SQLModel, table=True):
     """Whose database this is: production or demo. Its seal tells whether the key in use belongs to it."""
 
@@ -404,6 +417,7 @@ SEALED: dict[str, tuple[str, ...]] = {
         StandingRow,
         RecoveryCodesRow,
         ConversationRow,
+        SubscriptionRow,
         InstallationRow,
     )
 } | {"outbox": ("key", "request", "kind", "body")}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from tests.peers import card_renderer, emulate, playground, samba, slack_types, slapd, teams_schema
+from tests.peers import card_renderer, emulate, playground, samba, slack_types, slapd, teams_schema, web_push
 from tests.peers import chromium as chromium_peer
 from tests.peers import postgres as postgres_peer
 from tests.peers import scim as scim_peer
@@ -36,6 +36,7 @@ PEERS = {
     "slapd": slapd.missing,
     "samba": samba.missing,
     "scim": scim_peer.missing,
+    "web_push": web_push.missing,
 }
 NEEDS = {
     "postgres_url": "postgres",
@@ -44,6 +45,7 @@ NEEDS = {
     "openldap": "slapd",
     "domain": "samba",
     "scim": "scim",
+    "push_service": "web_push",
 }
 ABSENT = pytest.StashKey[dict[str, str]]()
 TURNED_AWAY = pytest.StashKey[Counter[str]]()
@@ -118,6 +120,13 @@ def scim() -> Iterator[scim_peer.ScimPeer]:
     """One SCIM server for the whole run, in the same way."""
     with scim_peer.running() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def push_service() -> Iterator[web_push.PushService]:
+    """One push service for the whole run: every subscription is a browser of its own."""
+    with web_push.running() as service:
+        yield service
 
 
 @pytest.fixture

@@ -83,6 +83,7 @@ async def _page(request: web.Request, status: int = 200, **context: object) -> w
         "codes": codes_line(await codes_of(house.store, person.id), person, house.store.clock()),
         "accounts": await account_names(house, person.id),
         "add": "/ask/add_device",
+        "push": {"key": house.settings.push_key, "on": await house.subscriptions.on(here.id)},
         "error": "",
         "errors": {},
         "typed": {},

@@ -223,6 +223,10 @@ _QUESTIONS = {
     "deny": ("Deny this request?", "Deny it"),
     "give_up": ("Close it as not made?", "Close it"),
 }
+_WARNING = (
+    "Whoever told you to confirm it may be after your account: the desk never asks you to confirm what you didn't "
+    "ask for."
+)
 
 
 @routes.get("/requests/{id}/{action:disown|cancel|deny|give_up}")
@@ -236,11 +240,12 @@ async def are_you_sure(request: web.Request) -> web.Response:
     if button is None:
         raise web.HTTPSeeOther(f"/requests/{found.id}")
     heading, label = _QUESTIONS[action]
+    sentence = f"{_WARNING} {button.confirm}" if action == "disown" else button.confirm
     weight = "primary" if action == "cancel" else "danger"
     context = {
         "card": card,
         "heading": heading,
-        "sentence": button.confirm,
+        "sentence": sentence,
         "action": label,
         "weight": weight,
     }

@@ -14,7 +14,7 @@ import structlog
 from aiohttp import web
 
 import flows.errors as no
-from bot.web import accounts, devices, enrolment, health, pages, recovering, session
+from bot.web import accounts, devices, enrolment, health, pages, push, recovering, session
 from bot.web.page import HOUSE, PAGES, Unregistered, message, render, request_name
 from bot.web.session import SESSION
 from handlers.house import House
@@ -24,7 +24,15 @@ log = structlog.get_logger()
 LARGEST_BODY = 64 * 1024
 _HERE = Path(__file__).parent
 #: A browser's session has nothing to do with these.
-_OPEN = ("/healthz", "/readyz", "/static/", "/slack/", "/api/messages")
+_OPEN = (
+    "/healthz",
+    "/readyz",
+    "/static/",
+    "/manifest.webmanifest",
+    "/worker.js",
+    "/slack/",
+    "/api/messages",
+)
 
 POLICY = web.AppKey("policy", str)
 PATIENCE = web.AppKey("patience", float)
@@ -34,7 +42,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "worker-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
 
@@ -63,8 +71,8 @@ def make_app(
     )
     app[POLICY] = _POLICY.replace("frame-ancestors 'none'", f"frame-ancestors {frame_ancestors}")
     app.router.add_static("/static", _HERE / "static")
-    for rooms in (health, pages, enrolment, recovering, devices, accounts):
-        app.router.add_routes(rooms.routes)
+    for part in (health, pages, enrolment, recovering, devices, push, accounts):
+        app.router.add_routes(part.routes)
     return app
 
 

@@ -207,6 +207,7 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         "codes": CodesLine(2, 10, moment(NOW - timedelta(days=40), NOW, "Europe/Stockholm")),
         "accounts": {"slack/T0ACME/U0MAYA": "Maya Lindqvist (@maya) in Slack"},
         "add": "/ask/add_device",
+        "push": {"key": "", "on": False},
         "error": "",
         "errors": {},
         "typed": {},
@@ -223,6 +224,9 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         "devices.html",
         {**devices, "devices": lines[:1], "done": "Old tablet was removed."},
     )
+    for shown in ("off", "on", "blocked", "unsupported"):
+        notify = {"push": {"key": "B" + "A" * 86, "on": shown == "on"}, "shown": shown}
+        yield f"devices-notify-{shown}", "devices.html", {**devices, "devices": lines[:1], **notify}
     yield (
         "devices-empty",
         "devices.html",
@@ -248,6 +252,9 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
 def render(name: str, template: str, context: Mapping[str, Any], folder: Path) -> Path:
     """One page as a file that finds its style sheet without a server."""
     html = environment().get_template(template).render(context)
+    if shown := context.get("shown"):  # what push.js would find out of a browser, said by us
+        html = html.replace(f'data-state="{shown}" hidden', f'data-state="{shown}"')
+        html = html.replace('<script src="/static/push.js" defer></script>', "")
     path = folder / f"{name}.html"
     path.write_text(html.replace('"/static/', f'"{(WEB / "static").as_uri()}/'), encoding="utf-8")
     return path

@@ -34,7 +34,7 @@ async def proved(
         await kim.enrols(id, "Kim's phone")
         await kim.page.goto("/ask/password_reset")
         await kim.page.get_by_role("button", name="Ask for it").click()
-        await kim.page.get_by_role("button", name="Yes, I asked for this").click()
+        await kim.page.get_by_role("button", name="I asked for this").click()
         yield name, kim.page, (id, connector)
     await connector.close()
 

@@ -65,7 +65,7 @@ async def test_a_forgotten_password_takes_four_taps_with_a_passkey(
             await expect(link).to_be_visible()
             finger.taps += 1  # on the link, which opens the registered browser
             await phone.goto(str(await link.get_attribute("href")))
-            await finger.taps_on(phone.get_by_role("button", name="Yes, I asked for this"))
+            await finger.taps_on(phone.get_by_role("button", name="I asked for this"))
             password = "teal otter quarry kite"
             await phone.get_by_label("New password").fill(password)
             await phone.get_by_label("The same once more").fill(password)

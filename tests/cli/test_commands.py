@@ -508,6 +508,14 @@ def test_a_secret_is_long_and_never_the_same() -> None:
     assert one != other
 
 
+def test_a_push_key_is_one_that_the_settings_take() -> None:
+    one, other = (run("push-key", env={}).stdout.strip() for _ in range(2))
+    assert one != other
+    assert load_settings(
+        secret_key=SECRET_KEY, vapid_key=one, vapid_contact="mailto:desk@example.com"
+    ).push_key
+
+
 # -- playbooks --------------------------------------------------------------------------------
 
 

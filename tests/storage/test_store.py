@@ -27,6 +27,7 @@ from handlers.conversations import Conversation, Conversations
 from handlers.evidence import Auditor
 from handlers.findings import Level
 from handlers.house import seed_binding
+from handlers.subscriptions import Subscription
 from storage import migrate, setup
 from storage.seals import Keys
 from storage.setup import DEMO, PRODUCTION, Hold, NotReady
@@ -289,6 +290,8 @@ async def test_resealing_moves_everything_to_the_newest_key(database_url: str, t
         await acme.house.accounts.connect("maya", "slack/T0ACME/U0MAYA", "CS-00000")
         teams = Account("teams", "tenant-acme", "aad-maya")
         await Conversations(acme.store).keep(Conversation(teams, "a:maya-and-us", "https://smba.example/"))
+        place = Subscription(phones["maya"].device, "maya", "https://push.example/1", "p256dh", "auth")
+        await acme.house.subscriptions.keep(place)
 
     steps = await reseal(database_url, hands)
     assert steps[-1][0] == steps[-1][1] > 20
