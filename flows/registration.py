@@ -188,6 +188,17 @@ def invite(registration: Registration, invitation: Invitation) -> Change:
     return Change((issued,), invitations=(invitation,))
 
 
+#: On whose authority somebody has a link who signed on with their company account.
+SIGN_ON = "sign-on"
+
+
+def join(registration: Registration, invitation: Invitation) -> Change:
+    """A first link for whoever has just signed on, taken by their browser at once: it has no token to steal."""
+    issued = invite(registration, invitation)
+    opened = InvitationOpened(invitation.person, invitation.id)
+    return replace(issued, events=(*issued.events, opened))
+
+
 def open_invitation(
     registration: Registration, invitation: Invitation | None, browser_hash: str, now: datetime
 ) -> Change:

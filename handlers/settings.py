@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from flows.model import Person
 from handlers.chat_settings import SlackSettings, TeamsSettings, several
+from handlers.sign_on.settings import SignOnSettings
 from storage.store import Place
 
 R = TypeVar("R", bound="Reach")
@@ -64,7 +65,7 @@ class Reach(BaseSettings):
         return path.with_name(path.name + ".sock") if path else Path("/run/countersign/desk.sock")
 
 
-class Settings(SlackSettings, TeamsSettings, Reach):
+class Settings(SlackSettings, TeamsSettings, SignOnSettings, Reach):
     """What the environment says. Each name is `COUNTERSIGN_` and the field's name in capitals."""
 
     public_url: str = Field(

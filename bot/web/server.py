@@ -14,7 +14,7 @@ import structlog
 from aiohttp import web
 
 import flows.errors as no
-from bot.web import accounts, devices, enrolment, health, pages, session
+from bot.web import accounts, devices, enrolment, health, joining, pages, session
 from bot.web.page import HOUSE, PAGES, Unregistered, message, render, request_name
 from bot.web.session import SESSION
 from handlers.house import House
@@ -63,8 +63,10 @@ def make_app(
     )
     app[POLICY] = _POLICY.replace("frame-ancestors 'none'", f"frame-ancestors {frame_ancestors}")
     app.router.add_static("/static", _HERE / "static")
-    for routes in (health.routes, pages.routes, enrolment.routes, devices.routes, accounts.routes):
-        app.router.add_routes(routes)
+    every = (health, pages, enrolment, joining, devices, accounts)
+    for each in every:
+        app.router.add_routes(each.routes)
+    app.cleanup_ctx.append(joining.connected)
     return app
 
 
@@ -142,7 +144,8 @@ async def _plain_words(request: web.Request, handler: Handler) -> web.StreamResp
         return await handler(request)
     except no.Refusal as refusal:
         unknown = isinstance(
-            refusal, no.UnknownRequest | no.UnknownDevice | no.UnknownPlaybook | no.LinkUnknown
+            refusal,
+            no.UnknownRequest | no.UnknownDevice | no.UnknownPlaybook | no.LinkUnknown | no.JoiningClosed,
         )
         return message(request, 404 if unknown else 409, refusal.sentence)
     except Unregistered:
