@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from base64 import b64encode
+from base64 import b64encode, urlsafe_b64decode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote_plus, urlsplit
+from urllib.parse import quote, urlsplit
 
 import aiohttp
 import structlog
@@ -22,7 +22,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
 from handlers.chat_settings import LOOPBACK
-from handlers.sign_on.token import RECENT, SMALLEST_KEY, Asked, Key, Untrue, judged
+from handlers.sign_on.token import RECENT, Asked, Key, Untrue, judged
 
 log = structlog.get_logger()
 
@@ -32,6 +32,7 @@ FAILED = 5.0  # seconds in which a provider that failed isn't asked
 PATIENCE = 8.0  # seconds for one answer
 LARGEST = 256 * 1024  # bytes of one
 MOST_KEYS = 50
+SMALLEST_KEY, LARGEST_KEY = 2048, 8192  # bits of an RSA key
 
 
 class Away(Exception):
@@ -178,7 +179,7 @@ class Provider:
         if there.by_form:
             given |= {"client_id": client.id, "client_secret": client.secret}
         else:  # each escaped first: RFC 6749 §2.3.1
-            both = f"{quote_plus(client.id)}:{quote_plus(client.secret)}"
+            both = f"{quote(client.id, safe='')}:{quote(client.secret, safe='')}"
             headers["Authorization"] = f"Basic {b64encode(both.encode()).decode()}"
         form = prepare_token_request("authorization_code", redirect_uri=self._returning, **given)
         try:
@@ -242,23 +243,24 @@ def _usable(announced: Mapping[str, Any]) -> Mapping[str, Key]:
             or not isinstance(each.get("kid"), str)
         ):
             continue
-        public = {name: value for name, value in each.items() if name in ("kty", "n", "e", "crv", "x", "y")}
-        try:
-            key = RSAKey.import_key(public) if each.get("kty") == "RSA" else ECKey.import_key(public)
-            good = _strong(key) and each.get("alg", _fits(key)) == _fits(key)
-        except (JoseError, ValueError, TypeError, KeyError):
-            continue
-        if good:
+        if (key := _imported(each)) is not None and each.get("alg", _fits(key)) == _fits(key):
             keys[each["kid"]] = key
     if not keys:
         raise ValueError("no keys there")
     return keys
 
 
-def _strong(key: Key) -> bool:
-    if isinstance(key, ECKey):
-        return key.curve_name == "P-256"
-    return bool(key.get_op_key("verify").key_size >= SMALLEST_KEY)
+def _imported(announced: Mapping[str, Any]) -> Key | None:
+    """A public key, or None for one that is too weak, or that can't be read."""
+    public = {name: announced[name] for name in ("kty", "n", "e", "crv", "x", "y") if name in announced}
+    try:
+        if public["kty"] == "RSA":
+            bits = int.from_bytes(urlsafe_b64decode(public["n"] + "==")).bit_length()
+            return RSAKey.import_key(public) if SMALLEST_KEY <= bits <= LARGEST_KEY else None
+        key = ECKey.import_key(public)
+        return key if key.curve_name == "P-256" else None
+    except (JoseError, ValueError, TypeError, KeyError):
+        return None
 
 
 def _fits(key: Key) -> str:

@@ -22,7 +22,6 @@ from joserfc.jwk import ECKey, RSAKey
 SKEW = 60.0  # seconds that clocks may differ
 RECENT = 300.0  # seconds for which one sign-on is fresh enough
 ALGORITHMS = ("RS256", "ES256")
-SMALLEST_KEY = 2048  # bits of an RSA key
 
 Key = RSAKey | ECKey
 #: A key by its name. Raises Untrue where nobody announces it.

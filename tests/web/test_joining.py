@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import re
 from collections.abc import AsyncIterator
 from html import unescape
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.hashes import SHA256
 from sqlalchemy import select
 
 from storage.sql import TABLES
 from tests.authenticator import SoftAuthenticator
 from tests.browser.site import Site
 from tests.company import Hands
-from tests.oidc_issuer import Issuer, issuing, key
+from tests.oidc_issuer import Issuer, issuing
 from tests.web.test_access import creates, leaves, pages
 from tests.web.wire import Answer, Wire
 
@@ -119,12 +115,6 @@ async def test_a_form_from_elsewhere_begins_nothing(desk: Site, issuer: Issuer) 
     wire.token = "0" * 64
     assert (await wire.post("/join/begin")).status == 403
     assert issuer.looked == []
-
-
-async def test_an_elliptic_key_and_a_secret_in_the_form_will_do(desk: Site, issuer: Issuer) -> None:
-    issuer.signer, issuer.names = "ec", ["small", "ec"]
-    issuer.announced = {"token_endpoint_auth_methods_supported": ["client_secret_post"]}
-    assert let_in((await joins(desk, issuer, "maya"))[1])
 
 
 async def test_another_claim_may_say_who_it_is(tmp_path: Path, issuer: Issuer, hands: Hands) -> None:
@@ -258,54 +248,12 @@ async def test_an_answer_of_another_issuer_is_refused(desk: Site, issuer: Issuer
     assert await refused(desk) == [("SignOnUntrue", "iss")] * 2
 
 
-@pytest.mark.parametrize(
-    ("changed", "why"),
-    [
-        ({"nonce": "another"}, "nonce"),
-        ({"nonce": None}, "nonce"),
-        ({"iss": "https://evil.example"}, "iss"),
-        ({"iss": None}, "iss"),
-        ({"aud": "another-client"}, "aud"),
-        ({"aud": ["countersign", "another-client"], "azp": "countersign"}, "aud"),
-        ({"aud": None}, "aud"),
-        ({"azp": "another-client"}, "azp"),
-        ({"exp": None}, "exp"),
-        ({"exp": True}, "exp"),
-        ({"exp": "9999999999"}, "exp"),
-        ({"iat": None}, "iat"),
-        ({"auth_time": None}, "auth_time"),
-        ({"auth_time": -301}, "auth_time"),
-        ({"auth_time": 61}, "auth_time"),
-        ({"exp": -61}, "claims"),
-        ({"iat": -61}, "iat"),
-        ({"iat": 61}, "iat"),
-        ({"nbf": 61}, "claims"),
-        ({"sub": ""}, "claim"),
-        ({"sub": None}, "sub"),
-        ({"sub": 7}, "sub"),
-        ({"sub": ["maya"]}, "sub"),
-    ],
-)
-async def test_a_token_that_says_something_else_lets_nobody_in(
-    desk: Site, issuer: Issuer, hands: Hands, changed: dict[str, Any], why: str
-) -> None:
-    times = {"exp", "iat", "auth_time", "nbf"}
-    at = hands().timestamp()
-    issuer.changed = {
-        name: at + value if name in times and type(value) is int else value for name, value in changed.items()
-    }
-    _, answer = await joins(desk, issuer, "maya")
-    assert answer.status == 409
-    (reason, said) = (await refused(desk))[0]
-    assert reason == "SignOnUntrue"
-    assert said in (why, "claims"), said
+async def test_a_token_with_another_nonce_lets_nobody_in(desk: Site, issuer: Issuer) -> None:
+    issuer.changed = {"nonce": "another"}
+    answer = (await joins(desk, issuer, "maya"))[1]
+    assert "an answer that we can't rely on" in unescape(answer.text)
+    assert await refused(desk) == [("SignOnUntrue", "nonce")]
     assert await invitations(desk) == 0
-
-
-async def test_clocks_may_differ_a_minute(desk: Site, issuer: Issuer, hands: Hands) -> None:
-    at = hands().timestamp()
-    issuer.changed = {"iat": at + 59, "auth_time": at - 59, "exp": at - 59}
-    assert let_in((await joins(desk, issuer, "maya"))[1])
 
 
 async def test_an_old_session_at_the_sign_on_isnt_enough(desk: Site, issuer: Issuer, hands: Hands) -> None:
@@ -315,111 +263,23 @@ async def test_an_old_session_at_the_sign_on_isnt_enough(desk: Site, issuer: Iss
     assert await refused(desk) == [("SignOnUntrue", "auth_time")]
 
 
-# -- signatures and keys ------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("head", [{"crit": ["exp"]}, {"kid": "yesterday"}, {"kid": ""}, {"kid": "k" * 300}])
-async def test_a_head_that_is_odd_is_refused(desk: Site, issuer: Issuer, head: dict[str, Any]) -> None:
-    issuer.token = forged(issuer, head)
-    assert (await joins(desk, issuer, "maya"))[1].status == 409
-    assert [reason for reason, _ in await refused(desk)] == ["SignOnUntrue"]
-
-
-@pytest.mark.parametrize(
-    "head", [{"alg": "none"}, {"alg": "HS256"}, {"alg": "RS512"}, {"alg": "ES256"}, {"alg": 1}]
-)
-async def test_other_algorithms_are_none(desk: Site, issuer: Issuer, head: dict[str, Any]) -> None:
-    issuer.token = forged(issuer, head)
-    assert (await joins(desk, issuer, "maya"))[1].status == 409
-    assert (await refused(desk))[0][1] in ("algorithm", "key")
-
-
-async def test_a_token_that_another_key_signed_is_refused(desk: Site, issuer: Issuer) -> None:
-    issuer.head, issuer.signer = {"kid": "today"}, "eves"
-    assert (await joins(desk, issuer, "maya"))[1].status == 409
-    assert await refused(desk) == [("SignOnUntrue", "signature")]
-
-
-@pytest.mark.parametrize("token", ["", "x", "a.b", "a.b.c", "e30.e30.", "é.b.c", "A" * 30_000])
-async def test_what_is_no_token_is_refused(desk: Site, issuer: Issuer, token: str) -> None:
-    issuer.token = token or " "
-    assert (await joins(desk, issuer, "maya"))[1].status == 409
-    assert [reason for reason, _ in await refused(desk)] == ["SignOnUntrue"]
-
-
-async def test_a_new_key_is_found_and_another_not_before_a_minute(
-    desk: Site, issuer: Issuer, hands: Hands
-) -> None:
+async def test_a_key_that_is_new_is_found(desk: Site, issuer: Issuer, hands: Hands) -> None:
     assert let_in((await joins(desk, issuer, "maya"))[1])
     hands.forward(seconds=61)
     issuer.signer, issuer.names = "tomorrow", ["today", "tomorrow"]
     assert let_in((await joins(desk, issuer, "omar"))[1])
-    issuer.signer, issuer.names = "later", ["tomorrow", "later"]
-    looked = len(issuer.looked)
-    for _ in range(5):
-        assert (await joins(desk, issuer, "nina"))[1].status == 409
-    assert issuer.looked[looked:] == ["token"] * 5, "nobody is bothered for it"
-    hands.forward(seconds=61)
-    assert let_in((await joins(desk, issuer, "nina"))[1])
 
 
-async def test_a_key_that_is_withdrawn_counts_no_more_after_an_hour(
-    desk: Site, issuer: Issuer, hands: Hands
-) -> None:
-    assert let_in((await joins(desk, issuer, "maya"))[1])
-    issuer.names = ["tomorrow"]
-    hands.forward(seconds=3601)
-    assert (await joins(desk, issuer, "omar"))[1].status == 409
-    assert await refused(desk) == [("SignOnUntrue", "key")]
+# -- a sign-on that is away ----------------------------------------------------------------------
 
 
-async def test_keys_that_are_too_short_are_none(desk: Site, issuer: Issuer) -> None:
-    issuer.signer, issuer.names = "small", ["small"]
+async def test_a_sign_on_that_doesnt_answer_says_so(desk: Site, issuer: Issuer) -> None:
+    issuer.broken = "500"
     wire = Wire(desk)
     await wire.get("/join")
-    assert (await wire.post("/join/begin")).status == 409
-
-
-# -- a sign-on that is away or odd ---------------------------------------------------------------
-
-
-@pytest.mark.parametrize("broken", ["500", "garbage", "elsewhere", "huge"])
-async def test_a_sign_on_that_doesnt_answer_says_so_and_is_left_in_peace(
-    desk: Site, issuer: Issuer, hands: Hands, broken: str
-) -> None:
-    issuer.broken = broken
-    wire = Wire(desk)
-    await wire.get("/join")
-    for _ in range(5):
-        answer = await wire.post("/join/begin")
-        assert answer.status == 409
-        assert "doesn't answer" in unescape(answer.text)
-    assert issuer.looked == ["config"]
-    issuer.broken = ""
-    hands.forward(seconds=6)
-    assert let_in((await joins(desk, issuer, "maya"))[1])
-
-
-@pytest.mark.parametrize(
-    "announced",
-    [
-        {"issuer": "https://evil.example"},
-        {"issuer": None},
-        {"token_endpoint": "http://evil.example/token"},
-        {"authorization_endpoint": "javascript:alert(1)"},
-        {"jwks_uri": "file:///etc/passwd"},
-        {"jwks_uri": None},
-    ],
-)
-async def test_an_announcement_that_isnt_safe_is_none(
-    desk: Site, issuer: Issuer, announced: dict[str, Any]
-) -> None:
-    issuer.announced = announced
-    wire = Wire(desk)
-    await wire.get("/join")
-    assert (await wire.post("/join/begin")).status == 409
-    assert issuer.looked[:1] == ["config"]
-    assert "token" not in issuer.looked
+    answer = await wire.post("/join/begin")
+    assert answer.status == 409
+    assert "doesn't answer" in unescape(answer.text)
 
 
 async def test_a_sign_on_that_goes_away_between_is_on_record(desk: Site, issuer: Issuer) -> None:
@@ -428,16 +288,3 @@ async def test_a_sign_on_that_goes_away_between_is_on_record(desk: Site, issuer:
     issuer.broken = "500"
     assert "doesn't answer" in unescape((await wire.get(f"/join/return?{query}")).text)
     assert await refused(desk) == [("SignOnAway", "")]
-
-
-def forged(issuer: Issuer, head: dict[str, Any]) -> str:
-    """A token that no library would make, signed with the right key as if it were RS256."""
-
-    def part(value: object) -> str:
-        return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
-
-    said = {"iss": issuer.url, "aud": "countersign", "sub": "maya"}
-    content = f"{part({'alg': 'RS256', 'kid': 'today', **head})}.{part(said)}"
-    private: Any = key("today").private_key
-    signature = private.sign(content.encode(), PKCS1v15(), SHA256())
-    return f"{content}.{base64.urlsafe_b64encode(signature).decode().rstrip('=')}"
