@@ -14,7 +14,7 @@ import typer
 from aiohttp import web
 from pydantic import ValidationError
 
-from bot import commands, console, manifests, socket, systems
+from bot import commands, console, inviting, manifests, socket, systems
 from bot.commands import run
 from bot.journal import Everywhere, Journal
 from bot.slack import Slack
@@ -48,6 +48,7 @@ CONNECTORS: Mapping[str, Callable[[Mapping[str, object]], Connector]] = {
 
 cli = commands.cli
 cli.add_typer(manifests.manifest, name="manifest")
+inviting.add(cli)
 
 
 # -- putting together -------------------------------------------------------------------------

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import structlog
 
 from flows.model import Request
-from handlers.ports import Messenger
+from handlers.ports import Messenger, Welcoming
 from handlers.together import every
 
 log = structlog.get_logger()
@@ -24,6 +26,17 @@ class Everywhere:
     async def announce(self, audience: str, notice: str, request: Request | None, detail: str) -> None:
         """Tell a role or security, everywhere."""
         await every(each.announce(audience, notice, request, detail) for each in self._messengers)
+
+    async def welcome(self, person: str, address: str) -> bool:
+        """Tell somebody that they can register a device, in each place that can. False where none can."""
+        able = [each for each in self._messengers if isinstance(each, Welcoming)]
+        told = await asyncio.gather(*(each.welcome(person, address) for each in able), return_exceptions=True)
+        if True in told:
+            return True
+        for each in told:
+            if isinstance(each, BaseException):
+                raise each
+        return False
 
     async def show(self, request: Request) -> None:
         """Bring every card up to date."""

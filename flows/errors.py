@@ -39,6 +39,10 @@ class UnknownPerson(Refusal):
     """We can't find that person in the directory. Check the spelling, or ask the desk to look them up."""
 
 
+class UnknownGroup(Refusal):
+    """Nobody who works here is in that group. Name a role that the directory or the configuration gives."""
+
+
 class DirectoryAway(Refusal):
     """The company's directory doesn't answer, so nobody can be looked up. Nothing was changed. Try again soon."""
 
@@ -193,6 +197,10 @@ class HadADevice(Refusal):
 
 class JoiningClosed(Refusal):
     """Nobody joins with a company account here. Ask an administrator for an enrolment link."""
+
+
+class NoSignOn(JoiningClosed):
+    """No company sign-on is connected, so nobody can join. Set COUNTERSIGN_OIDC_ISSUER and what goes with it."""
 
 
 class SignOnUnknown(Refusal):

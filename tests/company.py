@@ -67,12 +67,20 @@ class Mailbox:
         self.told: list[tuple[str, str, str]] = []
         self.announced: list[tuple[str, str, str]] = []
         self.shown: list[tuple[str, int]] = []
+        self.welcomed: list[tuple[str, str]] = []
+        self.nobody: set[str] = set()  # who can't be written to
 
     async def tell(self, person: str, notice: str, request: Request) -> None:
         self.told.append((person, notice, request.id))
 
     async def announce(self, audience: str, notice: str, request: Request | None, detail: str) -> None:
         self.announced.append((audience, notice, detail))
+
+    async def welcome(self, person: str, address: str) -> bool:
+        if person in self.nobody:
+            return False
+        self.welcomed.append((person, address))
+        return True
 
     async def show(self, request: Request) -> None:
         self.shown.append((request.id, request.version))
