@@ -87,6 +87,10 @@ class StrongerProofNeeded(Refusal):
     """The registered devices can't give the proof this needs. Add a passkey on the device page first."""
 
 
+class DeviceTooYoung(Refusal):
+    """Your first device is new: for three days it can't give access to anything new, nor act for others."""
+
+
 class AlreadyOpen(Refusal):
     """The same request is already open. Follow that one, or cancel it before asking again."""
 

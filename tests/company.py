@@ -29,7 +29,7 @@ from sqlalchemy import select
 from demo import directory
 from demo.directory import DemoDirectory
 from flows.model import Method, Origin, Request
-from flows.registration import Authenticator, Device
+from flows.registration import INIT, SIGN_ON, Authenticator, Device
 from handlers.connectors.countersign import Countersign
 from handlers.desk import Decision, Desk
 from handlers.house import House, Outside, build, seed_binding
@@ -122,10 +122,15 @@ class Company:
     def worker(self) -> Worker:
         return self.house.worker
 
-    async def enrolled(self, person: str, *, passkey: bool = True, app: bool = True) -> Phone:
-        """Register a device the way everybody does: through an enrolment link, in one browser."""
+    async def enrolled(
+        self, person: str, *, passkey: bool = True, app: bool = True, new: bool = False
+    ) -> Phone:
+        """Register a device through an enrolment link, in one browser, as one of those who began the installation:
+        it serves for everything at once. `new`: as everybody after them, whose first device has to wait.
+        """
         house, now = self.house, self.hands()
-        token, browser = await house.registry.first_link(person), secrets.token_urlsafe(32)
+        token, browser = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+        await house.registry.invite(person, token, SIGN_ON if new else INIT, first=True)
         invitation = await house.registry.open_invitation(token, browser)
         id, secret = secrets.token_urlsafe(16), secrets.token_urlsafe(32)
         device = Device(id, person, f"{person[:20]}'s phone", token_hash(secret), now)
