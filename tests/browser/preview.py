@@ -181,6 +181,7 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         "error": "",
         "errors": {},
         "alone": False,
+        "settles": None,
     }
     yield "enrol-begin", "enrol.html", {**enrol, "step": "begin"}
     yield "enrol-device", "enrol.html", {**enrol, "step": "device", "name": "Nina's phone"}
@@ -189,6 +190,10 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     yield "enrol-app", "enrol.html", app
     yield "enrol-app-alone", "enrol.html", {**app, "alone": True, "name": "Nina's phone"}
     yield "enrol-done", "enrol.html", {**enrol, **frame(NINA), "step": "done", "name": "Nina's phone"}
+
+    new = {**enrol, **frame(NINA), "step": "done", "name": "Nina's phone"}
+    settles = moment(NOW + timedelta(hours=72), NOW, "Europe/Stockholm")
+    yield "enrol-done-new", "enrol.html", {**new, "settles": settles}
 
     join = {**frame(None), "sentence": "", "address": "", "host": "", "owner": ""}
     yield "join", "join.html", {**join, "step": "welcome"}
