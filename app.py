@@ -14,7 +14,7 @@ import typer
 from aiohttp import web
 from pydantic import ValidationError
 
-from bot import commands, console, keys, manifests, socket, systems
+from bot import commands, console, inviting, keys, manifests, socket, systems
 from bot import mail as letters
 from bot.commands import run
 from bot.journal import Everywhere, Journal
@@ -51,6 +51,7 @@ CONNECTORS: Mapping[str, Callable[[Mapping[str, object]], Connector]] = {
 cli = commands.cli
 cli.add_typer(manifests.manifest, name="manifest")
 keys.add(cli)
+inviting.add(cli)
 
 
 # -- putting together -------------------------------------------------------------------------

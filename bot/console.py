@@ -62,6 +62,15 @@ class ServiceClient:
         """A request as it stands now, or a refusal."""
         return await self._call("GET", f"/requests/{quote(id, safe='')}", None)
 
+    async def wave(self, group: str, *, remind: bool) -> dict[str, Any]:
+        """Who of a group can join, and who of them is to be told; or a refusal."""
+        path = f"/waves/{quote(group, safe='')}?remind={str(remind).lower()}"
+        return await self._call("GET", path, None)
+
+    async def welcome(self, group: str, person: str) -> dict[str, Any]:
+        """Tell one of them; gives whether they were told."""
+        return await self._call("POST", f"/waves/{quote(group, safe='')}/{quote(person, safe='')}", None)
+
     async def _call(self, method: str, path: str, body: object) -> dict[str, Any]:
         connector = aiohttp.UnixConnector(str(self._path))
         try:

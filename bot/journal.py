@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import structlog
 
 from flows.model import Request
 from flows.news import News
-from handlers.ports import Messenger
+from handlers.ports import Messenger, Welcoming
 from handlers.together import every
 
 log = structlog.get_logger()
@@ -29,6 +31,17 @@ class Everywhere:
     async def notify(self, news: News, request: Request | None) -> bool:
         """Tell one person, wherever they are. True when they were told anywhere."""
         return any(await every(each.notify(news, request) for each in self._messengers))
+
+    async def welcome(self, person: str, address: str) -> bool:
+        """Tell somebody that they can register a device, in each place that can. False where none can."""
+        able = [each for each in self._messengers if isinstance(each, Welcoming)]
+        told = await asyncio.gather(*(each.welcome(person, address) for each in able), return_exceptions=True)
+        if True in told:
+            return True
+        for each in told:
+            if isinstance(each, BaseException):
+                raise each
+        return False
 
     async def show(self, request: Request) -> None:
         """Bring every card up to date."""

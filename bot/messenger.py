@@ -132,6 +132,18 @@ class ChatMessenger:
                 said = replies.alarmed(notice, detail, request.id if request else "")
                 await self._line.post(self._security, self._drawer.reply(said))
 
+    async def welcome(self, person: str, address: str) -> bool:
+        """Tell somebody that they can register a device. False where they have no account that we can write to."""
+        said = self._drawer.reply(replies.joining(address))
+        told = False
+        for account in await self._accounts(person):
+            try:
+                await self._line.post(await self._line.direct(account.id), said)
+                told = True
+            except Unreachable:
+                log.warning("unreachable", person=person, platform=self._platform)
+        return told
+
     async def show(self, request: Request) -> None:
         """Bring every card about this request up to date."""
         await every([self._shown(place) for place in await self._posted.of(request.id, self._platform)])

@@ -133,6 +133,18 @@ def connect(link: str) -> Reply:
     )
 
 
+def joining(address: str) -> Reply:
+    """To somebody who never had a device. The address is the same for everybody, and opens nothing by itself."""
+    return Reply(
+        title="You can register your first device",
+        text="Then you can ask the service desk for things here and confirm them yourself. Open the page in the "
+        "browser you want to use, and sign on with your company account.",
+        choices=(Choice("Register my device", Verb.OPEN, weight=Weight.PRIMARY, url=address),),
+        small="Nobody will call you about this. If somebody does, hang up and tell the desk.",
+        status=Status.NEEDED,
+    )
+
+
 def uninstalled() -> Reply:
     """For somebody who wrote in a room, and whom we can't write to."""
     return Reply(

@@ -1,7 +1,7 @@
 """The command line's way in: a Unix socket of mode 0600 in front of the one door.
 
-Whoever can open it is the service's own account on this machine. It can ask and look, nothing more: no verb
-here proves, approves or fulfils anything.
+Whoever can open it is the service's own account on this machine. It can ask, look, and tell people that they can
+join, nothing more: no verb here proves, approves or fulfils anything.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import pwd
 import socket as sockets
 import struct
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from pathlib import Path
 
 from aiohttp import web
@@ -25,6 +26,7 @@ from flows.events import Refused
 from flows.model import Method, Origin, Party, Request, Stage
 from flows.request import usable
 from handlers.house import House
+from handlers.waves import Waves
 
 #: How a card travels to the command line.
 CARD: TypeAdapter[Card] = TypeAdapter(Card)
@@ -37,6 +39,7 @@ async def listen(house: House, path: Path) -> web.AppRunner:
     app = web.Application(client_max_size=64 * 1024, middlewares=[_refusals])
     app[_HOUSE] = house
     app.add_routes([web.post("/requests", _ask), web.get("/requests/{id}", _look)])
+    app.add_routes([web.get("/waves/{group}", _wave), web.post("/waves/{group}/{person}", _welcome)])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     path.unlink(missing_ok=True)  # noqa: ASYNC240  once, at start; the database's lock says nobody else serves
@@ -87,6 +90,26 @@ async def _only_what_they_confirm(house: House, playbook: str, requester: str, s
 async def _look(request: web.Request) -> web.Response:
     house = request.app[_HOUSE]
     return await _told(house, await house.desk.get(request.match_info["id"]), "")
+
+
+async def _wave(request: web.Request) -> web.Response:
+    """Who of a group can join, and who of them is to be told."""
+    waves = await _waves(request.app[_HOUSE])
+    wave = await waves.of(request.match_info["group"], remind=request.query.get("remind") == "true")
+    return web.json_response(asdict(wave))
+
+
+async def _welcome(request: web.Request) -> web.Response:
+    """Tell one of them. It is the same address for everybody, so whoever is told holds nothing that others don't."""
+    waves = await _waves(request.app[_HOUSE])
+    told = await waves.tell(request.match_info["person"], request.match_info["group"])
+    return web.json_response({"told": told})
+
+
+async def _waves(house: House) -> Waves:
+    if not house.settings.oidc_issuer:
+        raise no.NoSignOn
+    return Waves(house.desk, lambda: house.worker.messenger, f"{house.settings.public_url}/join")
 
 
 async def _told(house: House, request: Request, number: str) -> web.Response:

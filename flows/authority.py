@@ -42,12 +42,15 @@ def authorise(
     evidence: Sequence[Evidence],
     approvers: frozenset[str],
     now: datetime,
+    young: Mapping[str, datetime],
 ) -> None:
     """Raise NotAuthorised unless the evidence carries this change. Fails closed at each step.
 
     1. The playbook is the one pinned to the request, and the request says what that playbook says.
     2. The person the playbook names proved themself, strongly enough, for this digest, and it still holds (S1).
     3. Enough distinct others consented, for this digest, each entitled even now (S2).
+
+    `young`: whoever's first device is new, and until when; what they proved before that counts for little.
     """
     # 1
     if (playbook.name, playbook.version, playbook.hash) != (
@@ -62,6 +65,8 @@ def authorise(
     prover = request.subject if playbook.prover is Party.SUBJECT else request.requester
     digest = request_digest(request)
     good = [e for e in evidence if e.request == request.id and e.digest == digest and e.at <= now < e.until]
+    if not playbook.open_to_young:
+        good = [e for e in good if e.person not in young or e.at >= young[e.person]]
     proofs = [e for e in good if e.purpose == "prove" and e.person == prover == request.prover]
     if not any(e.assurance >= playbook.assurance for e in proofs):
         raise NotAuthorised("There is no valid proof by the person the playbook names.")

@@ -39,6 +39,10 @@ class UnknownPerson(Refusal):
     """We can't find that person in the directory. Check the spelling, or ask the desk to look them up."""
 
 
+class UnknownGroup(Refusal):
+    """Nobody who works here is in that group. Name a role that the directory or the configuration gives."""
+
+
 class DirectoryAway(Refusal):
     """The company's directory doesn't answer, so nobody can be looked up. Nothing was changed. Try again soon."""
 
@@ -81,6 +85,10 @@ class NoRegisteredDevice(Refusal):
 
 class StrongerProofNeeded(Refusal):
     """The registered devices can't give the proof this needs. Add a passkey on the device page first."""
+
+
+class DeviceTooYoung(Refusal):
+    """Your first device is new: for three days it can't give access to anything new, nor act for others."""
 
 
 class AlreadyOpen(Refusal):
@@ -223,7 +231,43 @@ class LinkTaken(Refusal):
 
 
 class HadADevice(Refusal):
-    """An enrolment link works only for someone who never had a device. Add devices on your device page."""
+    """This works only for someone who never had a device. Add devices on your device page, with one you have."""
+
+
+class JoiningClosed(Refusal):
+    """Nobody joins with a company account here. Ask an administrator for an enrolment link."""
+
+
+class NoSignOn(JoiningClosed):
+    """No company sign-on is connected, so nobody can join. Set COUNTERSIGN_OIDC_ISSUER and what goes with it."""
+
+
+class SignOnUnknown(Refusal):
+    """That sign-on wasn't begun in this browser, so nothing was done. Begin again here."""
+
+
+class SignOnExpired(Refusal):
+    """That sign-on took longer than ten minutes, so it doesn't count. Begin again here."""
+
+
+class SignOnUsed(Refusal):
+    """That sign-on was used already: each one counts once. Begin again here."""
+
+
+class SignOnLeft(Refusal):
+    """The company's sign-on says that you didn't sign on. Begin again here, or ask the desk about your account."""
+
+
+class SignOnUntrue(Refusal):
+    """The company's sign-on gave an answer that we can't rely on. Begin again; if it stays so, tell the desk."""
+
+
+class SignOnAway(Refusal):
+    """The company's sign-on doesn't answer, so nobody can join just now. Nothing was changed. Try again soon."""
+
+
+class NotToJoin(Refusal):
+    """Nobody can join here with that company account. If it is yours, ask the desk to look into it."""
 
 
 class UnknownDevice(Refusal):

@@ -250,6 +250,14 @@ class Playbook:
         if not timedelta(0) < self.prove_within <= timedelta(minutes=10):
             raise ValueError("a challenge lives at most 10 minutes (SP 800-63B-4 section 3.1.3.2)")
 
+    @property
+    def open_to_young(self) -> bool:
+        """True when a first device serves for this at once: tier 0 and 1, and what is about one's own registration.
+
+        Another device of one's own inherits the wait, so it gives nothing that the first one doesn't have.
+        """
+        return self.tier < 2 or (self.connector == "countersign" and self.askers == frozenset({Asker.SELF}))
+
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
@@ -367,6 +375,7 @@ class Facts(Changing):
     requester: Person | None = None
     subject: Person | None = None
     methods: frozenset[Method] = frozenset()  # what the prover has registered and may use now
+    young_until: datetime | None = None  # when the first device of whoever proves or consents stops being new
     approvers: frozenset[str] = frozenset()  # ids of active people the playbook lets consent, read just now
     open_twin: str | None = None  # name of an open request for the same change
     nonce: str = ""  # 32 fresh random bytes, hex

@@ -13,6 +13,11 @@ import flows.errors as no
 from flows.authority import Evidence
 from flows.model import Method
 
+#: How long a first device waits before it serves tier 2 and 3: time for its owner to notice that it isn't theirs.
+YOUNG = timedelta(hours=72)
+#: On whose authority the first two people of an installation have their links.
+INIT = "init"
+
 
 @dataclass(frozen=True, slots=True)
 class Device:
@@ -64,11 +69,26 @@ class Invitation:
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """Everything that ever was registered for one person, revoked ones included."""
+    """Everything that ever was registered for one person, revoked ones included.
+
+    `vouched`: somebody else stands for their first device: it began this installation, or another one was bound since
+    through a link that an administrator had ordered.
+    """
 
     person: str
     devices: tuple[Device, ...] = ()
     authenticators: tuple[Authenticator, ...] = ()
+    vouched: bool = False
+
+    @property
+    def young_until(self) -> datetime | None:
+        """Until when whatever this person has is as new as their first device; None where that doesn't matter.
+
+        What a new device binds is no older than it is, so it is the first one that counts, revoked or not.
+        """
+        if self.vouched or not self.devices:
+            return None
+        return min(device.registered_at for device in self.devices) + YOUNG
 
     @property
     def live(self) -> tuple[Device, ...]:
@@ -186,6 +206,17 @@ def invite(registration: Registration, invitation: Invitation) -> Change:
         raise no.HadADevice
     issued = InvitationIssued(invitation.person, invitation.id, invitation.request, invitation.expires_at)
     return Change((issued,), invitations=(invitation,))
+
+
+#: On whose authority somebody has a link who signed on with their company account.
+SIGN_ON = "sign-on"
+
+
+def join(registration: Registration, invitation: Invitation) -> Change:
+    """A first link for whoever has just signed on, taken by their browser at once: it has no token to steal."""
+    issued = invite(registration, invitation)
+    opened = InvitationOpened(invitation.person, invitation.id)
+    return replace(issued, events=(*issued.events, opened))
 
 
 def open_invitation(

@@ -288,6 +288,7 @@ def _askable(ask: Submit, playbook: Playbook, prover: str, facts: Facts) -> None
         raise no.StrongerProofNeeded
     if not usable(playbook, _counting(facts)):
         raise no.CodesRest
+    _settled(playbook, facts)
     if ask.origin.platform == DEVICE_PAGE and ask.requester == prover:
         return
     if not facts.may_prompt:
@@ -339,12 +340,20 @@ def _not_frozen(request: Request, command: Command, facts: Facts) -> None:
         raise no.PersonRests
 
 
+def _settled(playbook: Playbook, facts: Facts) -> None:
+    """A first device that is new serves for little. Raises DeviceTooYoung, with the time it will be old enough."""
+    until = facts.young_until
+    if until is not None and facts.now < until and not playbook.open_to_young:
+        raise no.DeviceTooYoung(f"It can from {until.day} {until:%B %Y, %H:%M} UTC on.")
+
+
 def _begin(request: Request, begin: BeginProof, facts: Facts) -> list[Event]:
     playbook = _playbook(facts)
     if request.stage is S.AWAITING_APPROVAL:
         _entitled(request, begin.actor, facts)
     elif begin.actor != request.prover:
         raise no.NotYoursToProve
+    _settled(playbook, facts)
     _still_trusted(request, begin.actor)
     allowed = (Method.PASSKEY,) if request.stage is S.AWAITING_APPROVAL else usable(playbook, facts.methods)
     if begin.method not in allowed or begin.method not in facts.methods:
@@ -375,6 +384,7 @@ def _prove(request: Request, prove: Prove, facts: Facts) -> list[Event]:
     if isinstance(prove.answer, Wrong):
         return _failed(request, prove.actor, prove.answer)
     answer = _met(request, prove.actor, prove.answer, facts.now)
+    _settled(playbook, facts)
     if answer.assurance < demanded(playbook, facts.methods):
         raise no.ProofTooWeak
     until = facts.now + playbook.proof_lasts
@@ -404,6 +414,7 @@ def _approve(request: Request, approve: Approve, facts: Facts) -> list[Event]:
     if isinstance(approve.answer, Wrong):
         return _failed(request, actor, approve.answer)
     answer = _met(request, actor, approve.answer, facts.now)
+    _settled(_playbook(facts), facts)
     if answer.assurance < Assurance.PHISHING_RESISTANT:
         raise no.ProofTooWeak
     approved = Approved(

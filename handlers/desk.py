@@ -79,7 +79,12 @@ _SECRETS = TABLES["secrets"]
 _secret = select(_SECRETS).where(_SECRETS.c.key == bindparam("key"))
 
 
-_BY_DEVICES = (Submit, BeginProof, Prove)  # what is decided by the methods that a person has registered
+_BY_DEVICES = (
+    Submit,
+    BeginProof,
+    Prove,
+    Approve,
+)  # what is decided by the methods that a person has registered
 # what may delete the secret of a request
 _ENDS_SECRET = (ShowSecret, Tick, ReportConfirmed, ReportRejected, GiveUp, Disown, Stop)
 
@@ -387,14 +392,15 @@ class Desk(Records):
             playbook = await self.playbook_of(request)
             requester_id, subject_id, proving = request.requester, request.subject, request.prover
             prover = proving
-            if isinstance(command, BeginProof):
+            if isinstance(command, BeginProof | Approve):
                 proving = command.actor
         people = await self.people.named(requester_id, subject_id)
         facts = replace(
             facts, playbook=playbook, requester=people.get(requester_id), subject=people.get(subject_id)
         )
         if isinstance(command, _BY_DEVICES):
-            facts = replace(facts, methods=(await self.registry.registration(proving)).methods)
+            registered = await self.registry.registration(proving)
+            facts = replace(facts, methods=registered.methods, young_until=registered.young_until)
         if playbook is not None and playbook.consent is not None:
             facts = replace(facts, approvers=await self.people.approvers(playbook.consent, facts.subject))
         actor = getattr(command, "actor", "")

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
 from sqlalchemy import bindparam, select
@@ -164,7 +165,13 @@ class Fulfilment:
             if id not in concerned or not concerned[id].active:
                 raise no.NotAuthorised("Somebody this request concerns doesn't work here any more.")
         approvers = await self._desk.approvers(request) - await self._resting(request, playbook, evidence)
-        authorise(request, playbook, evidence, approvers, self._store.clock())
+        young = await self._young({proof.person for proof in evidence})
+        authorise(request, playbook, evidence, approvers, self._store.clock(), young)
+
+    async def _young(self, people: Collection[str]) -> Mapping[str, datetime]:
+        """Whose first device is or was new, and until when."""
+        found = {person: await self._desk.registry.registration(person) for person in people}
+        return {person: each.young_until for person, each in found.items() if each.young_until is not None}
 
     async def _resting(
         self, request: Request, playbook: Playbook, evidence: Sequence[Evidence]

@@ -191,6 +191,15 @@ class Messenger(Protocol):
         ...
 
 
+@runtime_checkable
+class Welcoming(Protocol):
+    """A Messenger that can write to somebody who has no request, and perhaps nothing registered."""
+
+    async def welcome(self, person: str, address: str) -> bool:
+        """Tell somebody that they can register a device there. False where we have no way to write to them."""
+        ...
+
+
 class Undeliverable(Exception):
     """The mail server says for good that this address takes nothing. The text is for operators, and names nobody."""
 

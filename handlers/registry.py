@@ -6,7 +6,7 @@ import hmac
 import json
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -28,6 +28,8 @@ from storage.store import Store
 from storage.tables import Instant
 
 INVITATION_LASTS = timedelta(hours=1)
+#: How much longer than a device is new it matters who vouched for it: no proof is relied on for as long as that.
+PROOF_LASTS = timedelta(days=31)
 
 _DEVICES = TABLES["devices"]
 _AUTHENTICATORS = TABLES["authenticators"]
@@ -44,6 +46,11 @@ _taken = (
     .where(_INVITATIONS.c.browser_hash == bindparam("browser_hash"))
     .order_by(_INVITATIONS.c.expires_at.desc())
 )
+_used_by = select(_INVITATIONS).where(
+    _INVITATIONS.c.person == bindparam("person"), _INVITATIONS.c.used_at.is_not(None)
+)
+_REQUESTS = TABLES["requests"]
+_ordering = select(_REQUESTS).where(_REQUESTS.c.id == bindparam("id"))
 _owners = select(_DEVICES.c.person).distinct().limit(2)
 _EVENTS, _PROOFS = TABLES["audit_events"], TABLES["verifications"]
 _revocations = select(_EVENTS.c.body).where(
@@ -78,11 +85,33 @@ class DeviceRegistry:
         )
         revoked = {_told(row)["device"] for row in await self._store.fetch(_revocations, person=person)}
         used = {row["authenticator"]: row["at"] for row in await self._store.fetch(_uses, person=person)}
-        return Registration(
+        found = Registration(
             person,
             tuple([rows.device(row) for row in devices if await self._device_is_now(row, revoked)]),
             tuple([rows.authenticator(row) for row in keys if await self._key_is_now(row, revoked, used)]),
         )
+        until = found.young_until  # nobody has to vouch for what is old
+        asked = until is not None and self._store.clock() < until + PROOF_LASTS
+        return replace(found, vouched=await self._vouched(person)) if asked else found
+
+    async def _vouched(self, person: str) -> bool:
+        """Whether a link that was used says that somebody else stands for this person's devices.
+
+        `init` made their first one; or a later one was ordered by a request of somebody else's, and proved by them.
+        """
+        for row in await self._store.believed(
+            "invitations", await self._store.fetch(_used_by, person=person)
+        ):
+            link = rows.invitation(row)
+            if link.first:
+                if link.request == registering.INIT:
+                    return True
+                continue
+            ordered = await self._store.fetch(_ordering, id=link.request)
+            for request in await self._store.believed("requests", ordered):
+                if person not in (request["requester"], request["prover"]):
+                    return True
+        return False
 
     async def _device_is_now(self, row: Row, revoked: Collection[str]) -> bool:
         if row["revoked_at"] is not None or row["id"] not in revoked:
@@ -225,7 +254,7 @@ class DeviceRegistry:
     async def first_link(self, person: str) -> str:
         """A token for one of the first two people of an empty installation."""
         token = secrets.token_urlsafe(32)
-        await self.invite(person, token, "init", first=True)
+        await self.invite(person, token, registering.INIT, first=True)
         return token
 
     async def invited(self, person: str, token: str) -> bool:

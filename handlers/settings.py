@@ -21,6 +21,7 @@ from flows.model import Person
 from handlers.chat_settings import SlackSettings, TeamsSettings, several
 from handlers.mail_settings import MailSettings
 from handlers.push_settings import PushSettings
+from handlers.sign_on.settings import SignOnSettings
 from storage.store import Place
 
 R = TypeVar("R", bound="Reach")
@@ -66,7 +67,7 @@ class Reach(BaseSettings):
         return path.with_name(path.name + ".sock") if path else Path("/run/countersign/desk.sock")
 
 
-class Settings(SlackSettings, TeamsSettings, MailSettings, PushSettings, Reach):
+class Settings(SlackSettings, TeamsSettings, MailSettings, PushSettings, SignOnSettings, Reach):
     """What the environment says. Each name is `COUNTERSIGN_` and the field's name in capitals."""
 
     public_url: str = Field(

@@ -194,6 +194,27 @@ class InvitationRow(SQLModel, table=True):
     mac: bytes = _binary()
 
 
+class SignOnRow(SQLModel, table=True):
+    """A company sign-on that was answered, known by the hash of its state: each is answered once.
+
+    It gives nobody anything, so it has no seal; it goes when the sign-on couldn't be answered any more anyway.
+    """
+
+    __tablename__ = "sign_ons"
+    id: str = _text(primary_key=True)
+    answered_at: datetime = _instant(index=True)
+
+
+class InvitedRow(SQLModel, table=True):
+    """Somebody who was told that they can join, so that nobody is told twice. It gives nobody anything."""
+
+    __tablename__ = "invited"
+    person: str = _text(primary_key=True)
+    wave: str = _text()
+    told_at: datetime = _instant()
+    times: int = _whole()
+
+
 class AuditRow(SQLModel, table=True):
     """One audit event: its canonical bytes and their leaf hash in the tree (RFC 9162 section 2.1).
 

@@ -30,7 +30,7 @@ from demo import directory
 from demo.directory import DemoDirectory
 from flows.model import Method, Origin, Request
 from flows.news import News
-from flows.registration import Authenticator, Device
+from flows.registration import INIT, SIGN_ON, Authenticator, Device
 from handlers.connectors.countersign import Countersign
 from handlers.desk import Decision, Desk
 from handlers.house import House, Outside, build, seed_binding
@@ -71,6 +71,8 @@ class Mailbox:
         self.shown: list[tuple[str, int]] = []
         self.notified: list[News] = []
         self.read = True  # whether those it is for are there to read it
+        self.welcomed: list[tuple[str, str]] = []
+        self.nobody: set[str] = set()  # who can't be written to
 
     async def tell(self, person: str, notice: str, request: Request) -> None:
         self.told.append((person, notice, request.id))
@@ -81,6 +83,12 @@ class Mailbox:
     async def notify(self, news: News, request: Request | None) -> bool:
         self.notified.append(news)
         return self.read
+
+    async def welcome(self, person: str, address: str) -> bool:
+        if person in self.nobody:
+            return False
+        self.welcomed.append((person, address))
+        return True
 
     async def show(self, request: Request) -> None:
         self.shown.append((request.id, request.version))
@@ -123,14 +131,17 @@ class Company:
         return self.house.worker
 
     async def enrolled(
-        self, person: str, *, passkey: bool = True, app: bool = True, told: bool = False
+        self, person: str, *, passkey: bool = True, app: bool = True, told: bool = False, new: bool = False
     ) -> Phone:
-        """Register a device the way everybody does: through an enrolment link, in one browser.
+        """Register a device through an enrolment link, in one browser, as one of those who began the installation:
+        it serves for everything at once. `new`: as everybody after them, whose first device has to wait.
 
         With `told` its owner is told of it, as always; most stories begin later, when that is past.
+
         """
         house, now = self.house, self.hands()
-        token, browser = await house.registry.first_link(person), secrets.token_urlsafe(32)
+        token, browser = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+        await house.registry.invite(person, token, SIGN_ON if new else INIT, first=True)
         invitation = await house.registry.open_invitation(token, browser)
         id, secret = secrets.token_urlsafe(16), secrets.token_urlsafe(32)
         device = Device(id, person, f"{person[:20]}'s phone", token_hash(secret), now)

@@ -137,11 +137,16 @@ async def app_only(request: web.Request) -> web.Response:
 @routes.get("/enrol/done")
 async def done(request: web.Request) -> web.Response:
     """It is registered."""
-    session: Session = request[SESSION]
+    session, house = request[SESSION], request.app[HOUSE]
     if session.device is None or session.person is None:
         raise Unregistered
-    context = {"owner": session.person.name, "until": None, "name": session.device.name, "alone": False}
-    return render(request, "enrol.html", step="done", qr="", key="", error="", errors={}, **context)
+    owner, now = session.person, house.store.clock()
+    young = (await house.registry.registration(owner.id)).young_until
+    settles = moment(young, now, owner.timezone) if young is not None and now < young else None
+    context = {"owner": owner.name, "until": None, "name": session.device.name, "alone": False}
+    return render(
+        request, "enrol.html", step="done", qr="", key="", error="", errors={}, settles=settles, **context
+    )
 
 
 def _browser(session: Session) -> str:
@@ -214,6 +219,7 @@ async def _step(
         "until": moment(invitation.expires_at, house.store.clock(), owner.timezone),
         "name": session.device.name if known and session.device else f"{owner.name.split()[0]}'s device",
         "alone": step == "app" and not known,
+        "settles": None,
         "qr": qr,
         "key": key,
         "error": "",

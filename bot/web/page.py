@@ -37,6 +37,7 @@ def render(request: web.Request, template: str, status: int = 200, /, **context:
         "now": request.app[HOUSE].store.clock(),
         "person": session.person if session else None,
         "device": session.device if session else None,
+        "joins": bool(request.app[HOUSE].settings.oidc_issuer),
     }
     text = request.app[PAGES].get_template(template).render({**common, **context})
     return web.Response(text=text, content_type="text/html", status=status)

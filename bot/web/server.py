@@ -14,7 +14,7 @@ import structlog
 from aiohttp import web
 
 import flows.errors as no
-from bot.web import accounts, devices, enrolment, health, pages, push, recovering, session
+from bot.web import accounts, devices, enrolment, health, joining, pages, push, recovering, session
 from bot.web.page import HOUSE, PAGES, Unregistered, message, render, request_name
 from bot.web.session import SESSION
 from handlers.house import House
@@ -71,8 +71,9 @@ def make_app(
     )
     app[POLICY] = _POLICY.replace("frame-ancestors 'none'", f"frame-ancestors {frame_ancestors}")
     app.router.add_static("/static", _HERE / "static")
-    for part in (health, pages, enrolment, recovering, devices, push, accounts):
+    for part in (health, pages, enrolment, joining, recovering, devices, push, accounts):
         app.router.add_routes(part.routes)
+    app.cleanup_ctx.append(joining.connected)
     return app
 
 
@@ -150,7 +151,8 @@ async def _plain_words(request: web.Request, handler: Handler) -> web.StreamResp
         return await handler(request)
     except no.Refusal as refusal:
         unknown = isinstance(
-            refusal, no.UnknownRequest | no.UnknownDevice | no.UnknownPlaybook | no.LinkUnknown
+            refusal,
+            no.UnknownRequest | no.UnknownDevice | no.UnknownPlaybook | no.LinkUnknown | no.JoiningClosed,
         )
         return message(request, 404 if unknown else 409, refusal.sentence)
     except Unregistered:

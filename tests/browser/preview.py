@@ -55,6 +55,7 @@ def frame(viewer: str | None = MAYA, device: Device = PHONE) -> dict[str, Any]:
         "now": NOW,
         "person": PEOPLE[viewer] if viewer else None,
         "device": device if viewer else None,
+        "joins": True,
     }
 
 
@@ -183,6 +184,7 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         "error": "",
         "errors": {},
         "alone": False,
+        "settles": None,
     }
     yield "enrol-begin", "enrol.html", {**enrol, "step": "begin"}
     yield "enrol-device", "enrol.html", {**enrol, "step": "device", "name": "Nina's phone"}
@@ -191,6 +193,18 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     yield "enrol-app", "enrol.html", app
     yield "enrol-app-alone", "enrol.html", {**app, "alone": True, "name": "Nina's phone"}
     yield "enrol-done", "enrol.html", {**enrol, **frame(NINA), "step": "done", "name": "Nina's phone"}
+
+    new = {**enrol, **frame(NINA), "step": "done", "name": "Nina's phone"}
+    settles = moment(NOW + timedelta(hours=72), NOW, "Europe/Stockholm")
+    yield "enrol-done-new", "enrol.html", {**new, "settles": settles}
+
+    join = {**frame(None), "sentence": "", "address": "", "host": "", "owner": ""}
+    yield "join", "join.html", {**join, "step": "welcome"}
+    yield "join-registered", "join.html", {**join, **frame(), "step": "welcome", "owner": "Maya Lindqvist"}
+    there = {"address": "https://login.example.com/authorize?state=x", "host": "login.example.com"}
+    yield "join-leaving", "join.html", {**join, **there, "step": "leaving"}
+    late = "That sign-on took longer than ten minutes, so it doesn't count. Begin again here."
+    yield "join-again", "join.html", {**join, "step": "again", "sentence": late}
 
     passkey = Authenticator(
         "a-1", MAYA, "d-1", Method.PASSKEY, b"", 0, NOW, used_at=NOW - timedelta(minutes=4)

@@ -207,10 +207,16 @@ def test_only_the_clock_knows_apscheduler_and_nothing_pickles() -> None:
     assert [importers(module) for module in ("pickle", "marshal", "shelve", "dill")] == [set()] * 4
 
 
-def test_the_terminal_can_ask_and_look_and_nothing_more() -> None:
+def test_the_terminal_can_ask_look_and_tell_people_and_nothing_more() -> None:
+    """Telling people that they can join gives nobody anything: the page is the same for all, and asks to sign on."""
     source = Path(socket.__file__).read_text(encoding="utf-8")
     routes = re.findall(r"web\.(get|post|put|patch|delete|route|view)\(\"([^\"]+)\"", source)
-    assert sorted(routes) == [("get", "/requests/{id}"), ("post", "/requests")]
+    assert sorted(routes) == [
+        ("get", "/requests/{id}"),
+        ("get", "/waves/{group}"),
+        ("post", "/requests"),
+        ("post", "/waves/{group}/{person}"),
+    ]
     verbs = {"approve", "prove", "deny", "fulfil", "confirm", "verify", "unlock", "reset"}
     assert not verbs & set(typer.main.get_command(cli).commands)
 

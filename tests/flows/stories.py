@@ -170,6 +170,7 @@ class Story:
         self.playbook: Playbook | None = playbook
         self.people = dict(PEOPLE)
         self.methods = {id: frozenset(Method) for id in PEOPLE}
+        self.young: dict[str, datetime] = {}
         self.twin: str | None = None
         self.standing: dict[str, Any] = WELL
         self.now = MORNING
@@ -196,6 +197,7 @@ class Story:
         unknown: Collection[str] = (),
         methods: Mapping[str, Collection[Method]] | None = None,
         managers: Mapping[str, str] | None = None,
+        young: Mapping[str, datetime] | None = None,
         twin: str | None = None,
         people: Mapping[str, Person] | None = None,
         frozen: Collection[str] = (),
@@ -214,6 +216,7 @@ class Story:
         for id, manager in (managers or {}).items():
             self.people[id] = replace(self.people[id], manager=manager)
         self.methods |= {id: frozenset(registered) for id, registered in (methods or {}).items()}
+        self.young |= young or {}
         self.twin = twin
         self.people |= people or {}
         self.standing = {
@@ -279,7 +282,7 @@ class Story:
             return Facts(now=self.now)
         else:
             requester, subject, proving = self.it.requester, self.it.subject, self.it.prover
-        if isinstance(command, BeginProof):
+        if isinstance(command, BeginProof | Approve):
             proving = command.actor
         rule = playbook.consent if playbook else None
         return Facts(
@@ -288,6 +291,7 @@ class Story:
             requester=people.get(requester),
             subject=people.get(subject),
             methods=self.methods.get(proving, frozenset()),
+            young_until=self.young.get(proving),
             approvers=approvers(rule, people.get(subject), people.values()),
             open_twin=self.twin,
             nonce=f"{next(self._nonces):064x}",

@@ -528,13 +528,13 @@ class Core(RuleBasedStateMachine):
         }
         assert len(standing) >= (rule.quorum if rule else 0), "S2: ordered with too few consents"
         evidence, people = account.evidence, self.entitled(account) - self.frozen
-        authorise(self.requests[n], account.playbook, evidence, people, self.now)
+        authorise(self.requests[n], account.playbook, evidence, people, self.now, {})
         for left_out in range(len(evidence)):
             if rule is None or len(standing) == rule.quorum:
                 some = evidence[:left_out] + evidence[left_out + 1 :]
                 if evidence[left_out].person in {account.prover, *standing}:
                     with pytest.raises(NotAuthorised):
-                        authorise(self.requests[n], account.playbook, some, people, self.now)
+                        authorise(self.requests[n], account.playbook, some, people, self.now, {})
 
     @invariant()
     def no_request_is_changed_twice(self) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import inspect
 import re
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import fields, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import get_args
 
 import pytest
@@ -305,9 +307,15 @@ def evidence(asked: Request, who: str, why: str = "prove", **changed: object) ->
     return replace(right, **changed)  # type: ignore[arg-type]
 
 
-def authorised(request: Request, playbook: Playbook, *proofs: Evidence, by: str = "omar nina sam") -> bool:
+def authorised(
+    request: Request,
+    playbook: Playbook,
+    *proofs: Evidence,
+    by: str = "omar nina sam",
+    young: Mapping[str, datetime] = MappingProxyType({}),
+) -> bool:
     try:
-        authorise(request, playbook, proofs, frozenset(by.split()), MORNING + timedelta(minutes=30))
+        authorise(request, playbook, proofs, frozenset(by.split()), MORNING + timedelta(minutes=30), young)
     except NotAuthorised:
         return False
     return True
@@ -322,6 +330,17 @@ def test_the_evidence_of_the_person_the_playbook_names_carries_a_change() -> Non
     consent = evidence(enrolment, "sam", "approve")
     assert authorised(enrolment, ENROLMENT, evidence(enrolment, "nina"), consent)
     assert not authorised(enrolment, ENROLMENT, evidence(enrolment, "maya"), consent)
+
+
+def test_what_a_new_device_proved_carries_nothing_of_tier_2_and_3() -> None:
+    enrolment = opened(ENROLMENT, "nina", "maya").it
+    proofs = (evidence(enrolment, "nina"), evidence(enrolment, "sam", "approve"))
+    later, now = MORNING + timedelta(seconds=1), MORNING
+    for person in ("nina", "sam"):
+        assert not authorised(enrolment, ENROLMENT, *proofs, young={person: later})
+        assert authorised(enrolment, ENROLMENT, *proofs, young={person: now})
+    reset = opened(RESET, "omar", "maya").it
+    assert authorised(reset, RESET, evidence(reset, "maya"), young={"maya": later}), "tier 1"
 
 
 @pytest.mark.parametrize(

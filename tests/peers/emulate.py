@@ -1,6 +1,7 @@
-"""A Slack Web API that isn't ours: emulate, with strict scopes and one token for each set of them.
+"""A Slack Web API and a company sign-on that aren't ours: emulate, with strict scopes and one token for each set.
 
-It answers POST only, knows neither Socket Mode nor presses, and keeps everything in memory.
+The Slack answers POST only, knows neither Socket Mode nor presses, and keeps everything in memory. The sign-on is
+Okta's shape of OpenID Connect: a page of people, to press one's own name on.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from tests.peers import npm_folder
 
@@ -58,28 +60,81 @@ def running(tokens: Mapping[str, Sequence[str]]) -> Iterator[Team]:
             process.wait(timeout=10)
 
 
+@dataclass(frozen=True)
+class SignOn:
+    """A sign-on to come: its address is known before it runs, as a client of it has to name its own first."""
+
+    port: int
+    client: str = "countersign"
+    secret: str = "pretend secret"
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What an installation that uses it is set to."""
+        issuer = f"http://localhost:{self.port}/oauth2/default"
+        return {"oidc_issuer": issuer, "oidc_client_id": self.client, "oidc_client_secret": self.secret}
+
+
+@contextmanager
+def signing_on(sign_on: SignOn, returning: str, people: Mapping[str, str]) -> Iterator[None]:
+    """The sign-on at work, for these people: subject → name. Stopped at the end by its process id."""
+    node = npm_folder.node()
+    assert node is not None, missing()
+    users = [
+        {"okta_id": id, "login": id, "first_name": first, "last_name": last}
+        for id, name in people.items()
+        for first, _, last in [name.partition(" ")]
+    ]
+    client = {"client_id": sign_on.client, "client_secret": sign_on.secret, "name": "Countersign"}
+    seed = {"users": users, "oauth_clients": [{**client, "redirect_uris": [returning]}]}
+    with tempfile.TemporaryDirectory(prefix="countersign-emulate-") as folder:
+        file, log = Path(folder) / "seed.json", Path(folder) / "log"
+        file.write_text(json.dumps({"okta": seed}), encoding="utf-8")
+        with log.open("wb") as output:
+            process = _start(node, "okta", sign_on.port, file, output)
+        try:
+            if not _answers(process, lambda: _announced(sign_on.port)):
+                raise RuntimeError(f"emulate doesn't start: {log.read_text(errors='replace')}")
+            yield
+        finally:
+            process.terminate()
+            process.wait(timeout=10)
+
+
+def _announced(port: int) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/oauth2/default/.well-known/openid-configuration")
+        connection.getresponse().read()
+    finally:
+        connection.close()
+
+
+def _start(node: str, service: str, port: int, seed: Path, output: BinaryIO) -> subprocess.Popen[bytes]:
+    program = str(npm_folder.MODULES / "emulate" / "dist" / "index.js")
+    command = [node, program, "start", "--service", service, "--port", str(port), "--seed", str(seed)]
+    return subprocess.Popen(command, cwd=seed.parent, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+
+
 def _started(node: str, seed: Path) -> tuple[subprocess.Popen[bytes], int]:
     # Between choosing a free port and listening on it somebody else may take it: try again.
-    program, log = str(npm_folder.MODULES / "emulate" / "dist" / "index.js"), seed.with_name("log")
+    log = seed.with_name("log")
     for _ in range(4):
-        port = _free_port()
-        command = [node, program, "start", "--service", "slack", "--port", str(port), "--seed", str(seed)]
+        port = free_port()
         with log.open("wb") as output:
-            process = subprocess.Popen(
-                command, cwd=seed.parent, stdin=subprocess.DEVNULL, stdout=output, stderr=output
-            )
-        if _answers(process, port):
+            process = _start(node, "slack", port, seed, output)
+        if _answers(process, partial(_call, port, "auth.test")):
             return process, port
         process.kill()
         process.wait(timeout=10)
     raise RuntimeError(f"emulate doesn't start: {log.read_text(errors='replace')}")
 
 
-def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
+def _answers(process: subprocess.Popen[bytes], ask: Callable[[], object]) -> bool:
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         try:
-            _call(port, "auth.test")
+            ask()
         except OSError:
             try:
                 process.wait(timeout=0.05)  # it ends, or it gets a little more time
@@ -138,7 +193,8 @@ def _seed(tokens: Mapping[str, Sequence[str]]) -> dict[str, object]:
     }
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on just now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

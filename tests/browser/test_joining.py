@@ -1,0 +1,57 @@
+"""Joining in a real browser, in front of a company sign-on that isn't ours."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from tests.browser.site import Site, site
+from tests.peers import emulate
+
+pytestmark = pytest.mark.emulate
+
+PEOPLE = {"maya": "Maya Lindqvist", "eve": "Eve Sandell", "visitor": "Vera Visitor"}
+
+
+@pytest.fixture
+async def desk(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Site]:
+    sign_on = emulate.SignOn(emulate.free_port())
+    async with site(sqlite_url, tmp_path, **sign_on.settings) as running:
+        with emulate.signing_on(sign_on, f"{running.url}/join/return", PEOPLE):
+            yield running
+
+
+async def test_maya_joins_with_her_company_account(desk: Site, chromium: Browser) -> None:
+    maya = await desk.visitor(chromium)
+    page = maya.page
+    await page.goto("/sign-in")
+    await page.get_by_role("link", name="sign on with your company account").click()
+    await page.get_by_role("button", name="Sign on with your company account").click()
+    await page.get_by_role("button", name="Maya Lindqvist").click()
+    await expect(page.get_by_role("heading", name="Name it and create its passkey")).to_be_visible()
+    assert page.url == f"{desk.url}/enrol", "neither code nor state stay in the address"
+    await page.get_by_label("Name of this device").fill("Maya's laptop")
+    await page.get_by_role("button", name="Create the passkey").click()
+    await page.get_by_role("link", name="Do it without an app").click()
+    await expect(page.get_by_role("heading", name="This device is registered")).to_be_visible()
+    registration = await desk.acme.house.registry.registration("maya")
+    assert [device.name for device in registration.live] == ["Maya's laptop"]
+
+
+@pytest.mark.parametrize(("who", "reason"), [("Eve Sandell", "HadADevice"), ("Vera Visitor", "NotToJoin")])
+async def test_who_shouldnt_reads_why_and_gets_nothing(
+    desk: Site, chromium: Browser, who: str, reason: str
+) -> None:
+    await desk.acme.enrolled("eve")
+    page = (await desk.visitor(chromium)).page
+    await page.goto("/join")
+    await page.get_by_role("button", name="Sign on with your company account").click()
+    await page.get_by_role("button", name=who).click()
+    await expect(page.get_by_role("heading", name="You haven't joined yet")).to_be_visible()
+    assert await desk.acme.refusals() == [reason]
+    await page.go_back()
+    await page.goto(f"{desk.url}/enrol")
+    await expect(page.get_by_text("This enrolment link doesn't work")).to_be_visible()
