@@ -41,6 +41,8 @@ def test_the_documented_default_is_the_real_one(variable: str) -> None:
             assert written[1] == f"`{default}`"
         case bool():
             assert written[1] == f"`{str(default).lower()}`"
+        case int():
+            assert written[1] == f"`{default}`"
         case Path():
             assert written[1] == f"`{default.relative_to(ROOT)}` beside `app.py`"
         case tuple():
