@@ -223,6 +223,14 @@ class StrangeCard(Refusal):
     """That button wasn't put here for you, so nothing was done. Write to me directly, and ask again."""
 
 
+class NoBrowserKey(Refusal):
+    """This browser made no key of its own. Turn on JavaScript and site data, or use another browser: no private window."""
+
+
+class UnsignedRequest(Refusal):
+    """This browser didn't show that it is the registered one, so nothing was changed. Open the start page and try again."""
+
+
 class BadName(Refusal):
     """A device's name has between 1 and 40 characters. Choose another."""
 

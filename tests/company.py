@@ -41,6 +41,7 @@ from storage.setup import DEMO
 from storage.sql import TABLES
 from storage.store import Store
 from tests.authenticator import SoftAuthenticator
+from tests.browser_key import BrowserKey
 
 SHIPPED, OURS = (Path(__file__).parents[n] / "playbooks" for n in (1, 0))
 SECRET_KEY = "a-secret-key-for-tests-only-0123456789-abcdefgh"
@@ -87,6 +88,7 @@ class Phone:
     cookie: str
     passkeys: SoftAuthenticator | None
     seed: bytes | None
+    key: BrowserKey = field(default_factory=BrowserKey)
 
     def code(self, at: datetime) -> str:
         assert self.seed is not None
@@ -120,7 +122,8 @@ class Company:
         token, browser = await house.registry.first_link(person), secrets.token_urlsafe(32)
         invitation = await house.registry.open_invitation(token, browser)
         id, secret = secrets.token_urlsafe(16), secrets.token_urlsafe(32)
-        device = Device(id, person, f"{person[:20]}'s phone", token_hash(secret), now)
+        signs = BrowserKey()
+        device = Device(id, person, f"{person[:20]}'s phone", token_hash(secret), now, key=signs.point)
         soft = SoftAuthenticator(origin=house.settings.public_url) if passkey else None
         browser_hash, seed = token_hash(browser), None
         if soft is not None:
@@ -134,7 +137,7 @@ class Company:
             sealed = house.store.keys.close(seed, seed_binding(person))
             key = Authenticator(f"app-{id}", person, id, Method.CODE, sealed, 0, now)
             await house.registry.enrol(invitation.id, browser_hash, device, key)
-        return Phone(person, id, f"{id}.{secret}", soft, seed)
+        return Phone(person, id, f"{id}.{secret}", soft, seed, signs)
 
     async def refusals(self) -> list[str]:
         """The names of every refusal on record, oldest first."""

@@ -19,10 +19,11 @@ from aiohttp import web
 import flows.errors as no
 from bot.times import moment
 from bot.web import session as cookies
-from bot.web.page import HOUSE, Unregistered, drawing, json_body, render
+from bot.web.page import HOUSE, Unregistered, Unsigned, drawing, json_body, render
+from bot.web.proofs import usable_point
 from bot.web.session import SESSION, Session
 from flows.authority import Evidence
-from flows.digest import passkey_challenge, sign_in_digest
+from flows.digest import key_name, passkey_challenge, sign_in_digest
 from flows.model import Checked, Method
 from flows.registration import CEREMONY, Authenticator, Device, Invitation, named
 from handlers.house import House, seed_binding
@@ -52,7 +53,7 @@ async def arrive(request: web.Request) -> web.Response:
 @routes.post("/enrol/{token:[A-Za-z0-9_-]{43}}")
 async def begin(request: web.Request) -> web.Response:
     """This browser takes the link; the token leaves the address."""
-    house, session = request.app[HOUSE], request[SESSION]
+    house, session = request.app[HOUSE], _signed(request)
     await house.registry.open_invitation(request.match_info["token"], cookies.secret_of(session.cookie))
     raise web.HTTPSeeOther("/enrol")
 
@@ -68,13 +69,15 @@ async def enrolling(request: web.Request) -> web.Response:
 async def passkey_options(request: web.Request) -> web.Response:
     """What the browser needs to create a passkey for this device."""
     house, session, invitation = request.app[HOUSE], request[SESSION], await _mine(request)
-    named(str((await json_body(request)).get("name", "")))
+    body = await json_body(request)
+    named(str(body.get("name", "")))
+    key = usable_point(body.get("key"))
     owner = await house.people.person(invitation.person)
     if owner is None or not owner.active:
         raise no.InactivePerson
     registration = await house.registry.registration(owner.id)
     asked = await house.passkeys.offer(
-        owner.id, owner.name, _creation_challenge(house, session, invitation), registration.proofs
+        owner.id, owner.name, _creation_challenge(house, session, invitation, key), registration.proofs
     )
     return web.json_response({"publicKey": asked})
 
@@ -84,9 +87,10 @@ async def passkey_created(request: web.Request) -> web.Response:
     """The new passkey and, with it, this device."""
     house, session, invitation = request.app[HOUSE], request[SESSION], await _mine(request)
     body = await json_body(request)
-    credential = json.dumps(body.get("credential"))
-    made = await house.passkeys.register(credential, _creation_challenge(house, session, invitation))
-    device, cookie = _device(house, session, invitation, str(body.get("name", "")))
+    credential, browser_key = json.dumps(body.get("credential")), usable_point(body.get("key"))
+    challenge = _creation_challenge(house, session, invitation, browser_key)
+    made = await house.passkeys.register(credential, challenge)
+    device, cookie = _device(house, session, invitation, str(body.get("name", "")), browser_key)
     key = Authenticator(
         made.id,
         invitation.person,
@@ -98,7 +102,7 @@ async def passkey_created(request: web.Request) -> web.Response:
         backed_up=made.backed_up,
     )
     await house.registry.enrol(invitation.id, _browser(session), device, key)
-    response = web.json_response({"location": "/enrol"})
+    response = web.json_response({"location": "/enrol", "key": key_name(device.key)})
     cookies.keep(response, cookie)
     return response
 
@@ -117,7 +121,9 @@ async def app_added(request: web.Request) -> web.Response:
         return await _step(
             request, house, invitation, "app", 422, errors=errors, name=str(typed.get("name", ""))
         )
-    device, cookie = _device(house, session, invitation, str(typed.get("name", "")))
+    device, cookie = _device(
+        house, session, invitation, str(typed.get("name", "")), str(typed.get("key", ""))
+    )
     sealed = house.store.keys.close(seed, seed_binding(invitation.person))
     id = "app-" + secrets.token_urlsafe(16)
     key = Authenticator(id, invitation.person, device.id, Method.CODE, sealed, step, house.store.clock())
@@ -137,11 +143,19 @@ async def app_only(request: web.Request) -> web.Response:
 @routes.get("/enrol/done")
 async def done(request: web.Request) -> web.Response:
     """It is registered."""
-    session: Session = request[SESSION]
+    session = _signed(request)
     if session.device is None or session.person is None:
         raise Unregistered
     context = {"owner": session.person.name, "until": None, "name": session.device.name, "alone": False}
     return render(request, "enrol.html", step="done", qr="", key="", error="", errors={}, **context)
+
+
+def _signed(request: web.Request) -> Session:
+    """This browser's session. A device's cookie takes part only with that device's signature."""
+    session: Session = request[SESSION]
+    if session.unsigned:
+        raise Unsigned
+    return session
 
 
 def _browser(session: Session) -> str:
@@ -153,7 +167,7 @@ async def _mine(request: web.Request) -> Invitation:
 
     Unused and in time · or its passkey was made minutes ago, on this device, which has no sign-in app yet.
     """
-    house, session = request.app[HOUSE], request[SESSION]
+    house, session = request.app[HOUSE], _signed(request)
     found, now = await house.registry.invitation_of(_browser(session)), house.store.clock()
     if found is None:
         raise no.LinkUnknown
@@ -172,19 +186,22 @@ async def _mine(request: web.Request) -> Invitation:
     return found
 
 
-def _device(house: House, session: Session, invitation: Invitation, name: str) -> tuple[Device, str]:
-    """The device this browser is or becomes, and the cookie it keeps."""
+def _device(
+    house: House, session: Session, invitation: Invitation, name: str, key: str
+) -> tuple[Device, str]:
+    """The device this browser is, with its own key, or becomes, with this one; and the cookie it keeps."""
     if session.device is not None and session.device.person == invitation.person:
         return session.device, session.cookie
     id = secrets.token_urlsafe(16)
     cookie = cookies.new_cookie(id)
     secret = token_hash(cookies.secret_of(cookie))
-    return Device(id, invitation.person, named(name), secret, house.store.clock()), cookie
+    now = house.store.clock()
+    return Device(id, invitation.person, named(name), secret, now, key=usable_point(key)), cookie
 
 
-def _creation_challenge(house: House, session: Session, invitation: Invitation) -> bytes:
-    """One for this invitation in this browser; the invitation is used up with it."""
-    bound_to = f"{invitation.id}:{_browser(session)}".encode()
+def _creation_challenge(house: House, session: Session, invitation: Invitation, key: str) -> bytes:
+    """One for this invitation in this browser with this key; the invitation is used up with it."""
+    bound_to = f"{invitation.id}:{_browser(session)}:{key_name(key)}".encode()
     return hmac.digest(house.store.keys.derive("passkey creation"), bound_to, "sha256")
 
 
@@ -235,22 +252,24 @@ async def welcome(request: web.Request) -> web.Response:
 async def sign_in_options(request: web.Request) -> web.Response:
     """A challenge for whichever passkey this browser has."""
     house, session = request.app[HOUSE], request[SESSION]
-    challenge = passkey_challenge(_nonces(house, session)[0], sign_in_digest(_browser(session)))
+    key = key_name(usable_point((await json_body(request)).get("key")))
+    challenge = passkey_challenge(_nonces(house, session)[0], sign_in_digest(_browser(session), key))
     asked = await house.passkeys.ask_anyone(challenge)
     return web.json_response({"publicKey": asked})
 
 
 @routes.post("/sign-in/finish")
 async def signed_in(request: web.Request) -> web.Response:
-    """The passkey's own device gets a fresh cookie."""
+    """The passkey's own device gets a fresh cookie, and this browser's key, which its passkey signed for."""
     house, session = request.app[HOUSE], request[SESSION]
     body = await json_body(request)
+    browser_key = usable_point(body.get("key"))
     answer = json.dumps(body.get("credential"))
     key = await house.registry.authenticator(credential_id(answer) or "")
     owner = await house.people.person(key.person) if key else None
     if key is None or owner is None or not owner.active:
         raise no.UnknownDevice
-    now, digest = house.store.clock(), sign_in_digest(_browser(session))
+    now, digest = house.store.clock(), sign_in_digest(_browser(session), key_name(browser_key))
     for nonce in _nonces(house, session):
         question = Question(key.person, nonce, digest, [key])
         verdict = await house.passkeys.check(question, {"credential": answer}, now)
@@ -273,8 +292,10 @@ async def signed_in(request: web.Request) -> web.Response:
                 now + SIGN_IN,
                 verdict.signed or {},
             )
-            await house.registry.sign_in(verdict.used, evidence, token_hash(cookies.secret_of(cookie)))
-            response = web.json_response({"location": _onward(str(body.get("onward", "/")))})
+            secret = token_hash(cookies.secret_of(cookie))
+            await house.registry.sign_in(verdict.used, evidence, secret, browser_key)
+            onward = _onward(str(body.get("onward", "/")))
+            response = web.json_response({"location": onward, "key": key_name(browser_key)})
             cookies.keep(response, cookie)
             return response
     raise no.UnknownDevice
