@@ -54,6 +54,7 @@ def frame(viewer: str | None = MAYA, device: Device = PHONE) -> dict[str, Any]:
         "now": NOW,
         "person": PEOPLE[viewer] if viewer else None,
         "device": device if viewer else None,
+        "signing": "",
     }
 
 
@@ -228,6 +229,7 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     loses = "It can't confirm anything from then on. To use it again, you'd have to add it again."
     yield "confirm-remove", "confirm.html", {**sure, **remove, "sentence": loses}
 
+    yield "moment", "moment.html", frame(None)
     yield "welcome", "welcome.html", {**frame(None), "onward": "/requests/CS-7F3KQ"}
     none = {"heading": "", "sentence": "", "back": "", "label": "", "retry": 0}
     for status in (403, 404, 405, 413, 429, 500):

@@ -113,6 +113,15 @@ class Visitor:
         await self.page.goto("/sign-in")
         await self.page.evaluate(KEEP, [phone.key.name, phone.key.jwk])
 
+    async def goes(self, path: str) -> None:
+        """Type an address, and wait until this browser has shown who it is."""
+        await self.page.goto(path)
+        await self.arrived()
+
+    async def arrived(self) -> None:
+        """The page that was asked for is here, no longer the one before it."""
+        await self.page.wait_for_function("!document.querySelector('[data-show]')")
+
     async def posts(self, path: str, body: object, **headers: str) -> tuple[int, Any]:
         """What our own script would send, or something like it; gives the status and the JSON."""
         script = """async ([path, body, headers]) => {
@@ -123,6 +132,7 @@ class Visitor:
             const answer = await fetch(path, {method: "POST", headers: {...sent, ...headers}, body: text});
             return [answer.status, await answer.json().catch(() => null)];
         }"""
+        await self.arrived()
         status, answer = await self.page.evaluate(script, [path, body, headers])
         return status, answer
 
@@ -137,6 +147,7 @@ class Visitor:
             const asked = PublicKeyCredential.parseRequestOptionsFromJSON(begun.publicKey);
             return (await navigator.credentials.get({publicKey: asked})).toJSON();
         }"""
+        await self.arrived()
         return await self.page.evaluate(script, path)
 
 

@@ -104,7 +104,7 @@ async def test_a_password_is_reset_with_the_keyboard_alone(desk: Site, chromium:
     maya = await desk.visitor(chromium)
     await maya.enrols("maya", "Maya's phone")
     page = maya.page
-    await page.goto("/")
+    await maya.goes("/")
     await sound(page, "My requests")
     await page.keyboard.press("Tab")
     await expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
