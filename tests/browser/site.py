@@ -107,11 +107,14 @@ class Visitor:
 
     async def becomes(self, phone: Phone) -> None:
         """Take over the cookie and the key of a device that was registered without a browser."""
-        where = {"domain": "localhost", "path": "/", "secure": True, "httpOnly": True, "sameSite": "Lax"}
-        cookie = {"name": COOKIE, "value": phone.cookie, **where}
-        await self.context.add_cookies([cookie])  # type: ignore[list-item]
+        await self.context.add_cookies([self.cookie_of(phone)])
         await self.page.goto("/sign-in")
         await self.page.evaluate(KEEP, [phone.key.name, phone.key.jwk])
+
+    def cookie_of(self, phone: Phone) -> Any:
+        """The cookie of a device, as a browser keeps it."""
+        where = {"domain": "localhost", "path": "/", "secure": True, "httpOnly": True, "sameSite": "Lax"}
+        return {"name": COOKIE, "value": phone.cookie, **where}
 
     async def goes(self, path: str) -> None:
         """Type an address, and wait until this browser has shown who it is."""
