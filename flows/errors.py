@@ -224,11 +224,11 @@ class StrangeCard(Refusal):
 
 
 class NoBrowserKey(Refusal):
-    """This browser made no key of its own. Turn on JavaScript and site data, or use another browser: no private window."""
+    """This browser made no key of its own. Turn on JavaScript and site data; don't use a private window."""
 
 
 class UnsignedRequest(Refusal):
-    """This browser didn't show that it is the registered one, so nothing was changed. Open the start page and try again."""
+    """This browser didn't show that it is the registered one. Nothing was changed. Open the start page, try again."""
 
 
 class BadName(Refusal):

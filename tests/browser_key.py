@@ -61,7 +61,9 @@ class BrowserKey:
         parts = {"x": x, "y": y, "d": mine.private_value}
         return {"kty": "EC", "crv": "P-256"} | {k: text(v.to_bytes(32, "big")) for k, v in parts.items()}
 
-    def proof(self, method: str, target: str | bytes, body: bytes = b"", *, at: datetime, once: str = "") -> str:
+    def proof(
+        self, method: str, target: str | bytes, body: bytes = b"", *, at: datetime, once: str = ""
+    ) -> str:
         """What shows that this browser asks this, at this time."""
         stamp, once = str(round(at.timestamp() * 1000)), once or secrets.token_urlsafe(16)
         sent = target if isinstance(target, bytes) else target.encode()

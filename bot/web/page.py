@@ -48,7 +48,14 @@ def message(request: web.Request, status: int, sentence: str = "", heading: str 
     """A refusal or an error as a page, or as JSON where the script asked."""
     if scripted(request):
         return web.json_response({"error": sentence}, status=status)
-    context = {"status": status, "heading": heading, "sentence": sentence, "back": "", "label": "", "retry": 0}
+    context = {
+        "status": status,
+        "heading": heading,
+        "sentence": sentence,
+        "back": "",
+        "label": "",
+        "retry": 0,
+    }
     return render(request, "message.html", status, **context)
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -76,8 +75,13 @@ class _Used:
 
 @dataclass(slots=True)
 class Proofs:
-    """Which proofs this process has seen. Each is good once, and once more for where our own answer led."""
+    """Which proofs this process has seen. Each is good once, and once more for where our own answer led.
 
+    `most` proofs of each of `browsers` keys are remembered. Beyond that none is taken: better late than twice.
+    """
+
+    most: int = MOST
+    browsers: int = BROWSERS
     _used: dict[str, dict[str, _Used]] = field(default_factory=dict)
     _noted: dict[str, datetime] = field(default_factory=dict)
 
@@ -115,20 +119,20 @@ class Proofs:
         """Whether an unsigned request with this device's cookie is news: once a minute for each device."""
         if device in self._noted and now < self._noted[device] + timedelta(minutes=1):
             return False
-        if len(self._noted) >= BROWSERS:
+        if len(self._noted) >= self.browsers:
             self._noted.clear()
         self._noted[device] = now
         return True
 
     def _remember(self, key: str, once: str, proof: str, now: datetime) -> bool:
-        if key not in self._used and len(self._used) >= BROWSERS:
-            self._used = {name: some for name, some in self._used.items() if any(_fresh(some, now))}
-            if len(self._used) >= BROWSERS:
+        if key not in self._used and len(self._used) >= self.browsers:
+            self._used = {name: fresh for name, some in self._used.items() if (fresh := _fresh(some, now))}
+            if len(self._used) >= self.browsers:
                 return False
         mine = self._used.setdefault(key, {})
-        if len(mine) >= MOST // 10:
-            mine = self._used[key] = {name: each for name, each in mine.items() if now < each.until}
-        if len(mine) >= MOST:
+        if len(mine) >= self.most // 10:
+            mine = self._used[key] = _fresh(mine, now)
+        if len(mine) >= self.most:
             return False
         mine[once] = _Used(proof, now + REMEMBERED)
         return True
@@ -141,8 +145,8 @@ def said(asked: Asked, at: str, once: str, name: str) -> bytes:
     return "\n".join(lines).encode("utf-8", "surrogateescape")  # a target is whatever bytes were sent
 
 
-def _fresh(some: dict[str, _Used], now: datetime) -> Iterator[bool]:
-    return (now < each.until for each in some.values())
+def _fresh(some: dict[str, _Used], now: datetime) -> dict[str, _Used]:
+    return {once: each for once, each in some.items() if now < each.until}
 
 
 def _led_here(before: _Used, proof: str, asked: Asked) -> bool:

@@ -18,7 +18,6 @@ from bot.web.server import make_app
 from bot.web.session import COOKIE
 from tests.company import Company, Hands, Phone, company
 
-
 # Keeps a key where our own script looks for it, as little able to be taken out as one that was made there.
 KEEP = """async ([name, jwk]) => {
     const key = await crypto.subtle.importKey("jwk", jwk, {name: "ECDSA", namedCurve: "P-256"}, false, ["sign"]);
