@@ -238,7 +238,9 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
 
 def render(name: str, template: str, context: Mapping[str, Any], folder: Path) -> Path:
     """One page as a file that finds its style sheet without a server."""
-    html = environment().get_template(template).render(context).replace(" data-show", "")  # stay, to be looked at
+    html = (
+        environment().get_template(template).render(context).replace(" data-show", "")
+    )  # stay, to be looked at
     path = folder / f"{name}.html"
     path.write_text(html.replace('"/static/', f'"{(WEB / "static").as_uri()}/'), encoding="utf-8")
     return path
