@@ -15,6 +15,7 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from aiohttp import web
 from cryptography.exceptions import InvalidSignature
@@ -130,7 +131,7 @@ class Proofs:
             if len(self._used) >= self.browsers:
                 return False
         mine = self._used.setdefault(key, {})
-        if len(mine) >= self.most // 10:
+        if mine and len(mine) % (self.most // 10) == 0:
             mine = self._used[key] = _fresh(mine, now)
         if len(mine) >= self.most:
             return False
@@ -166,6 +167,7 @@ def _signed(key: str, signature: str, message: bytes) -> bool:
     return True
 
 
+@lru_cache(maxsize=4096)  # a person's pages follow one another
 def _public(point: str) -> ec.EllipticCurvePublicKey:
     raw = base64.urlsafe_b64decode(point + "=")
     return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), raw)
