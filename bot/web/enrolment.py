@@ -1,4 +1,4 @@
-"""Registering this browser through an enrolment link, and signing in again with its passkey.
+"""Registering this browser through an enrolment link.
 
 The link's token is in an address once. The first browser that begins takes the link: from then on the
 browser's own cookie leads to the invitation, and the token is worth nothing anywhere else.
@@ -10,7 +10,6 @@ import base64
 import hmac
 import json
 import secrets
-from datetime import timedelta
 from typing import Any
 
 import segno
@@ -21,23 +20,15 @@ from bot.times import moment
 from bot.web import session as cookies
 from bot.web.page import HOUSE, Unregistered, Unsigned, drawing, json_body, render
 from bot.web.proofs import usable_point
-from bot.web.session import SESSION, Session
-from flows.authority import Evidence
-from flows.digest import key_name, passkey_challenge, sign_in_digest
-from flows.model import Checked, Method
+from bot.web.session import SESSION, Session, browser_of
+from flows.digest import key_name
+from flows.model import Method
 from flows.registration import CEREMONY, Authenticator, Device, Invitation, named
 from handlers.house import House, seed_binding
-from handlers.ports import Question
 from handlers.verifiers.code import first_step, provisioning_uri
-from handlers.verifiers.passkey import credential_id
 from storage.seals import token_hash
 
 routes = web.RouteTableDef()
-
-SIGN_IN = timedelta(minutes=2)
-
-
-# -- by link --------------------------------------------------------------------------------------
 
 
 @routes.get("/enrol/{token:[A-Za-z0-9_-]{43}}")
@@ -101,7 +92,7 @@ async def passkey_created(request: web.Request) -> web.Response:
         house.store.clock(),
         backed_up=made.backed_up,
     )
-    await house.registry.enrol(invitation.id, _browser(session), device, key)
+    await house.registry.enrol(invitation.id, browser_of(session), device, key)
     response = web.json_response({"location": "/enrol", "key": key_name(device.key)})
     cookies.keep(response, cookie)
     return response
@@ -127,7 +118,7 @@ async def app_added(request: web.Request) -> web.Response:
     sealed = house.store.keys.close(seed, seed_binding(invitation.person))
     id = "app-" + secrets.token_urlsafe(16)
     key = Authenticator(id, invitation.person, device.id, Method.CODE, sealed, step, house.store.clock())
-    await house.registry.enrol(invitation.id, _browser(session), device, key)
+    await house.registry.enrol(invitation.id, browser_of(session), device, key)
     response = web.HTTPSeeOther("/enrol/done")
     cookies.keep(response, cookie)
     raise response
@@ -158,17 +149,13 @@ def _signed(request: web.Request) -> Session:
     return session
 
 
-def _browser(session: Session) -> str:
-    return token_hash(cookies.secret_of(session.cookie))
-
-
 async def _mine(request: web.Request) -> Invitation:
     """The link this browser took, while it can still be used: the app's key is never shown again after that.
 
     Unused and in time · or its passkey was made minutes ago, on this device, which has no sign-in app yet.
     """
     house, session = request.app[HOUSE], _signed(request)
-    found, now = await house.registry.invitation_of(_browser(session)), house.store.clock()
+    found, now = await house.registry.invitation_of(browser_of(session)), house.store.clock()
     if found is None:
         raise no.LinkUnknown
     if now >= (found.expires_at if found.used_at is None else found.used_at + CEREMONY):
@@ -201,7 +188,7 @@ def _device(
 
 def _creation_challenge(house: House, session: Session, invitation: Invitation, key: str) -> bytes:
     """One for this invitation in this browser with this key; the invitation is used up with it."""
-    bound_to = f"{invitation.id}:{_browser(session)}:{key_name(key)}".encode()
+    bound_to = f"{invitation.id}:{browser_of(session)}:{key_name(key)}".encode()
     return hmac.digest(house.store.keys.derive("passkey creation"), bound_to, "sha256")
 
 
@@ -237,77 +224,3 @@ async def _step(
         "errors": {},
     }
     return render(request, "enrol.html", status, **{**context, **more})
-
-
-# -- again ----------------------------------------------------------------------------------------
-
-
-@routes.get("/sign-in")
-async def welcome(request: web.Request) -> web.Response:
-    """This browser isn't known: sign in with its passkey."""
-    return render(request, "welcome.html", onward=_onward(request.query.get("onward", "/")))
-
-
-@routes.post("/sign-in/begin")
-async def sign_in_options(request: web.Request) -> web.Response:
-    """A challenge for whichever passkey this browser has."""
-    house, session = request.app[HOUSE], request[SESSION]
-    key = key_name(usable_point((await json_body(request)).get("key")))
-    challenge = passkey_challenge(_nonces(house, session)[0], sign_in_digest(_browser(session), key))
-    asked = await house.passkeys.ask_anyone(challenge)
-    return web.json_response({"publicKey": asked})
-
-
-@routes.post("/sign-in/finish")
-async def signed_in(request: web.Request) -> web.Response:
-    """The passkey's own device gets a fresh cookie, and this browser's key, which its passkey signed for."""
-    house, session = request.app[HOUSE], request[SESSION]
-    body = await json_body(request)
-    browser_key = usable_point(body.get("key"))
-    answer = json.dumps(body.get("credential"))
-    key = await house.registry.authenticator(credential_id(answer) or "")
-    owner = await house.people.person(key.person) if key else None
-    if key is None or owner is None or not owner.active:
-        raise no.UnknownDevice
-    now, digest = house.store.clock(), sign_in_digest(_browser(session), key_name(browser_key))
-    for nonce in _nonces(house, session):
-        question = Question(key.person, nonce, digest, [key])
-        verdict = await house.passkeys.check(question, {"credential": answer}, now)
-        if verdict.alarm:
-            await house.desk.alarm(verdict.alarm, key.person)
-        checked = verdict.answer
-        if isinstance(checked, Checked) and verdict.used is not None:
-            cookie = cookies.new_cookie(key.device)
-            evidence = Evidence(
-                nonce,
-                f"sign-in:{nonce[:16]}",
-                "sign_in",
-                key.person,
-                checked.method,
-                checked.assurance,
-                digest,
-                key.device,
-                key.id,
-                now,
-                now + SIGN_IN,
-                verdict.signed or {},
-            )
-            secret = token_hash(cookies.secret_of(cookie))
-            await house.registry.sign_in(verdict.used, evidence, secret, browser_key)
-            onward = _onward(str(body.get("onward", "/")))
-            response = web.json_response({"location": onward, "key": key_name(browser_key)})
-            cookies.keep(response, cookie)
-            return response
-    raise no.UnknownDevice
-
-
-def _nonces(house: House, session: Session) -> list[str]:
-    """This two-minute slot's nonce of this browser and the one before: no state to keep, and used at most once."""
-    slot = int(house.store.clock().timestamp() // SIGN_IN.total_seconds())
-    key = house.store.keys.derive("sign-in nonce")
-    return [hmac.digest(key, f"{_browser(session)}:{n}".encode(), "sha256").hex() for n in (slot, slot - 1)]
-
-
-def _onward(path: str) -> str:
-    """A place on our own pages, whatever somebody put into the link."""
-    return path if path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable() else "/"

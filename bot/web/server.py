@@ -14,7 +14,7 @@ import structlog
 from aiohttp import web
 
 import flows.errors as no
-from bot.web import accounts, devices, enrolment, health, pages, session
+from bot.web import accounts, devices, enrolment, health, pages, session, sign_in
 from bot.web.page import HOUSE, PAGES, Unregistered, Unsigned, message, render, request_name, scripted
 from bot.web.proofs import Asked, Proofs, presented
 from bot.web.session import SESSION, Session
@@ -67,7 +67,14 @@ def make_app(
     )
     app[POLICY] = _POLICY.replace("frame-ancestors 'none'", f"frame-ancestors {frame_ancestors}")
     app.router.add_static("/static", _HERE / "static")
-    for routes in (health.routes, pages.routes, enrolment.routes, devices.routes, accounts.routes):
+    for routes in (
+        health.routes,
+        pages.routes,
+        enrolment.routes,
+        sign_in.routes,
+        devices.routes,
+        accounts.routes,
+    ):
         app.router.add_routes(routes)
     return app
 

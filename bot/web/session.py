@@ -17,6 +17,7 @@ from aiohttp import web
 from flows.model import Person
 from flows.registration import Device
 from handlers.house import House
+from storage.seals import token_hash
 
 COOKIE = "__Host-countersign"
 DEVICE_LASTS = 400 * 24 * 3600  # seconds; the most a browser keeps a cookie
@@ -59,6 +60,11 @@ def new_cookie(device: str = "-") -> str:
 def secret_of(cookie: str) -> str:
     """The random part."""
     return cookie.partition(".")[2]
+
+
+def browser_of(session: Session) -> str:
+    """What the database knows a browser by: the hash of its cookie's secret."""
+    return token_hash(secret_of(session.cookie))
 
 
 async def read(request: web.Request, house: House) -> Session:
