@@ -4,7 +4,7 @@ One flow is an employee's account unlocked, as they live through it, over the re
 
   1  `/desk My account is locked`, signed: acknowledged, understood, answered with a proposal
   2  the press of its button, signed: acknowledged, decided, the request opened; the worker makes the number
-  3  the number and the sign-in app's code on the device page: its session and form token checked, verified
+  3  the number and the sign-in app's code on the device page: its session, signature and form token checked, verified
   4  the worker makes the change through a connector that counts, and reports it
 
 Nothing in it is a stand-in but the connector, the directory (1,500 people, in memory) and Slack's end. It is measured
@@ -26,6 +26,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlencode
@@ -43,6 +44,7 @@ from bot.web.session import COOKIE
 from flows.model import Method, Stage
 from storage import codec
 from storage.seals import Keys
+from tests.browser_key import BrowserKey
 from tests.company import SECRET_KEY
 
 EXAMPLE = "python bench/flow.py --quick --check --json"
@@ -109,9 +111,11 @@ class Hands:
     def _types(self, me: Employee, id: str, number: str) -> bytes:
         token = hmac.digest(self._form_key, me.cookie.encode(), "sha256").hex()
         body = urlencode({"csrf": token, "number": number, "code": me.code()})
+        path, now = f"/requests/{id}/code", datetime.now(UTC)
+        proof = BrowserKey.of(me.key).proof("POST", path, body.encode(), at=now)
         return (
-            f"POST /requests/{id}/code HTTP/1.1\r\nHost: {PUBLIC[7:]}\r\nOrigin: {PUBLIC}\r\n"
-            f"Sec-Fetch-Site: same-origin\r\nCookie: {COOKIE}={me.cookie}\r\n"
+            f"POST {path} HTTP/1.1\r\nHost: {PUBLIC[7:]}\r\nOrigin: {PUBLIC}\r\n"
+            f"Sec-Fetch-Site: same-origin\r\nCookie: {COOKIE}={me.cookie}\r\nX-Proof: {proof}\r\n"
             f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n\r\n{body}"
         ).encode()
 

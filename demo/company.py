@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 import secrets
@@ -12,12 +13,14 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pyotp
 import yaml
 from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric import ec
 from rich.console import Console
 from rich.text import Text
 from sqlalchemy import delete
@@ -31,6 +34,7 @@ from demo.workspace.installed import Installed, Pace, asked_for
 from demo.workspace.people import COMPANY, HOME, SECURITY
 from demo.workspace.workspace import Workspace
 from demo.workspace.world import World
+from flows.digest import key_name
 from flows.model import Method
 from flows.registration import Authenticator, Device
 from handlers.house import House, seed_binding
@@ -46,14 +50,16 @@ STEP = 30  # seconds that a sign-in app's code lasts
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """One of the people a visitor can be: the cookie of their device and their sign-in app's key.
+    """One of the people a visitor can be: what their device holds, and their sign-in app's key.
 
-    `id` is what they are called here, `person` their id in the directory.
+    `id` is what they are called here, `person` their id in the directory, `key` the whole key that their browser
+    signs with (a JWK, RFC 7517): each visitor's browser is handed it.
     """
 
     id: str
     cookie: str
     seed: str
+    key: Mapping[str, str]
     person: str = ""
 
     def __post_init__(self) -> None:
@@ -65,6 +71,12 @@ class Visitor:
         """What their sign-in app shows now."""
         return pyotp.TOTP(self.seed).now()
 
+    @property
+    def point(self) -> str:
+        """The public half of their browser's key."""
+        x, y = (base64.urlsafe_b64decode(self.key[name] + "=") for name in "xy")
+        return _text(b"\x04" + x + y)
+
 
 def settle(
     folder: Path, port: int, *, reset: bool, teams: bool = False
@@ -73,7 +85,7 @@ def settle(
 
     The workspace is served on `port`, Countersign on the next one, and with `teams` the Playground on the one after.
     """
-    if reset and (folder / "demo.json").exists():
+    if (folder / "demo.json").exists() and (reset or _keyless(folder / "demo.json")):
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     notes = folder / "demo.json"
@@ -108,6 +120,11 @@ def settle(
     )
     workspace = Workspace(World(home / "workspace.db"), installed, settings.public_url)
     return settings, directory.create(home / "directory.db"), workspace
+
+
+def _keyless(notes: Path) -> bool:
+    """Whether these people's phones are from before browsers had keys, so that none of them would open."""
+    return any("key" not in entry for entry in json.loads(notes.read_text())["people"])
 
 
 def _keep(notes: Path, kept: Mapping[str, object]) -> None:
@@ -156,11 +173,21 @@ async def _register(house: House, visitor: Visitor) -> None:
         await house.accounts.connect(visitor.person, f"{PLATFORM}/{HOME.id}/U0{visitor.id.upper()}", "demo")
 
 
-def _hands(name: str, person: str) -> dict[str, str]:
-    """A device's cookie and a sign-in app's key that nobody has had before."""
+def _hands(name: str, person: str) -> dict[str, object]:
+    """A device's cookie and key, and a sign-in app's key, that nobody has had before."""
     seed = base64.b32encode(secrets.token_bytes(20)).decode()
     cookie = cookies.new_cookie(secrets.token_urlsafe(16))
-    return {"id": name, "cookie": cookie, "seed": seed, "person": person}
+    return {"id": name, "cookie": cookie, "seed": seed, "person": person, "key": _key()}
+
+
+def _key() -> dict[str, str]:
+    made = ec.generate_private_key(ec.SECP256R1()).private_numbers()
+    parts = {"x": made.public_numbers.x, "y": made.public_numbers.y, "d": made.private_value}
+    return {"kty": "EC", "crv": "P-256"} | {name: _text(part.to_bytes(32)) for name, part in parts.items()}
+
+
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 async def _enrol(house: House, visitor: Visitor) -> None:
@@ -169,7 +196,8 @@ async def _enrol(house: House, visitor: Visitor) -> None:
     invitation = await house.registry.open_invitation(token, browser)
     now, owner = house.store.clock(), visitor.person
     id, secret = visitor.cookie.partition(".")[0], token_hash(cookies.secret_of(visitor.cookie))
-    device = Device(id, owner, f"{visitor.id.capitalize()}'s phone", secret, now)
+    name = f"{visitor.id.capitalize()}'s phone"
+    device = Device(id, owner, name, secret, now, key=visitor.point)
     sealed = house.store.keys.close(base64.b32decode(visitor.seed), seed_binding(owner))
     key = Authenticator("app-" + secrets.token_urlsafe(16), owner, id, Method.CODE, sealed, 0, now)
     await house.registry.enrol(invitation.id, token_hash(browser), device, key)
@@ -178,6 +206,14 @@ async def _enrol(house: House, visitor: Visitor) -> None:
 # -- what the workspace's page asks of the phones: in the demo alone -------------------------------------
 
 PATH = "/demo/"
+_HANDED = """<!doctype html>
+<html lang="en" {given}>
+<head><meta charset="utf-8"><title>One moment · Countersign</title>
+<link rel="icon" href="/static/icon.svg" type="image/svg+xml"><link rel="stylesheet" href="/static/countersign.css">
+<script src="/static/keys.js" defer></script><script src="/demo/hand_over.js" defer></script></head>
+<body></body>
+</html>
+"""
 _ONWARD = re.compile(r"/(?![/\\])[!-~]*")  # a path of this site, without what browsers drop from an address
 VISITORS: web.AppKey[dict[str, Visitor]] = web.AppKey("visitors", dict)
 PAGE: web.AppKey[str] = web.AppKey("page", str)
@@ -188,6 +224,7 @@ def add_phones(app: web.Application, visitors: dict[str, Visitor], page: str) ->
     app[VISITORS], app[PAGE] = visitors, page
     app.router.add_post(f"{PATH}be/{{person}}", _be)
     app.router.add_get(f"{PATH}code/{{person}}", _code)
+    app.router.add_get(f"{PATH}hand_over.js", _script)
 
 
 async def _be(request: web.Request) -> web.Response:
@@ -197,9 +234,18 @@ async def _be(request: web.Request) -> web.Response:
     onward = request.query.get("next", "/")
     if _ONWARD.fullmatch(onward) is None:
         raise web.HTTPBadRequest
-    response = web.HTTPSeeOther(onward)
-    cookies.keep(response, _visitor(request).cookie)
-    raise response
+    visitor = _visitor(request)
+    now, name = datetime.now(UTC).isoformat(), key_name(visitor.point)
+    held = {"now": now, "key": name, "jwk": json.dumps(dict(visitor.key)), "next": onward}
+    given = " ".join(f'data-{what}="{html.escape(value)}"' for what, value in held.items())
+    response = web.Response(text=_HANDED.replace("{given}", given), content_type="text/html")
+    cookies.keep(response, visitor.cookie)
+    return response
+
+
+async def _script(request: web.Request) -> web.FileResponse:
+    """What takes the key in."""
+    return web.FileResponse(Path(__file__).with_name("hand_over.js"))
 
 
 async def _code(request: web.Request) -> web.Response:

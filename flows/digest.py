@@ -10,6 +10,7 @@ and leaves nothing to guess at.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 from typing import Any
@@ -64,6 +65,16 @@ def passkey_challenge(nonce: str, digest: str) -> bytes:
     return hashlib.sha256(PASSKEY_TAG + bytes.fromhex(nonce) + bytes.fromhex(digest)).digest()
 
 
-def sign_in_digest(browser: str) -> str:
-    """What a sign-in is bound to: this browser and nothing else. `browser` is its cookie's hash."""
-    return hashlib.sha256(_canonical({"format": "countersign/sign-in/v1", "browser": browser})).hexdigest()
+def sign_in_digest(browser: str, key: str) -> str:
+    """What a sign-in is bound to: this browser and nothing else.
+
+    `browser` is its cookie's hash, `key` the name of the key that it will sign with (`key_name`).
+    """
+    bound = {"format": "countersign/sign-in/v2", "browser": browser, "key": key}
+    return hashlib.sha256(_canonical(bound)).hexdigest()
+
+
+def key_name(point: str) -> str:
+    """What a browser's key is called: SHA-256 of its public point, both in base64url without padding."""
+    raw = base64.urlsafe_b64decode(point + "=" * (-len(point) % 4))
+    return base64.urlsafe_b64encode(hashlib.sha256(raw).digest()).rstrip(b"=").decode()

@@ -306,6 +306,14 @@ class StrangeCard(Refusal):
     """That button wasn't put here for you, so nothing was done. Write to me directly, and ask again."""
 
 
+class NoBrowserKey(Refusal):
+    """This browser made no key of its own. Turn on JavaScript and site data; don't use a private window."""
+
+
+class UnsignedRequest(Refusal):
+    """This browser didn't show that it is the registered one. Nothing was changed. Open the start page, try again."""
+
+
 class BadName(Refusal):
     """A device's name has between 1 and 40 characters. Choose another."""
 

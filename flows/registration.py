@@ -21,7 +21,11 @@ INIT = "init"
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """One registered browser of one person. `cookie_hash` is SHA-256 of the cookie's secret, in hex."""
+    """One registered browser of one person. `cookie_hash` is SHA-256 of the cookie's secret, in hex.
+
+    `key` is the public half of the key it signs with: an uncompressed P-256 point in base64url. Empty on a device
+    that was registered before browsers had one: its cookie is worth nothing until somebody signs in there.
+    """
 
     id: str
     person: str
@@ -29,6 +33,7 @@ class Device:
     cookie_hash: str
     registered_at: datetime
     revoked_at: datetime | None = None
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +173,7 @@ class DeviceRevoked:
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A device's cookie was renewed with its own passkey."""
+    """A device's cookie and browser key were renewed with its own passkey."""
 
     person: str
     device: str
@@ -338,11 +343,11 @@ def used(authenticator: Authenticator, counter: int, backed_up: bool, now: datet
     return replace(authenticator, counter=counter, backed_up=backed_up, used_at=now)
 
 
-def sign_in(registration: Registration, authenticator: Authenticator, cookie_hash: str) -> Change:
-    """A fresh cookie for the device whose own passkey was just used."""
+def sign_in(registration: Registration, authenticator: Authenticator, cookie_hash: str, key: str) -> Change:
+    """A fresh cookie, and this browser's key, for the device whose own passkey was just used."""
     device = _live(registration, authenticator.device)
     signed_in = SignedIn(registration.person, device.id, authenticator.id)
-    return Change((signed_in,), devices=(replace(device, cookie_hash=cookie_hash),))
+    return Change((signed_in,), devices=(replace(device, cookie_hash=cookie_hash, key=key),))
 
 
 def named(name: str) -> str:

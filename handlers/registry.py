@@ -221,13 +221,16 @@ class DeviceRegistry:
             "RenameDevice", person, lambda before, book: registering.rename(before, device, name)
         )
 
-    async def sign_in(self, used: Used, evidence: Evidence, cookie_hash: str) -> None:
-        """Renew a device's cookie with its own passkey. The nonce is used once; the counter compared and set."""
+    async def sign_in(self, used: Used, evidence: Evidence, cookie_hash: str, browser_key: str) -> None:
+        """Renew a device's cookie and browser key with its own passkey.
+
+        The nonce is used once; the counter compared and set.
+        """
         key = used.authenticator
 
         def decision(before: Registration, book: Book) -> Change:
             after = compare_and_set(book, used)
-            change = registering.sign_in(before, key, cookie_hash)
+            change = registering.sign_in(before, key, cookie_hash, browser_key)
             return Change(change.events, change.devices, (after,), evidence=(evidence,))
 
         await self.decide("SignIn", key.person, decision, Need("authenticators", "id", key.id))

@@ -24,7 +24,7 @@ from sqlalchemy import LargeBinary
 from sqlmodel import SQLModel
 
 from flows.errors import Tampered
-from storage.tables import SEALED, Instant, iso
+from storage.tables import LATER, SEALED, Instant, iso
 
 _ID = 4  # bytes of key id in front of every seal and box
 
@@ -114,6 +114,10 @@ def _content(table: str, row: Mapping[str, Any]) -> bytes:
     for place in odd:
         if (plain := _PLAIN.get(type(content[place]))) is not None:
             content[place] = plain(content[place])
+    for _ in range(LATER.get(table, 0)):
+        if content[-1] != "":
+            break
+        content.pop()
     return _encode(content)
 
 

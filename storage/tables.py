@@ -159,6 +159,7 @@ class DeviceRow(SQLModel, table=True):
     cookie_hash: str = _text()
     registered_at: datetime = _instant()
     revoked_at: datetime | None = _instant(nullable=True)
+    key: str = _text()
     mac: bytes = _binary()
 
 
@@ -442,3 +443,7 @@ SEALED: dict[str, tuple[str, ...]] = {
         InstallationRow,
     )
 } | {"outbox": ("key", "request", "kind", "body")}
+
+#: How many of a table's last columns came after its first seals. While such a column is empty it is no part of the
+#: seal, so that older seals hold; once it says something, it can be neither changed nor emptied.
+LATER: dict[str, int] = {str(DeviceRow.__tablename__): 1}

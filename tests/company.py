@@ -42,6 +42,7 @@ from storage.setup import DEMO
 from storage.sql import TABLES
 from storage.store import Store
 from tests.authenticator import SoftAuthenticator
+from tests.browser_key import BrowserKey
 
 SHIPPED, OURS = (Path(__file__).parents[n] / "playbooks" for n in (1, 0))
 SECRET_KEY = "a-secret-key-for-tests-only-0123456789-abcdefgh"
@@ -103,6 +104,7 @@ class Phone:
     cookie: str
     passkeys: SoftAuthenticator | None
     seed: bytes | None
+    key: BrowserKey = field(default_factory=BrowserKey)
 
     def code(self, at: datetime) -> str:
         assert self.seed is not None
@@ -144,7 +146,8 @@ class Company:
         await house.registry.invite(person, token, SIGN_ON if new else INIT, first=True)
         invitation = await house.registry.open_invitation(token, browser)
         id, secret = secrets.token_urlsafe(16), secrets.token_urlsafe(32)
-        device = Device(id, person, f"{person[:20]}'s phone", token_hash(secret), now)
+        signs = BrowserKey()
+        device = Device(id, person, f"{person[:20]}'s phone", token_hash(secret), now, key=signs.point)
         soft = SoftAuthenticator(origin=house.settings.public_url) if passkey else None
         browser_hash, seed = token_hash(browser), None
         if soft is not None:
@@ -160,7 +163,7 @@ class Company:
             await house.registry.enrol(invitation.id, browser_hash, device, key)
         if not told:
             await self.store.run(_OUTBOX.delete().where(_OUTBOX.c.key.startswith("news:")))
-        return Phone(person, id, f"{id}.{secret}", soft, seed)
+        return Phone(person, id, f"{id}.{secret}", soft, seed, signs)
 
     async def refusals(self) -> list[str]:
         """The names of every refusal on record, oldest first."""

@@ -49,10 +49,12 @@ from storage.setup import DEMO
 from storage.sql import TABLES
 from storage.store import Place
 from tests.authenticator import SoftAuthenticator
+from tests.browser_key import BrowserKey
 from tests.company import SECRET_KEY, Hands, handing_out, settings_for
 from tests.intruder import Intruder
 from tests.peers import mail
 from tests.peers.mail import MailServer
+from tests.web.wire import BINDING
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = ROOT / "playbooks"
@@ -136,10 +138,12 @@ def test_the_search_finds_what_is_there() -> None:
 class Browser:
     """One person's browser: a cookie kept by hand, forms and scripts as our own pages send them."""
 
-    def __init__(self, http: aiohttp.ClientSession, base: str, marked: Marked) -> None:
-        self._http, self._base, self._marked = http, base, marked
+    def __init__(self, http: aiohttp.ClientSession, base: str, marked: Marked, now: Hands) -> None:
+        self._http, self._base, self._marked, self._now = http, base, marked, now
         self._cookie = ""
         self._csrf = ""
+        self._key = BrowserKey()
+        marked.secret("browser key", self._key.number)
         self.passkeys = SoftAuthenticator(origin=base)
         self.seed = b""
         self.pages: list[str] = []
@@ -149,12 +153,14 @@ class Browser:
 
     async def post(self, path: str, **form: str) -> str:
         """Send a form; gives the page one ends at."""
-        return await self._page("POST", path, data=urlencode({"csrf": self._csrf, **form}))
+        key = {"key": self._key.point} if path == "/enrol/app" else {}
+        return await self._page("POST", path, data=urlencode({"csrf": self._csrf, **key, **form}))
 
     async def call(self, path: str, **body: object) -> dict[str, Any]:
         """What the page's script asks."""
         headers = {"Content-Type": "application/json", "X-CSRF-Token": self._csrf}
-        _, text = await self._send("POST", path, headers, json.dumps(body))
+        key = {"key": self._key.point} if path in BINDING else {}
+        _, text = await self._send("POST", path, headers, json.dumps({**key, **body}))
         answer: dict[str, Any] = json.loads(text)
         assert "error" not in answer, answer
         return answer
@@ -171,7 +177,9 @@ class Browser:
     async def _send(
         self, method: str, path: str, headers: Mapping[str, str], data: str | None
     ) -> tuple[int, str]:
+        proof = self._key.proof(method, path, (data or "").encode(), at=self._now())
         mine = {"Origin": self._base, "Cookie": f"{COOKIE}={self._cookie}", "Accept": "text/html"}
+        mine["X-Proof"] = proof
         async with self._http.request(
             method, self._base + path, headers={**mine, **headers}, data=data, allow_redirects=False
         ) as answer:
@@ -246,7 +254,7 @@ class Scene:
     mail: MailServer
 
     def browser(self) -> Browser:
-        return Browser(self.http, self.house.settings.public_url, self.marked)
+        return Browser(self.http, self.house.settings.public_url, self.marked, self.hands)
 
     def code(self, browser: Browser, *, ago: int = 0) -> str:
         """What the sign-in app shows in the next half minute, which begins now."""
@@ -463,6 +471,7 @@ async def test_no_secret_is_where_it_may_not_be(
             "secret key",
             "mail password",
             "cookie",
+            "browser key",
             "enrolment token",
             "enrolment link",
             "sign-in app's seed",

@@ -51,6 +51,7 @@ class Employee:
     device: str
     cookie: str
     seed: str
+    key: str  # its browser's, as a number
 
     @property
     def user(self) -> str:
@@ -168,13 +169,17 @@ async def hire(folder: Path, count: int) -> None:
             phone = await company.enrolled(person.id, passkey=False)
             assert phone.seed is not None
             found = Employee(
-                person.id, phone.device, phone.cookie, base64.b32encode(phone.seed).decode().rstrip("=")
+                person.id,
+                phone.device,
+                phone.cookie,
+                base64.b32encode(phone.seed).decode().rstrip("="),
+                phone.key.number,
             )
             await house.accounts.connect(person.id, f"slack/{TEAM}/{found.user}", "CS-00000")
             return found
 
         hired = [await asyncio.gather(*map(one, everybody[:count][n : n + 64])) for n in range(0, count, 64)]
-    kept = [[e.person, e.device, e.cookie, e.seed] for some in hired for e in some]
+    kept = [[e.person, e.device, e.cookie, e.seed, e.key] for some in hired for e in some]
     (folder / "employees.json").write_text(json.dumps(kept))
 
 

@@ -1,4 +1,4 @@
-"""Registering this browser through an enrolment link, and signing in again with its passkey.
+"""Registering this browser through an enrolment link.
 
 The link's token is in an address once. The first browser that begins takes the link: from then on the
 browser's own cookie leads to the invitation, and the token is worth nothing anywhere else.
@@ -10,7 +10,6 @@ import base64
 import hmac
 import json
 import secrets
-from datetime import timedelta
 from typing import Any
 
 import segno
@@ -19,24 +18,17 @@ from aiohttp import web
 import flows.errors as no
 from bot.times import moment
 from bot.web import session as cookies
-from bot.web.page import HOUSE, Unregistered, drawing, json_body, render
-from bot.web.session import SESSION, Session
-from flows.authority import Evidence
-from flows.digest import passkey_challenge, sign_in_digest
-from flows.model import Checked, Method
+from bot.web.page import HOUSE, Unregistered, Unsigned, drawing, json_body, render
+from bot.web.proofs import usable_point
+from bot.web.session import SESSION, Session, browser_of
+from flows.digest import key_name
+from flows.model import Method
 from flows.registration import CEREMONY, Authenticator, Device, Invitation, named
 from handlers.house import House, seed_binding
-from handlers.ports import Question
 from handlers.verifiers.code import first_step, provisioning_uri
-from handlers.verifiers.passkey import credential_id
 from storage.seals import token_hash
 
 routes = web.RouteTableDef()
-
-SIGN_IN = timedelta(minutes=2)
-
-
-# -- by link --------------------------------------------------------------------------------------
 
 
 @routes.get("/enrol/{token:[A-Za-z0-9_-]{43}}")
@@ -52,7 +44,7 @@ async def arrive(request: web.Request) -> web.Response:
 @routes.post("/enrol/{token:[A-Za-z0-9_-]{43}}")
 async def begin(request: web.Request) -> web.Response:
     """This browser takes the link; the token leaves the address."""
-    house, session = request.app[HOUSE], request[SESSION]
+    house, session = request.app[HOUSE], _signed(request)
     await house.registry.open_invitation(request.match_info["token"], cookies.secret_of(session.cookie))
     raise web.HTTPSeeOther("/enrol")
 
@@ -68,13 +60,15 @@ async def enrolling(request: web.Request) -> web.Response:
 async def passkey_options(request: web.Request) -> web.Response:
     """What the browser needs to create a passkey for this device."""
     house, session, invitation = request.app[HOUSE], request[SESSION], await _mine(request)
-    named(str((await json_body(request)).get("name", "")))
+    body = await json_body(request)
+    named(str(body.get("name", "")))
+    key = usable_point(body.get("key"))
     owner = await house.people.person(invitation.person)
     if owner is None or not owner.active:
         raise no.InactivePerson
     registration = await house.registry.registration(owner.id)
     asked = await house.passkeys.offer(
-        owner.id, owner.name, _creation_challenge(house, session, invitation), registration.proofs
+        owner.id, owner.name, _creation_challenge(house, session, invitation, key), registration.proofs
     )
     return web.json_response({"publicKey": asked})
 
@@ -84,9 +78,10 @@ async def passkey_created(request: web.Request) -> web.Response:
     """The new passkey and, with it, this device."""
     house, session, invitation = request.app[HOUSE], request[SESSION], await _mine(request)
     body = await json_body(request)
-    credential = json.dumps(body.get("credential"))
-    made = await house.passkeys.register(credential, _creation_challenge(house, session, invitation))
-    device, cookie = _device(house, session, invitation, str(body.get("name", "")))
+    credential, browser_key = json.dumps(body.get("credential")), usable_point(body.get("key"))
+    challenge = _creation_challenge(house, session, invitation, browser_key)
+    made = await house.passkeys.register(credential, challenge)
+    device, cookie = _device(house, session, invitation, str(body.get("name", "")), browser_key)
     key = Authenticator(
         made.id,
         invitation.person,
@@ -97,8 +92,8 @@ async def passkey_created(request: web.Request) -> web.Response:
         house.store.clock(),
         backed_up=made.backed_up,
     )
-    await house.registry.enrol(invitation.id, _browser(session), device, key)
-    response = web.json_response({"location": "/enrol"})
+    await house.registry.enrol(invitation.id, browser_of(session), device, key)
+    response = web.json_response({"location": "/enrol", "key": key_name(device.key)})
     cookies.keep(response, cookie)
     return response
 
@@ -117,11 +112,13 @@ async def app_added(request: web.Request) -> web.Response:
         return await _step(
             request, house, invitation, "app", 422, errors=errors, name=str(typed.get("name", ""))
         )
-    device, cookie = _device(house, session, invitation, str(typed.get("name", "")))
+    device, cookie = _device(
+        house, session, invitation, str(typed.get("name", "")), str(typed.get("key", ""))
+    )
     sealed = house.store.keys.close(seed, seed_binding(invitation.person))
     id = "app-" + secrets.token_urlsafe(16)
     key = Authenticator(id, invitation.person, device.id, Method.CODE, sealed, step, house.store.clock())
-    await house.registry.enrol(invitation.id, _browser(session), device, key)
+    await house.registry.enrol(invitation.id, browser_of(session), device, key)
     response = web.HTTPSeeOther("/enrol/done")
     cookies.keep(response, cookie)
     raise response
@@ -137,7 +134,7 @@ async def app_only(request: web.Request) -> web.Response:
 @routes.get("/enrol/done")
 async def done(request: web.Request) -> web.Response:
     """It is registered."""
-    session, house = request[SESSION], request.app[HOUSE]
+    session, house = _signed(request), request.app[HOUSE]
     if session.device is None or session.person is None:
         raise Unregistered
     owner, now = session.person, house.store.clock()
@@ -149,8 +146,12 @@ async def done(request: web.Request) -> web.Response:
     )
 
 
-def _browser(session: Session) -> str:
-    return token_hash(cookies.secret_of(session.cookie))
+def _signed(request: web.Request) -> Session:
+    """This browser's session. A device's cookie takes part only with that device's signature."""
+    session: Session = request[SESSION]
+    if session.unsigned:
+        raise Unsigned
+    return session
 
 
 async def _mine(request: web.Request) -> Invitation:
@@ -158,8 +159,8 @@ async def _mine(request: web.Request) -> Invitation:
 
     Unused and in time · or its passkey was made minutes ago, on this device, which has no sign-in app yet.
     """
-    house, session = request.app[HOUSE], request[SESSION]
-    found, now = await house.registry.invitation_of(_browser(session)), house.store.clock()
+    house, session = request.app[HOUSE], _signed(request)
+    found, now = await house.registry.invitation_of(browser_of(session)), house.store.clock()
     if found is None:
         raise no.LinkUnknown
     if now >= (found.expires_at if found.used_at is None else found.used_at + CEREMONY):
@@ -177,19 +178,22 @@ async def _mine(request: web.Request) -> Invitation:
     return found
 
 
-def _device(house: House, session: Session, invitation: Invitation, name: str) -> tuple[Device, str]:
-    """The device this browser is or becomes, and the cookie it keeps."""
+def _device(
+    house: House, session: Session, invitation: Invitation, name: str, key: str
+) -> tuple[Device, str]:
+    """The device this browser is, with its own key, or becomes, with this one; and the cookie it keeps."""
     if session.device is not None and session.device.person == invitation.person:
         return session.device, session.cookie
     id = secrets.token_urlsafe(16)
     cookie = cookies.new_cookie(id)
     secret = token_hash(cookies.secret_of(cookie))
-    return Device(id, invitation.person, named(name), secret, house.store.clock()), cookie
+    now = house.store.clock()
+    return Device(id, invitation.person, named(name), secret, now, key=usable_point(key)), cookie
 
 
-def _creation_challenge(house: House, session: Session, invitation: Invitation) -> bytes:
-    """One for this invitation in this browser; the invitation is used up with it."""
-    bound_to = f"{invitation.id}:{_browser(session)}".encode()
+def _creation_challenge(house: House, session: Session, invitation: Invitation, key: str) -> bytes:
+    """One for this invitation in this browser with this key; the invitation is used up with it."""
+    bound_to = f"{invitation.id}:{browser_of(session)}:{key_name(key)}".encode()
     return hmac.digest(house.store.keys.derive("passkey creation"), bound_to, "sha256")
 
 
@@ -226,73 +230,3 @@ async def _step(
         "errors": {},
     }
     return render(request, "enrol.html", status, **{**context, **more})
-
-
-# -- again ----------------------------------------------------------------------------------------
-
-
-@routes.get("/sign-in")
-async def welcome(request: web.Request) -> web.Response:
-    """This browser isn't known: sign in with its passkey."""
-    return render(request, "welcome.html", onward=_onward(request.query.get("onward", "/")))
-
-
-@routes.post("/sign-in/begin")
-async def sign_in_options(request: web.Request) -> web.Response:
-    """A challenge for whichever passkey this browser has."""
-    house, session = request.app[HOUSE], request[SESSION]
-    challenge = passkey_challenge(_nonces(house, session)[0], sign_in_digest(_browser(session)))
-    asked = await house.passkeys.ask_anyone(challenge)
-    return web.json_response({"publicKey": asked})
-
-
-@routes.post("/sign-in/finish")
-async def signed_in(request: web.Request) -> web.Response:
-    """The passkey's own device gets a fresh cookie."""
-    house, session = request.app[HOUSE], request[SESSION]
-    body = await json_body(request)
-    answer = json.dumps(body.get("credential"))
-    key = await house.registry.authenticator(credential_id(answer) or "")
-    owner = await house.people.person(key.person) if key else None
-    if key is None or owner is None or not owner.active:
-        raise no.UnknownDevice
-    now, digest = house.store.clock(), sign_in_digest(_browser(session))
-    for nonce in _nonces(house, session):
-        question = Question(key.person, nonce, digest, [key])
-        verdict = await house.passkeys.check(question, {"credential": answer}, now)
-        if verdict.alarm:
-            await house.desk.alarm(verdict.alarm, key.person)
-        checked = verdict.answer
-        if isinstance(checked, Checked) and verdict.used is not None:
-            cookie = cookies.new_cookie(key.device)
-            evidence = Evidence(
-                nonce,
-                f"sign-in:{nonce[:16]}",
-                "sign_in",
-                key.person,
-                checked.method,
-                checked.assurance,
-                digest,
-                key.device,
-                key.id,
-                now,
-                now + SIGN_IN,
-                verdict.signed or {},
-            )
-            await house.registry.sign_in(verdict.used, evidence, token_hash(cookies.secret_of(cookie)))
-            response = web.json_response({"location": _onward(str(body.get("onward", "/")))})
-            cookies.keep(response, cookie)
-            return response
-    raise no.UnknownDevice
-
-
-def _nonces(house: House, session: Session) -> list[str]:
-    """This two-minute slot's nonce of this browser and the one before: no state to keep, and used at most once."""
-    slot = int(house.store.clock().timestamp() // SIGN_IN.total_seconds())
-    key = house.store.keys.derive("sign-in nonce")
-    return [hmac.digest(key, f"{_browser(session)}:{n}".encode(), "sha256").hex() for n in (slot, slot - 1)]
-
-
-def _onward(path: str) -> str:
-    """A place on our own pages, whatever somebody put into the link."""
-    return path if path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable() else "/"

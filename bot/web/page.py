@@ -15,6 +15,7 @@ from bot.reading import Beside
 from bot.seen import read
 from bot.views import request_card
 from bot.web.session import SESSION, Session
+from flows.digest import key_name
 from flows.model import Method, Origin, Person, Playbook, Request
 from flows.registration import Device
 from flows.request import usable
@@ -38,22 +39,40 @@ def render(request: web.Request, template: str, status: int = 200, /, **context:
         "person": session.person if session else None,
         "device": session.device if session else None,
         "joins": bool(request.app[HOUSE].settings.oidc_issuer),
+        "signing": key_name(session.claimed.key) if session and session.claimed else "",
     }
     text = request.app[PAGES].get_template(template).render({**common, **context})
     return web.Response(text=text, content_type="text/html", status=status)
 
 
-def message(request: web.Request, status: int, sentence: str = "") -> web.Response:
+def message(request: web.Request, status: int, sentence: str = "", heading: str = "") -> web.Response:
     """A refusal or an error as a page, or as JSON where the script asked."""
-    if "application/json" in request.headers.get("Accept", ""):
+    if scripted(request):
         return web.json_response({"error": sentence}, status=status)
-    context = {"status": status, "heading": "", "sentence": sentence, "back": "", "label": "", "retry": 0}
+    context = {
+        "status": status,
+        "heading": heading,
+        "sentence": sentence,
+        "back": "",
+        "label": "",
+        "retry": 0,
+    }
     return render(request, "message.html", status, **context)
 
 
+def scripted(request: web.Request) -> bool:
+    """Whether a script asks, which wants JSON."""
+    return "application/json" in request.headers.get("Accept", "")
+
+
 def reader(request: web.Request) -> tuple[Person, Device]:
-    """Whoever this browser is registered for. Anybody else is asked to sign in and sent back here."""
+    """Whoever this browser is registered for. Anybody else is asked to sign in and sent back here.
+
+    A device's cookie alone isn't enough: the request has to be signed with that browser's key.
+    """
     session: Session = request[SESSION]
+    if session.unsigned:
+        raise Unsigned
     if session.person is None or session.device is None:
         raise Unregistered
     return session.person, session.device
@@ -78,6 +97,10 @@ async def json_body(request: web.Request) -> dict[str, Any]:
 
 class Unregistered(Exception):
     """This browser isn't registered for anybody."""
+
+
+class Unsigned(Exception):
+    """A device's cookie came without a good signature by that device's browser."""
 
 
 async def seen_by(

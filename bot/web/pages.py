@@ -127,6 +127,7 @@ async def passkey_begin(request: web.Request) -> web.Response:
 @routes.post("/requests/{id}/passkey/finish")
 async def passkey_finish(request: web.Request) -> web.Response:
     """The passkey's answer."""
+    reader(request)
     answer = {"credential": json.dumps((await json_body(request)).get("credential"))}
     decision = await _answer(request, Method.PASSKEY, answer)
     if (wrong := _wrong(decision)) is not None and LockedOut not in decision:
@@ -137,6 +138,7 @@ async def passkey_finish(request: web.Request) -> web.Response:
 @routes.post("/requests/{id}/code")
 async def code(request: web.Request) -> web.Response:
     """The number from where it was asked, and the sign-in app's code."""
+    reader(request)
     typed = await request.post()
     number, digits = str(typed.get("number", "")), str(typed.get("code", ""))
     decision = await _answer(request, Method.CODE, {"number": number, "code": digits})

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from bot.web.page import HOUSE, json_body, reader
 from bot.web.session import SESSION
+from flows.digest import key_name
 from handlers.subscriptions import offered
 
 routes = web.RouteTableDef()
@@ -31,10 +32,15 @@ async def worker(request: web.Request) -> web.StreamResponse:
 
 @routes.get("/push")
 async def terms(request: web.Request) -> web.Response:
-    """What the service worker needs to subscribe again on its own: our key, and its form token."""
-    reader(request)
-    key = request.app[HOUSE].settings.push_key
-    return web.json_response({"key": key, "csrf": request[SESSION].csrf})
+    """What the service worker needs to subscribe again on its own: our key, its form token, and what it signs with.
+
+    None of it is worth anything without the browser's key, so it isn't signed for.
+    """
+    house, session = request.app[HOUSE], request[SESSION]
+    if session.claimed is None:
+        raise web.HTTPForbidden
+    told = {"key": house.settings.push_key, "csrf": session.csrf, "signing": key_name(session.claimed.key)}
+    return web.json_response({**told, "now": house.store.clock().isoformat()})
 
 
 @routes.post("/push")

@@ -14,9 +14,22 @@ import structlog
 from aiohttp import web
 
 import flows.errors as no
-from bot.web import accounts, devices, enrolment, health, joining, pages, push, recovering, session
-from bot.web.page import HOUSE, PAGES, Unregistered, message, render, request_name
-from bot.web.session import SESSION
+from bot.web import (
+    accounts,
+    devices,
+    enrolment,
+    health,
+    joining,
+    pages,
+    push,
+    recovering,
+    session,
+    sign_in,
+)
+from bot.web.page import HOUSE, PAGES, Unregistered, Unsigned, message, render, request_name, scripted
+from bot.web.proofs import Asked, Proofs, presented
+from bot.web.session import SESSION, Session
+from flows.events import Refused
 from handlers.house import House
 
 log = structlog.get_logger()
@@ -36,6 +49,7 @@ _OPEN = (
 
 POLICY = web.AppKey("policy", str)
 PATIENCE = web.AppKey("patience", float)
+PROOFS = web.AppKey("proofs", Proofs)
 ELSEWHERE: web.AppKey[tuple[str, ...]] = web.AppKey("elsewhere", tuple)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -61,6 +75,7 @@ def make_app(
     app.on_response_prepare.append(_hardened)
     app[HOUSE] = house
     app[PATIENCE] = patience
+    app[PROOFS] = Proofs()
     app[ELSEWHERE] = (*_OPEN, *elsewhere)
     app[PAGES] = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE / "templates"),
@@ -71,7 +86,7 @@ def make_app(
     )
     app[POLICY] = _POLICY.replace("frame-ancestors 'none'", f"frame-ancestors {frame_ancestors}")
     app.router.add_static("/static", _HERE / "static")
-    for part in (health, pages, enrolment, joining, recovering, devices, push, accounts):
+    for part in (health, pages, enrolment, joining, recovering, sign_in, devices, push, accounts):
         app.router.add_routes(part.routes)
     app.cleanup_ctx.append(joining.connected)
     return app
@@ -155,6 +170,11 @@ async def _plain_words(request: web.Request, handler: Handler) -> web.StreamResp
             no.UnknownRequest | no.UnknownDevice | no.UnknownPlaybook | no.LinkUnknown | no.JoiningClosed,
         )
         return message(request, 404 if unknown else 409, refusal.sentence)
+    except Unsigned:
+        if request.method in ("GET", "HEAD") and not scripted(request):
+            return render(request, "moment.html")
+        await _unsigned(request, request[SESSION])
+        return message(request, 403, no.UnsignedRequest().sentence, "This browser has to show who it is")
     except Unregistered:
         if request.method == "GET" and request.path != "/":
             raise web.HTTPSeeOther(f"/sign-in?{urlencode({'onward': request.path})}") from None
@@ -173,9 +193,20 @@ async def _plain_words(request: web.Request, handler: Handler) -> web.StreamResp
         return message(request, 500)
 
 
+async def _unsigned(request: web.Request, found: Session) -> None:
+    """A device's cookie asked for something without its browser's signature: it may have been copied."""
+    house, device = request.app[HOUSE], found.claimed
+    if device is None or not request.app[PROOFS].worth_noting(device.id, house.store.clock()):
+        return
+    log.warning("unsigned", device=device.id, person=device.person, remote=remote(request))
+    refusal = no.UnsignedRequest()
+    refused = Refused("OpenPage", device.person, refusal.kind, f"with the cookie of {device.id}")
+    await house.desk.record([(None, refused)])
+
+
 @web.middleware
 async def _known(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Our own host · the browser's session · for anything that changes something, a genuine page of ours."""
+    """Our own host · the browser's session · for what changes something, a genuine page of ours · its signature."""
     if request.path.startswith(request.app[ELSEWHERE]):
         return await handler(request)
     house = request.app[HOUSE]
@@ -187,9 +218,28 @@ async def _known(request: web.Request, handler: Handler) -> web.StreamResponse:
         await _take_in(request)
         if not await session.genuine(request, found, house.settings.public_url):
             raise web.HTTPForbidden
-    response = await handler(request)
+    proof = await _proof(request, found)
+    if proof:
+        request[SESSION] = found = found.signed()
+    try:
+        response = await handler(request)
+    except web.HTTPSeeOther as onward:
+        if proof and found.claimed:
+            request.app[PROOFS].lead(proof, found.claimed.key, str(onward.location))
+        raise
     session.remember(request, response)
     return response
+
+
+async def _proof(request: web.Request, found: Session) -> str:
+    """The proof that this device's own browser asks this, which is used up; empty if there is none."""
+    if found.claimed is None:
+        return ""
+    body = b"" if request.method in ("GET", "HEAD") else await request.read()
+    asked = Asked(request.method, request.raw_path, body)
+    proofs, now = request.app[PROOFS], request.app[HOUSE].store.clock()
+    good = (each for each in presented(request) if proofs.take(each, found.claimed.key, asked, now))
+    return next(good, "")
 
 
 async def _take_in(request: web.Request) -> None:

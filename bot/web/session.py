@@ -1,8 +1,8 @@
 """Who is at the other end of a browser: one `__Host-` cookie, and a token against forged forms.
 
 Before a browser is registered the cookie holds `-.RANDOM`; afterwards `DEVICE.SECRET`. The database knows
-only the hash of the secret. Holding a cookie shows the page and can stop what is under way; it proves nothing
-and grants nothing.
+only the hash of the secret. A device's cookie says which key a request has to be signed with, and no more: without
+that signature it belongs to nobody (bot/web/proofs.py).
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from __future__ import annotations
 import hmac
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiohttp import web
 
 from flows.model import Person
 from flows.registration import Device
 from handlers.house import House
+from storage.seals import token_hash
 
 COOKIE = "__Host-countersign"
 DEVICE_LASTS = 400 * 24 * 3600  # seconds; the most a browser keeps a cookie
@@ -25,13 +26,27 @@ _SHAPE = re.compile(r"^(-|[A-Za-z0-9_-]{16,64})\.[A-Za-z0-9_-]{40,64}$")
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One browser. `device` and `person` are None until it is registered."""
+    """One browser. `device` and `person` are None until it is registered and has signed this very request.
+
+    `claimed` and `owner` are the device that its cookie belongs to and whose that is, signed or not.
+    """
 
     cookie: str
     csrf: str
     fresh: bool
     device: Device | None = None
     person: Person | None = None
+    claimed: Device | None = None
+    owner: Person | None = None
+
+    @property
+    def unsigned(self) -> bool:
+        """A device's cookie without the signature that goes with it: a reload, a link from elsewhere, or a copy."""
+        return self.claimed is not None and self.device is None
+
+    def signed(self) -> Session:
+        """The same browser, which has shown that it is the registered one."""
+        return replace(self, device=self.claimed, person=self.owner)
 
 
 SESSION: web.RequestKey[Session] = web.RequestKey("session", Session)
@@ -47,19 +62,27 @@ def secret_of(cookie: str) -> str:
     return cookie.partition(".")[2]
 
 
+def browser_of(session: Session) -> str:
+    """What the database knows a browser by: the hash of its cookie's secret."""
+    return token_hash(secret_of(session.cookie))
+
+
 async def read(request: web.Request, house: House) -> Session:
-    """The session of this browser. A cookie we don't know is worth as much as none."""
+    """The session of this browser, not signed yet. A cookie we don't know is worth as much as none.
+
+    So is one of a device without a browser key, which was registered before there were any.
+    """
     cookie = request.cookies.get(COOKIE, "")
     fresh = not _SHAPE.fullmatch(cookie)
     if fresh:
         cookie = new_cookie()
     device = None if cookie.startswith("-.") else await house.registry.device_of(cookie)
     person = await house.people.person(device.person) if device else None
-    if person is not None and not person.active:
+    if device is None or not device.key or person is None or not person.active:
         device = person = None
     key = house.store.keys.derive("form token")
     csrf = hmac.digest(key, cookie.encode(), "sha256").hex()
-    return Session(cookie, csrf, fresh, device, person)
+    return Session(cookie, csrf, fresh, claimed=device, owner=person)
 
 
 def keep(response: web.StreamResponse, cookie: str) -> None:

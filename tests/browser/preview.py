@@ -56,6 +56,7 @@ def frame(viewer: str | None = MAYA, device: Device = PHONE) -> dict[str, Any]:
         "person": PEOPLE[viewer] if viewer else None,
         "device": device if viewer else None,
         "joins": True,
+        "signing": "",
     }
 
 
@@ -254,6 +255,7 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     loses = "It can't confirm anything from then on. To use it again, you'd have to add it again."
     yield "confirm-remove", "confirm.html", {**sure, **remove, "sentence": loses}
 
+    yield "moment", "moment.html", frame(None)
     yield "welcome", "welcome.html", {**frame(None), "onward": "/requests/CS-7F3KQ"}
     yield "recover", "recover.html", {**frame(None), "account": "", "error": ""}
     wrong = {"account": "maya.lindqvist", "error": NotRecovered().sentence}
@@ -266,6 +268,7 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
 def render(name: str, template: str, context: Mapping[str, Any], folder: Path) -> Path:
     """One page as a file that finds its style sheet without a server."""
     html = environment().get_template(template).render(context)
+    html = html.replace(" data-show", "")  # stay, to be looked at
     if shown := context.get("shown"):  # what push.js would find out of a browser, said by us
         html = html.replace(f'data-state="{shown}" hidden', f'data-state="{shown}"')
         html = html.replace('<script src="/static/push.js" defer></script>', "")

@@ -18,6 +18,21 @@ from bot.web.server import make_app
 from bot.web.session import COOKIE
 from tests.company import Company, Hands, Phone, company
 
+# Keeps a key where our own script looks for it, as little able to be taken out as one that was made there.
+KEEP = """async ([name, jwk]) => {
+    const key = await crypto.subtle.importKey("jwk", jwk, {name: "ECDSA", namedCurve: "P-256"}, false, ["sign"]);
+    await new Promise((resolve, reject) => {
+        const opening = indexedDB.open("countersign", 1);
+        opening.onupgradeneeded = () => opening.result.createObjectStore("keys");
+        opening.onsuccess = () => {
+            const work = opening.result.transaction("keys", "readwrite");
+            work.objectStore("keys").put(key, name);
+            work.oncomplete = () => { opening.result.close(); resolve(); };
+            work.onerror = opening.onerror = reject;
+        };
+    });
+}"""
+
 
 class Now(Hands):
     """The real time: a browser has no other."""
@@ -90,20 +105,36 @@ class Visitor:
             await page.get_by_role("heading", name="This device is registered").wait_for()
 
     async def becomes(self, phone: Phone) -> None:
-        """Take over the cookie of a device that was registered without a browser."""
+        """Take over the cookie and the key of a device that was registered without a browser."""
+        await self.context.add_cookies([self.cookie_of(phone)])
+        await self.page.goto("/sign-in")
+        await self.page.evaluate(KEEP, [phone.key.name, phone.key.jwk])
+
+    def cookie_of(self, phone: Phone) -> Any:
+        """The cookie of a device, as a browser keeps it."""
         where = {"domain": "localhost", "path": "/", "secure": True, "httpOnly": True, "sameSite": "Lax"}
-        cookie = {"name": COOKIE, "value": phone.cookie, **where}
-        await self.context.add_cookies([cookie])  # type: ignore[list-item]
+        return {"name": COOKIE, "value": phone.cookie, **where}
+
+    async def goes(self, path: str) -> None:
+        """Type an address, and wait until this browser has shown who it is."""
+        await self.page.goto(path)
+        await self.arrived()
+
+    async def arrived(self) -> None:
+        """The page that was asked for is here, no longer the one before it."""
+        await self.page.wait_for_function("!document.querySelector('[data-show]')")
 
     async def posts(self, path: str, body: object, **headers: str) -> tuple[int, Any]:
         """What our own script would send, or something like it; gives the status and the JSON."""
         script = """async ([path, body, headers]) => {
             const token = document.querySelector('meta[name="csrf"]').content;
-            const sent = {"Content-Type": "application/json", Accept: "application/json", "X-CSRF-Token": token};
-            const answer = await fetch(path, {method: "POST", headers: {...sent, ...headers},
-                                              body: JSON.stringify(body)});
+            const text = JSON.stringify(body), proof = await browserKey.sign("POST", path, text);
+            const sent = {"Content-Type": "application/json", Accept: "application/json", "X-CSRF-Token": token,
+                          "X-Proof": proof};
+            const answer = await fetch(path, {method: "POST", headers: {...sent, ...headers}, body: text});
             return [answer.status, await answer.json().catch(() => null)];
         }"""
+        await self.arrived()
         status, answer = await self.page.evaluate(script, [path, body, headers])
         return status, answer
 
@@ -111,11 +142,14 @@ class Visitor:
         """Begin a passkey ceremony for a request and give the credential instead of sending it."""
         script = """async (path) => {
             const token = document.querySelector('meta[name="csrf"]').content;
-            const headers = {"Content-Type": "application/json", Accept: "application/json", "X-CSRF-Token": token};
+            const proof = await browserKey.sign("POST", path + "/passkey/begin", "{}");
+            const headers = {"Content-Type": "application/json", Accept: "application/json", "X-CSRF-Token": token,
+                             "X-Proof": proof};
             const begun = await (await fetch(path + "/passkey/begin", {method: "POST", headers, body: "{}"})).json();
             const asked = PublicKeyCredential.parseRequestOptionsFromJSON(begun.publicKey);
             return (await navigator.credentials.get({publicKey: asked})).toJSON();
         }"""
+        await self.arrived()
         return await self.page.evaluate(script, path)
 
 

@@ -207,9 +207,10 @@ def test_a_nonce_or_digest_of_another_length_is_no_challenge(cut: str) -> None:
 
 
 def test_signing_in_is_bound_to_the_browser_and_to_nothing_that_is_asked() -> None:
-    expected = b'{"browser":"cookie","format":"countersign/sign-in/v1"}'
-    assert sign_in_digest("cookie") == hashlib.sha256(expected).hexdigest()
-    assert sign_in_digest("another") != sign_in_digest("cookie")
+    expected = b'{"browser":"cookie","format":"countersign/sign-in/v2","key":"its key"}'
+    assert sign_in_digest("cookie", "its key") == hashlib.sha256(expected).hexdigest()
+    assert sign_in_digest("another", "its key") != sign_in_digest("cookie", "its key")
+    assert sign_in_digest("cookie", "another") != sign_in_digest("cookie", "its key")
 
 
 @given(

@@ -904,13 +904,13 @@ def test_a_proof_moves_its_counter_on() -> None:
     assert used == replace(a_proof(), counter=7, backed_up=True, used_at=MORNING)
 
 
-def test_signing_in_gives_the_passkeys_own_device_a_new_cookie() -> None:
-    change = registering.sign_in(SETTLED, a_proof(), "new cookie")
+def test_signing_in_gives_the_passkeys_own_device_a_new_cookie_and_key() -> None:
+    change = registering.sign_in(SETTLED, a_proof(), "new cookie", "new key")
     assert change.events == (SignedIn("maya", "phone", "passkey of phone"),)
-    assert change.devices == (a_device(cookie_hash="new cookie"),)
+    assert change.devices == (a_device(cookie_hash="new cookie", key="new key"),)
     gone = after(SETTLED, registering.revoke(SETTLED, "phone", "CS-2", MORNING))
     with pytest.raises(no.UnknownDevice):
-        registering.sign_in(gone, a_proof(), "new cookie")
+        registering.sign_in(gone, a_proof(), "new cookie", "new key")
 
 
 def test_after_five_wrong_answers_an_approvers_challenge_is_closed() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
+import json
 import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,7 @@ from storage.setup import DEMO, PRODUCTION, Hold, NotReady
 from storage.sql import TABLES, Insert, Run, Steps, primary_key
 from storage.sqlite import SqliteDriver
 from storage.store import Place, Store
-from storage.tables import SEALED
+from storage.tables import SEALED, iso
 from tests.company import SECRET_KEY, Company, Hands, Phone, company
 from tests.intruder import Intruder
 
@@ -329,6 +331,22 @@ async def test_resealing_moves_everything_to_the_newest_key(database_url: str, t
         await resets(acme, phones["maya"])
         await resets(acme, phones["eve"], Method.CODE)
         assert await failing(acme) == set()
+
+
+def test_a_seal_from_before_a_column_came_holds_and_covers_it_from_then_on() -> None:
+    keys, at = Keys([SECRET_KEY]), datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+    device = {"id": "d-1", "person": "maya", "name": "Phone", "cookie_hash": "c", "registered_at": at}
+    row: dict[str, Any] = {**device, "revoked_at": None, "key": ""}
+    content = ["devices", "d-1", "maya", "Phone", "c", iso(at), None]
+    old = hmac.digest(keys.derive("row seal"), json.dumps(content, separators=(",", ":")).encode(), "sha256")
+    row["mac"] = keys.seal("devices", row)[:4] + old
+    assert keys.holds("devices", row)
+    assert not keys.holds("devices", {**row, "key": "another"})
+    bound = {**row, "key": "hers"}
+    bound["mac"] = keys.seal("devices", bound)
+    assert keys.holds("devices", bound)
+    for other in ("", "another"):
+        assert not keys.holds("devices", {**bound, "key": other})
 
 
 async def test_resealing_mends_nothing_that_was_broken(database_url: str, tmp_path: Path) -> None:

@@ -253,8 +253,8 @@ async def test_a_hostile_request_gets_a_plain_no_and_changes_nothing(desk: Desk,
 
 #: Every address that takes JSON → what it answers to nonsense, when asked by somebody who may send things there.
 JSON_PAGES = {
-    "/sign-in/begin": ("stranger", {200}),
-    "/sign-in/finish": ("stranger", {400, 404}),
+    "/sign-in/begin": ("stranger", {400, 409}),  # 409: that is no key
+    "/sign-in/finish": ("stranger", {400, 409}),
     "/enrol/begin": ("stranger", {400, 404}),
     "/enrol/finish": ("stranger", {400, 404}),
     "/requests/{id}/passkey/begin": ("maya", {200}),
@@ -276,6 +276,9 @@ NONSENSE = (
     b'{"credential":{"id":"AAAA","rawId":"AAAA","type":"public-key","response":{"clientDataJSON":"%","signature":1}}}',
     b'{"credential":{"id":"\\ud800"},"name":"\\ud800","onward":"\\ud800"}',
     b'{"credential":NaN,"name":1e400}',
+    b'{"key":7}',
+    b'{"key":"B\\ud800"}',
+    b'{"key":"B' + b"_" * 86 + b'"}',  # on no curve
     b'{"__proto__":{"a":1},"constructor":null}',
 )
 

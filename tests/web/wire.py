@@ -20,10 +20,13 @@ from urllib.parse import urlencode
 
 from bot.web.session import COOKIE
 from tests.browser.site import Site
+from tests.browser_key import BrowserKey
 from tests.company import Phone
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
+
+BINDING = ("/enrol/begin", "/enrol/finish", "/sign-in/begin", "/sign-in/finish")
 
 Headers = Sequence[tuple[str, str | bytes]]
 
@@ -86,17 +89,21 @@ class Answer:
 
 @dataclass
 class Wire:
-    """One browser: a cookie, the token of the last page, and a connection for each request."""
+    """One browser: a cookie, the token of the last page, a key of its own, and a connection for each request.
+
+    `key` None is a browser that has lost it, or never had the one that goes with its cookie.
+    """
 
     site: Site
     cookie: str = ""
     token: str = ""
+    key: BrowserKey | None = field(default_factory=BrowserKey)
     answers: list[Answer] = field(default_factory=list)
 
     @classmethod
     async def of(cls, site: Site, phone: Phone) -> Wire:
         """The browser that is this registered device."""
-        wire = cls(site, phone.cookie)
+        wire = cls(site, phone.cookie, key=phone.key)
         assert (await wire.get("/devices")).status == 200
         return wire
 
@@ -114,12 +121,17 @@ class Wire:
 
     async def post(self, path: str, form: Mapping[str, str] | None = None, **headers: str) -> Answer:
         """A form of ours, sent by the page it stands on."""
-        body = urlencode({"csrf": self.token, **(form or {})}).encode()
+        sent = {"csrf": self.token, **(form or {})}
+        if path == "/enrol/app" and self.key is not None:
+            sent = {"key": self.key.point, **sent}
+        body = urlencode(sent).encode()
         more = [("Origin", self.site.url), ("Content-Type", FORM), *_named(headers)]
         return await self.send("POST", path, [*self._own(), *more], body)
 
     async def json(self, path: str, body: object) -> Answer:
-        """What our own script sends. Bytes are sent as they are."""
+        """What our own script sends, with this browser's key where one is bound. Bytes are sent as they are."""
+        if path in BINDING and isinstance(body, dict) and self.key is not None:
+            body = {"key": self.key.point, **body}
         sent = body if isinstance(body, bytes) else json.dumps(body).encode()
         return await self.send("POST", path, [*self.script(), ("Content-Type", JSON)], sent)
 
@@ -131,8 +143,14 @@ class Wire:
     # -- as nobody should ---------------------------------------------------------------------
 
     async def send(self, method: str, path: str | bytes, headers: Headers = (), body: bytes = b"") -> Answer:
-        """One request with exactly these headers, and Host and Content-Length if they aren't among them."""
+        """One request with exactly these headers, and Host and Content-Length if they aren't among them.
+
+        It is signed, if it comes with this browser's own cookie and no other proof.
+        """
         named = {name.lower() for name, _ in headers}
+        if self.key is not None and self._own() and self._own()[0] in headers and "x-proof" not in named:
+            at = self.site.acme.hands()
+            headers = [*headers, ("X-Proof", self.key.proof(method, path, body, at=at))]
         more: list[tuple[str, str | bytes]] = [("Connection", "close")]
         if "host" not in named:
             more.append(("Host", self.site.url.partition("://")[2]))

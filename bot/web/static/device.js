@@ -1,10 +1,11 @@
-// What a page can't do with forms alone: passkeys, waiting without reloading, copying, counting down.
-// Everything else works without this file.
+// What a page can't do with forms alone: passkeys, signing what this browser sends, waiting without reloading,
+// copying, counting down.
 "use strict";
 
 (() => {
   const meta = document.querySelector('meta[name="csrf"]');
   const token = meta ? meta.content : "";
+  const mine = window.browserKey;
   const all = (selector) => [...document.querySelectorAll(selector)];
   let ceremony = false; // a passkey prompt is open: nothing may reload the page under it
 
@@ -12,14 +13,15 @@
 
   const LOST = "The connection was lost, so nothing was changed here. Check it and try again.";
 
-  async function post(url, body) {
+  async function post(url, given) {
+    const body = JSON.stringify(given);
     const response = await fetch(url, {
       method: "POST",
       credentials: "same-origin",
       cache: "no-store",
       redirect: "error",
-      headers: { "Content-Type": "application/json", Accept: "application/json", "X-CSRF-Token": token },
-      body: JSON.stringify(body),
+      headers: { "Content-Type": "application/json", Accept: "application/json", "X-CSRF-Token": token, "X-Proof": await mine.sign("POST", url, body) },
+      body,
     });
     const answer = await response.json().catch(() => ({}));
     if (!response.ok && !answer.error && !answer.location) {
@@ -31,9 +33,7 @@
   function follow(location) {
     const target = new URL(location, window.location.href);
     if (target.origin !== window.location.origin) return;
-    const here = new URL(window.location.href);
-    if (target.pathname === here.pathname && target.search === here.search) window.location.reload();
-    else window.location.assign(target.href);
+    mine.go(target.href, mine.path(target) === mine.path(window.location));
   }
 
   function tell(sentence, calm) {
@@ -105,6 +105,7 @@
     button.disabled = true;
     tell("Your device asks for your passkey now.", true);
     try {
+      if ("binds" in button.dataset) typed.key = await mine.make();
       const begun = await post(button.dataset.begin, typed);
       if (begun.location) return follow(begun.location);
       const json = begun.publicKey || (begun.challenge && begun);
@@ -114,6 +115,7 @@
       const credential = await (creating ? navigator.credentials.create(asked) : navigator.credentials.get(asked));
       tell("Checking…", true);
       const done = await post(button.dataset.finish, { ...typed, credential: plain(credential) });
+      if (done.key) mine.use(done.key);
       if (done.location) return follow(done.location);
       throw Object.assign(new Error(), { sentence: done.error });
     } catch (error) {
@@ -148,6 +150,7 @@
 
   // -- waiting -------------------------------------------------------------------------------
 
+  const here = window.location.href;
   const typing = () => all("main input:not([type=hidden]), main textarea").some((field) => field.value !== field.defaultValue);
 
   function watch(box) {
@@ -156,10 +159,10 @@
     async function look() {
       tries += 1;
       try {
-        const response = await fetch(box.dataset.poll, { credentials: "same-origin", cache: "no-store", headers: { Accept: "application/json" } });
+        const response = await fetch(box.dataset.poll, { credentials: "same-origin", cache: "no-store", headers: { Accept: "application/json", "X-Proof": await mine.sign("GET", box.dataset.poll) } });
         const state = response.ok ? await response.json() : {};
         if (state.mark && state.mark !== box.dataset.mark && !ceremony) {
-          if (!typing()) return window.location.reload();
+          if (!typing()) return mine.go(box.dataset.page, true);
           tell("This request has changed since you opened it. Reload this page to see how it stands.", true);
           return undefined;
         }
@@ -232,13 +235,50 @@
     });
   }
 
+  // -- signing what the browser itself sends ---------------------------------------------------
+
+  const lines = (text) => text.replace(/\r\n|\r|\n/g, "\r\n"); // as browsers write them into a form's body
+  function encoded(form) {
+    const fields = [...new FormData(form)].filter(([, value]) => typeof value === "string");
+    return new URLSearchParams(fields.map((pair) => pair.map(lines))).toString();
+  }
+
+  async function send(form, pressed) {
+    try {
+      if (pressed && pressed.name) form.append(Object.assign(document.createElement("input"), { type: "hidden", name: pressed.name, value: pressed.value }));
+      if ("binds" in form.dataset) form.elements.namedItem("key").value = await mine.make();
+      const target = mine.path(new URL(form.getAttribute("action") || here, here));
+      let body;
+      do {
+        body = encoded(form);
+        await mine.carry("POST", target, body);
+      } while (body !== encoded(form)); // somebody types on
+      HTMLFormElement.prototype.submit.call(form);
+    } catch (error) {
+      delete form.dataset.sent;
+      tell(error.sentence || "That didn't work, and nothing was changed. Reload this page and try again.");
+    }
+  }
+
   for (const form of all("form[method=post]")) {
     form.addEventListener("submit", (event) => {
       if (event.defaultPrevented) return;
-      if (form.dataset.sent) event.preventDefault(); // a second press of the same button
+      event.preventDefault();
+      if (form.dataset.sent) return; // a second press of the same button
       form.dataset.sent = "yes";
+      send(form, event.submitter);
     });
   }
+
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest && event.target.closest("a[href]");
+    if (!link || event.defaultPrevented || event.button !== 0 || link.target || link.hasAttribute("download")) return;
+    if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    if (link.origin !== window.location.origin || link.getAttribute("href").startsWith("#")) return;
+    event.preventDefault();
+    mine.go(link.href);
+  });
+
   // Coming back with the browser's own button shows the page as it was: let its forms be sent again.
   window.addEventListener("pageshow", (event) => {
     if (event.persisted) all("form").forEach((form) => delete form.dataset.sent);

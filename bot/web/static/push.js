@@ -27,9 +27,10 @@
     if (sentence) told.focus();
   }
 
-  async function post(url, body) {
-    const headers = { "Content-Type": "application/json", Accept: "application/json", "X-CSRF-Token": token };
-    const sent = { method: "POST", credentials: "same-origin", cache: "no-store", redirect: "error", headers, body: JSON.stringify(body) };
+  async function post(url, given) {
+    const body = JSON.stringify(given);
+    const headers = { "Content-Type": "application/json", Accept: "application/json", "X-CSRF-Token": token, "X-Proof": await window.browserKey.sign("POST", url, body) };
+    const sent = { method: "POST", credentials: "same-origin", cache: "no-store", redirect: "error", headers, body };
     const answer = await fetch(url, sent).catch(() => {
       throw Object.assign(new Error(), { sentence: SENTENCES.lost });
     });

@@ -2,6 +2,8 @@
 // keeps nothing, and stands between no page and the server.
 "use strict";
 
+importScripts("/static/keys.js");
+
 const NAME = /^CS-[0-9A-HJKMNP-TV-Z]{5}$/;
 const ICON = "/static/icon-192.png";
 
@@ -60,17 +62,19 @@ const toBytes = (text) => {
 async function subscribeAnew(fresh) {
   const asked = await fetch("/push", { credentials: "same-origin", cache: "no-store", redirect: "error", headers: { Accept: "application/json" } });
   if (!asked.ok) return;
-  const { key, csrf } = await asked.json();
+  const { key, csrf, signing, now } = await asked.json();
   if (!key) return;
   const wanted = { userVisibleOnly: true, applicationServerKey: toBytes(key) };
   const subscription = fresh || (await self.registration.pushManager.subscribe(wanted));
+  self.browserKey.use(signing, now);
+  const body = JSON.stringify(subscription.toJSON());
   await fetch("/push", {
     method: "POST",
     credentials: "same-origin",
     cache: "no-store",
     redirect: "error",
-    headers: { "Content-Type": "application/json", Accept: "application/json", "X-CSRF-Token": csrf },
-    body: JSON.stringify(subscription.toJSON()),
+    headers: { "Content-Type": "application/json", Accept: "application/json", "X-CSRF-Token": csrf, "X-Proof": await self.browserKey.sign("POST", "/push", body) },
+    body,
   });
 }
 

@@ -14,6 +14,7 @@ export class Phone {
   #code = { person: "", code: "", seconds: 0, at: 0 };
   #asking = false;
   #sent = false;
+  #handed = true; // the page that hands the phone's key over has been there
   #since = 0; // pages since it was last sent somewhere: one, unless the visitor went on from there
   #waiting = ""; // the requests its holder knows to be open
 
@@ -21,6 +22,7 @@ export class Phone {
     this.#desk = desk;
     $("screen").addEventListener("load", () => {
       if (!this.#sent) return;
+      if (!this.#handed) return void (this.#handed = true);
       this.loads += 1;
       this.#since += 1;
       desk.changed();
@@ -31,30 +33,28 @@ export class Phone {
 
   /** Put somebody's phone into this browser, open at `next`. */
   take(holder, next = "/") {
+    this.#waiting = this.#open(holder);
+    this.#send(holder, next);
+    this.#code = { person: "", code: "", seconds: 0, at: 0 };
+    this.#tick();
+  }
+
+  #send(holder, next) {
     this.path = next;
     this.#sent = true;
+    this.#handed = false;
     this.#since = 0;
-    this.#waiting = this.#open(holder);
     const action = `${this.#desk.settings.device_page}/demo/be/${encodeURIComponent(holder.person)}?next=${encodeURIComponent(next)}`;
     const form = h("form", { method: "post", action, target: "phone", hidden: true });
     document.body.append(form);
     form.submit();
     form.remove();
-    this.#code = { person: "", code: "", seconds: 0, at: 0 };
-    this.#tick();
   }
 
   /** Open one of Countersign's own pages on the phone. */
   open(path) {
-    this.#go(path);
+    this.#send(this.#desk.holder, path);
     this.#desk.look("phone");
-  }
-
-  #go(path) {
-    this.path = path;
-    this.#sent = true;
-    this.#since = 0;
-    $("screen").src = this.#desk.settings.device_page + path;
   }
 
   #open(holder) {
@@ -66,7 +66,7 @@ export class Phone {
     const waiting = this.#open(holder);
     if (waiting === this.#waiting) return;
     this.#waiting = waiting;
-    if (this.path === "/" && this.#since === 1) this.#go("/");
+    if (this.path === "/" && this.#since === 1) this.#send(holder, "/");
   }
 
   /** A link of the chat that leads to the device page opens here, unless a window of its own was asked for. */
