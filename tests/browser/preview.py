@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ LAPTOP = Device("d-2", MAYA, "Work laptop", "", NOW - timedelta(days=12))
 BOTH = frozenset(Method)
 
 
+@cache
 def environment() -> Environment:
     """Templates as the pages use them: escaped, and strict about names nobody gave."""
     loader = FileSystemLoader(WEB / "templates")
