@@ -136,5 +136,7 @@ FORCED = _script("""
         if (!edge(each) || ratio(edge(each), ground(each.parentElement)) < 3) wrong.push(`no edge: ${name(each)}`);
     for (const each of all(".shape"))
         if (ratio(getComputedStyle(each).color, ground(each)) < 4.5) wrong.push(`a sign that is gone: ${name(each)}`);
+    for (const each of all("progress:not([value])"))
+        if (getComputedStyle(each).backgroundImage === "none") wrong.push(`an empty bar: ${name(each)}`);
     return wrong;
 """)
