@@ -9,6 +9,9 @@ from bot.reading import Beside, Reading
 from flows.model import Method, Request, Stage
 from handlers.house import House
 
+#: Who may agree sees it while that is open, and also what became of it when one of them said no.
+_FOR_APPROVERS = (Stage.AWAITING_APPROVAL, Stage.DENIED)
+
 
 async def read(
     house: House, request: Request, viewer: str, *, device: str | None = None, asked_here: bool = False
@@ -19,9 +22,7 @@ async def read(
     Raises UnknownRequest for a person whom it doesn't concern.
     """
     playbook = await house.desk.playbook_of(request)
-    approvers = (
-        await house.desk.approvers(request) if request.stage is Stage.AWAITING_APPROVAL else frozenset()
-    )
+    approvers = await house.desk.approvers(request) if request.stage in _FOR_APPROVERS else frozenset()
     concerned = {request.requester, request.subject, request.prover, *approvers}
     concerned |= {approval.person for approval in request.approvals}
     people = await house.people.named(*sorted(concerned | ({viewer} if viewer else set())))

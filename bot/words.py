@@ -107,7 +107,9 @@ def words(seen: Reading) -> tuple[str, str, str]:
                 "Nobody has to do more.",
             )
         case S.DENIED:
-            note = "Nothing was changed. Talk to whoever had to agree before you ask again."
+            note = "Nothing was changed."
+            if seen.viewer not in seen.approvers:
+                note += " Talk to whoever had to agree before you ask again."
             return f"{playbook.title}: not approved", "Over: one of the approvers said no", note
         case S.CANCELLED if request.reason == STOPPED:
             note = f"{undone(seen)} Everything in the name of whoever reported it rests. Security can let them go on."

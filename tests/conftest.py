@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from tests.peers import card_renderer, emulate, playground, samba, slack_types, slapd, teams_schema, web_push
+from tests.peers import (
+    axe,
+    card_renderer,
+    emulate,
+    playground,
+    samba,
+    slack_types,
+    slapd,
+    teams_schema,
+    web_push,
+)
 from tests.peers import chromium as chromium_peer
 from tests.peers import postgres as postgres_peer
 from tests.peers import scim as scim_peer
@@ -33,6 +43,7 @@ PEERS = {
     "teams_schema": teams_schema.missing,
     "playground": playground.missing,
     "card_renderer": card_renderer.missing,
+    "axe": axe.missing,
     "slapd": slapd.missing,
     "samba": samba.missing,
     "scim": scim_peer.missing,

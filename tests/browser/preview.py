@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ LAPTOP = Device("d-2", MAYA, "Work laptop", "", NOW - timedelta(days=12))
 BOTH = frozenset(Method)
 
 
+@cache
 def environment() -> Environment:
     """Templates as the pages use them: escaped, and strict about names nobody gave."""
     loader = FileSystemLoader(WEB / "templates")
@@ -174,6 +176,9 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     }
     yield "ask-errors", "ask.html", {**ask, "inputs": form(ACCESS, typed, wrong_form)}
 
+    closed = "You have a request like this already. Cancel it first, or wait for its end."
+    yield "ask-refused", "ask.html", {**ask, "inputs": form(ACCESS, typed, {}), "error": closed}
+
     until = moment(NOW + timedelta(minutes=52), NOW, "Europe/Stockholm")
     enrol = {
         **frame(None),
@@ -193,6 +198,11 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     app = {**enrol, "step": "app", "qr": seed, "key": "JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP"}
     yield "enrol-app", "enrol.html", app
     yield "enrol-app-alone", "enrol.html", {**app, "alone": True, "name": "Nina's phone"}
+    mistyped = {
+        "code": "That isn't the app's current code. Check the phone's clock, then type the next code.",
+        "name": "A device's name has between 1 and 40 characters. Choose another.",
+    }
+    yield "enrol-app-alone-errors", "enrol.html", {**app, "alone": True, "errors": mistyped}
     yield "enrol-done", "enrol.html", {**enrol, **frame(NINA), "step": "done", "name": "Nina's phone"}
 
     new = {**enrol, **frame(NINA), "step": "done", "name": "Nina's phone"}

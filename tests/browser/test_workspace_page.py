@@ -13,6 +13,7 @@ from playwright.async_api import Browser, expect
 from demo.workspace.people import Json
 from tests.browser.visit import EVERYTHING, FORM, LOOK, Visit
 from tests.contracts.slack_office import Office, actions, office, plain
+from tests.peers import axe
 
 LOOKS = {
     "small and dark": {"color_scheme": "dark", "viewport": {"width": 320, "height": 640}},
@@ -348,6 +349,21 @@ async def test_focus_and_half_typed_words_outlive_what_arrives(visit: Visit) -> 
     await expect(page.locator("#messages").get_by_text("One more")).to_be_visible()
     await expect(page.get_by_role("button", name="Go on")).to_be_focused()
     await expect(page.get_by_role("textbox", name="Message to")).to_have_value("half a sent")
+
+
+@pytest.mark.axe
+async def test_axe_finds_nothing_on_it(visit: Visit) -> None:
+    """The phone's frame shows the device page, which test_accessibility.py looks at in every state."""
+    visit.posts(EVERYTHING)
+    page, wrong = visit.page, []
+    await page.emulate_media(reduced_motion="reduce")
+    await expect(page.get_by_role("button", name="Go on")).to_be_attached()
+    for scheme in ("light", "dark"):
+        for width in (1440, 390):
+            await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            await page.set_viewport_size({"width": width, "height": 844})
+            wrong += [f"{scheme}, {width}: {found}" for found in await axe.findings(page) if found.sure]
+    assert not wrong, "\n".join(["", *wrong])
 
 
 @pytest.mark.parametrize("look", LOOKS)

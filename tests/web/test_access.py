@@ -151,6 +151,23 @@ async def test_nobody_sees_or_touches_a_request_of_others(desk: Site) -> None:
     assert request.id not in (await (await of(desk, eve)).get("/")).text
 
 
+async def test_who_said_no_sees_what_became_of_it_and_nobody_else_of_the_company_does(desk: Site) -> None:
+    acme = desk.acme
+    maya, eve, omar = [await acme.enrolled(person) for person in ("maya", "eve", "omar")]
+    answers = {"group": "finance-share", "justification": "Closing the quarter"}
+    request = await acme.asks("group_access", "maya", answers=answers)
+    path = f"/requests/{request.id}"
+    await acme.proves(request, maya)
+    wire = await of(desk, omar)
+    denied = await wire.post(f"{path}/deny")
+    assert (denied.status, denied.header("location")) == (303, path)
+    page = await wire.get(path)
+    assert (page.status, "one of the approvers said no" in page.text) == (200, True)
+    assert "Talk to whoever had to agree" not in page.text, "that is for the one who asked"
+    assert "Talk to whoever had to agree" in (await (await of(desk, maya)).get(path)).text
+    await refused_everywhere(await of(desk, eve), path)
+
+
 async def test_nobody_approves_what_is_their_own_or_not_theirs_to_approve(desk: Site) -> None:
     nina, nina_key = await enrols(desk, "nina")
     sam, sam_key = await enrols(desk, "sam")

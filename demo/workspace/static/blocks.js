@@ -28,7 +28,7 @@ function one(block, site) {
 const unknown = (block) => h("p", { class: "block unknown" }, `A block that can't be shown here: ${block?.type ?? "no type"}`);
 
 const BLOCKS = {
-  header: (block) => h("h3", { class: "block header" }, words(block.text)),
+  header: (block) => h("h2", { class: "block header" }, words(block.text)),
   divider: () => h("hr", { class: "block" }),
   section(block, site) {
     const body = h("div", { class: "section-body" }, block.text && said(block.text, site), facts(block.fields, site));
