@@ -28,7 +28,7 @@ from sqlalchemy import select
 
 from demo import directory
 from demo.directory import DemoDirectory
-from flows.model import Method, Origin, Request
+from flows.model import DEVICE_PAGE, Method, Origin, Request
 from flows.news import News
 from flows.registration import INIT, SIGN_ON, Authenticator, Device
 from handlers.connectors.countersign import Countersign
@@ -48,6 +48,8 @@ SHIPPED, OURS = (Path(__file__).parents[n] / "playbooks" for n in (1, 0))
 SECRET_KEY = "a-secret-key-for-tests-only-0123456789-abcdefgh"
 _OUTBOX = TABLES["outbox"]
 TERMINAL = Origin("terminal", "desk-1", "root", "command line")
+#: Asked on one's own device page, where nobody is prompted by anybody: for stories with several requests at once.
+ON_DEVICE = Origin(DEVICE_PAGE, "localhost", "their own", "Their own device")
 
 
 @dataclass

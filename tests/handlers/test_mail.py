@@ -21,7 +21,7 @@ from flows.news import What
 from handlers.people import Roster
 from handlers.worker import AT_ONCE
 from storage.sql import TABLES
-from tests.company import Company, Phone, company
+from tests.company import ON_DEVICE, Company, Phone, company
 from tests.peers.certificates import Authority
 from tests.peers.mail import MailServer
 
@@ -257,7 +257,7 @@ async def test_a_silent_server_keeps_no_request_waiting(acme: Company, mail: Mai
     assert await letters_owed(acme) > AT_ONCE
     task = asyncio.create_task(acme.worker.run())
     try:
-        request = await acme.asks("account_unlock", "maya")
+        request = await acme.asks("account_unlock", "maya", origin=ON_DEVICE)
         await acme.proves(request, maya)
         acme.worker.wake()
         async with asyncio.timeout(12):

@@ -24,7 +24,7 @@ from handlers.ports import Question, Verdict, Verifier
 from storage.book import BATCH, Outcome, Work
 from storage.sql import TABLES
 from storage.store import Store
-from tests.company import Company, Hands, company
+from tests.company import ON_DEVICE, Company, Hands, company
 
 MANY = 50
 
@@ -101,7 +101,8 @@ async def test_of_fifty_right_answers_to_one_challenge_one_wins(
 async def test_one_code_confirms_one_of_two_requests(database_url: str, tmp_path: Path) -> None:
     async with company(database_url, tmp_path) as acme:
         maya = await acme.enrolled("maya", passkey=False)
-        requests = [await acme.asks(playbook, "maya") for playbook in ("password_reset", "account_unlock")]
+        both = ("password_reset", "account_unlock")
+        requests = [await acme.asks(playbook, "maya", origin=ON_DEVICE) for playbook in both]
         code = maya.code(acme.hands())
         numbers = [(await acme.desk.number(request.id))[1] for request in requests]
         judged_together(acme, Method.CODE, 2)
@@ -267,7 +268,8 @@ async def test_what_a_delivery_brought_is_decided_one_time_however_often_it_is_t
         await acme.enrolled("maya")
         deliveries = Deliveries(acme.store)
         await deliveries.take(Delivery("slack:press", b"{}"))
-        first, other = await acme.asks("password_reset", "maya"), await acme.asks("account_unlock", "maya")
+        both = ("password_reset", "account_unlock")
+        first, other = [await acme.asks(each, "maya", origin=ON_DEVICE) for each in both]
         along = Along(delivery="slack:press")
         await acme.desk.submit(first.id, Cancel("maya"), along)
         with pytest.raises(no.Repeated):
