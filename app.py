@@ -142,9 +142,10 @@ async def running(built: House, app: web.Application) -> AsyncIterator[None]:
     pusher = _pusher(built)
     beside = [pusher] if pusher else []
     messengers = [chat.messenger for chat in chats]
-    built.worker.messenger = Everywhere(built.worker.messenger, *messengers, *beside)
-    if built.settings.mail_server:
-        built.worker.postman = letters.Mail(built)
+    mail = letters.Mail(built) if built.settings.mail_server else None
+    welcoming = [mail] if mail else []
+    built.worker.messenger = Everywhere(built.worker.messenger, *messengers, *beside, beside=welcoming)
+    built.worker.postman = mail or built.worker.postman
     await built.worker.outbox.release()  # what the process before us had claimed is free: we hold the lock
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import structlog
 
@@ -17,8 +18,9 @@ log = structlog.get_logger()
 class Everywhere:
     """Several Messengers as one. All are asked, whichever fails; then all again, which the port says is harmless."""
 
-    def __init__(self, *messengers: Messenger) -> None:
+    def __init__(self, *messengers: Messenger, beside: Sequence[Welcoming] = ()) -> None:
         self._messengers = messengers
+        self._beside = beside  # who can welcome people, and nothing else
 
     async def tell(self, person: str, notice: str, request: Request) -> None:
         """Tell one person, wherever they are."""
@@ -34,7 +36,7 @@ class Everywhere:
 
     async def welcome(self, person: str, address: str) -> bool:
         """Tell somebody that they can register a device, in each place that can. False where none can."""
-        able = [each for each in self._messengers if isinstance(each, Welcoming)]
+        able = [*(each for each in self._messengers if isinstance(each, Welcoming)), *self._beside]
         told = await asyncio.gather(*(each.welcome(person, address) for each in able), return_exceptions=True)
         if True in told:
             return True

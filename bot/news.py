@@ -18,7 +18,7 @@ from flows.model import Person, Playbook, Request, SecretKind
 from flows.news import News, What
 
 #: What happened, as a heading, and what it means.
-_WORDS = {
+WORDS = {
     What.LINK_MADE: (
         "An enrolment link was made for you",
         "Whoever opens it first can register a device in your name. It works for an hour, once.",
@@ -55,10 +55,33 @@ _WORDS = {
         "A request in your name was stopped",
         "Somebody it concerns said that they didn't ask for it. Nothing was changed, and security knows.",
     ),
+    What.RECOVERY_CODE_USED: (
+        "One of your recovery codes was used",
+        "With it and your sign-in app's code somebody registers a browser in your name.",
+    ),
+    What.CODES_LOCKED: (
+        "Numbers and codes don't count for you now",
+        "Too many were wrong. A passkey works as always; codes count again after a day, or when security says so.",
+    ),
+    What.PERSON_FROZEN: (
+        "Everything in your name rests",
+        "Nothing can be asked, confirmed or agreed to in your name for now. Security knows, and can let you go on.",
+    ),
+    What.FREEZE_LIFTED: (
+        "You can go on",
+        "Security has looked into it: you can ask, confirm and agree again.",
+    ),
 }
 _PASSWORD = ("Your password was changed", "The change was confirmed on a registered device.")
 _PASSWORDS = (SecretKind.TEMPORARY_PASSWORD, SecretKind.CHOSEN_PASSWORD)
-_ON_A_DEVICE = (What.DEVICE_REGISTERED, What.PASSKEY_ADDED, What.APP_ADDED)
+_ON_A_DEVICE = (
+    What.DEVICE_REGISTERED,
+    What.PASSKEY_ADDED,
+    What.APP_ADDED,
+    What.RECOVERY_CODE_USED,
+    What.CODES_LOCKED,
+)
+WELCOME = "Register a device for your requests"
 _LONGEST = 100  # characters of a name or a title
 
 
@@ -73,7 +96,7 @@ class Told:
 
 def told(news: News, reader: str, request: Request | None = None, playbook: Playbook | None = None) -> Told:
     """News in words, its time in the zone `reader`, which is named."""
-    title, meaning = _WORDS[news.what]
+    title, meaning = WORDS[news.what]
     if news.what is What.CHANGE_MADE and playbook is not None and playbook.secret in _PASSWORDS:
         title, meaning = _PASSWORD
     facts = [("When", moment(news.at, news.at, reader).full), ("Where", _where(news, request))]
@@ -114,6 +137,20 @@ def in_a_letter(said: Told, person: Person, address: str) -> str:
         "\n".join(facts),
         *objecting(address),
         f"{NEVER[0]} This letter proves nothing and asks for nothing. Nobody reads an answer to it.",
+    ]
+    return "\n\n".join(paragraphs) + "\n"
+
+
+def welcoming(person: Person, address: str) -> str:
+    """The text of a letter to somebody who has no device yet. The address is the same for everybody, and no proof."""
+    paragraphs = [
+        f"Hello {one_line(person.name)},",
+        "From now on, requests in your name (a new password, an account to unlock) are confirmed on a device of "
+        "yours. Register one on the computer or phone that you want to use:",
+        address,
+        "You sign on with your company account there, and with nothing else. If you'd rather be sure that this "
+        "letter is ours, ask the desk for the address, on the number you always use.",
+        f"{NEVER[0]} This letter proves nothing. Nobody reads an answer to it.",
     ]
     return "\n\n".join(paragraphs) + "\n"
 

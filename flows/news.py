@@ -34,6 +34,10 @@ class What(StrEnum):
     CHANGE_MADE = "change_made"
     REQUEST_LOCKED = "request_locked"
     REQUEST_DISOWNED = "request_disowned"
+    RECOVERY_CODE_USED = "recovery_code_used"
+    CODES_LOCKED = "codes_locked"
+    PERSON_FROZEN = "person_frozen"
+    FREEZE_LIFTED = "freeze_lifted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,7 @@ def of_registration(before: Registration, change: Change, at: datetime) -> Seque
 
 
 #: Verbs of our own connector whose change is news already when the registry makes it.
-_OF_DEVICES = frozenset({"invite", "add_device", "revoke_device"})
+_OF_DEVICES = frozenset({"invite", "add_device", "revoke_device", "freeze", "keep_frozen", "lift_freeze"})
 
 
 def is_told_by_registry(request: Request) -> bool:

@@ -16,6 +16,7 @@ from flows import recovery, standing
 from flows.effects import Announce
 from flows.events import Refused
 from flows.model import Method, Person, Wrong
+from flows.news import Item, News, What
 from flows.recovery import CODES, LENGTH, Code, CodeSet, RecoveryCodesMade, RecoveryCodeUsed
 from flows.registration import Invitation, InvitationIssued
 from handlers.people import People
@@ -147,6 +148,11 @@ def _let_in(
 ) -> Outcome:
     key = compare_and_set(book, used)
     person = after.person
+    told = Item(
+        f"news:{What.RECOVERY_CODE_USED}:{invitation.id}",
+        "",
+        News(person, What.RECOVERY_CODE_USED, book.now),
+    )
     effect = Announce("security", "recovered", f"{person}: {after.left} codes left")
     owed = rows.announcement_row(effect, f"recovered:{invitation.id}", "", book.now)
     return Outcome(
@@ -160,6 +166,7 @@ def _let_in(
             ("invitations", rows.invitation_row(invitation)),
             ("standings", rows.standing_row(standing)),
             ("outbox", owed),
+            *(("outbox", row) for row in rows.news_rows(told, book.now)),
         ],
     )
 

@@ -24,6 +24,7 @@ from flows.events import (
     Verified,
 )
 from flows.model import DEVICE_PAGE, Request, Wrong
+from flows.news import Item, News, What
 from flows.standing import FREEZE, QUIET, UNCONFIRMED, CodesLocked, FreezeLifted, PersonFrozen, Standing
 from storage import rows
 from storage.book import Book, Need, Outcome, Work
@@ -87,6 +88,7 @@ class Standings:
                 return Outcome()
             outcome = Outcome(events=[(None, FreezeLifted(person, request))])
             _put(outcome, standing_.lifted(before, request))
+            _tell(outcome, book, person, What.FREEZE_LIFTED, request)
             return outcome
 
         await self._store.write(Work(run, (_need(person),)))
@@ -171,6 +173,7 @@ def _failed(outcome: Outcome, book: Book, before: Standing, wrong: Wrong, reques
         outcome.events.append((None, CodesLocked(before.person, after.failed)))
         what = "numbers and codes were wrong too often and rest now"
         _alarm(outcome, book, before.person, request, what)
+        _tell(outcome, book, before.person, What.CODES_LOCKED, request)
 
 
 def _freeze(outcome: Outcome, book: Book, person: str, by: str, request: str, until: datetime) -> None:
@@ -178,6 +181,13 @@ def _freeze(outcome: Outcome, book: Book, person: str, by: str, request: str, un
     after = standing_.frozen(before, by, request, until)
     _put(outcome, after, before)
     outcome.events.append((None, PersonFrozen(person, by, request, after.frozen_until or until)))
+    _tell(outcome, book, person, What.PERSON_FROZEN, request)
+
+
+def _tell(outcome: Outcome, book: Book, person: str, what: What, request: str) -> None:
+    """The person hears of it elsewhere, in the commit that did it."""
+    item = Item(f"news:{what}:{person}:{book.now.timestamp():.6f}", request, News(person, what, book.now))
+    outcome.puts += [("outbox", row) for row in rows.news_rows(item, book.now)]
 
 
 def _alarm(outcome: Outcome, book: Book, person: str, request: str, what: str) -> None:

@@ -14,10 +14,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+import flows.errors as no
+from bot.journal import Everywhere
 from bot.mail import Mail
+from bot.news import WELCOME, WORDS
 from flows.commands import Disown
 from flows.model import Origin, Person, Request, Stage
 from flows.news import What
+from flows.standing import FAILURES
 from handlers.people import Roster
 from handlers.worker import AT_ONCE
 from storage.sql import TABLES
@@ -309,3 +313,42 @@ async def test_a_chat_alone_is_enough(database_url: str, tmp_path: Path) -> None
         assert {detail for _, _, detail in acme.mailbox.announced} >= {
             "omar: device_registered (no chat, no address)"
         }
+
+
+# -- joining ----------------------------------------------------------------------------------------
+
+
+async def test_a_wave_goes_by_letter_to_whoever_has_no_device_and_an_address(
+    acme: Company, mail: MailServer
+) -> None:
+    address = "http://localhost:8080/join"
+    everywhere = Everywhere(acme.worker.messenger, beside=[Mail(acme.house)])
+    assert await everywhere.welcome("maya", address)
+    (letter,) = [each for each in mail.letters if each["To"] == MAYA]
+    assert letter["Subject"] == WELCOME
+    assert address in text(letter)
+    assert "Hello Maya Lindqvist," in text(letter)
+    assert not re.search(r"[0-9]{6}|token|[A-Za-z0-9_-]{43}", text(letter)), "nothing in it proves anything"
+    acme.mailbox.nobody.add("nobody")
+    assert not await everywhere.welcome("nobody", address)
+
+
+async def test_a_used_recovery_code_a_lock_and_a_freeze_are_told_by_letter(
+    acme: Company, mail: MailServer
+) -> None:
+    maya = await acme.enrolled("maya")
+    request = await acme.asks("recovery_codes", "maya")
+    await acme.proves(request, maya)
+    await acme.worker.drain()
+    (code, *_) = (await acme.desk.show_secret(request.id, "maya", maya.device)).split()
+    acme.hands.forward(minutes=1)
+    await acme.house.recovery.recover("maya.lindqvist", code, maya.code(acme.hands()), "b" * 64)
+    for _ in range(FAILURES):
+        with pytest.raises(no.NotRecovered):
+            await acme.house.recovery.recover("maya.lindqvist", code, "000 000", "b" * 64)
+    reset = await acme.asks("password_reset", "maya")
+    await acme.desk.submit(reset.id, Disown("maya"))
+    await acme.worker.drain()
+    told = to(mail, MAYA)
+    for what in (What.RECOVERY_CODE_USED, What.CODES_LOCKED, What.PERSON_FROZEN):
+        assert told.count(WORDS[what][0]) == 1
