@@ -11,7 +11,7 @@ from playwright.async_api import Browser, expect
 
 from flows.model import Stage
 from tests.browser.site import Site, look_alike, site
-from tests.company import SHIPPED, TERMINAL
+from tests.company import ON_DEVICE, SHIPPED, TERMINAL
 
 
 @pytest.fixture
@@ -94,8 +94,8 @@ async def test_without_user_verification_nothing_is_proved(desk: Site, chromium:
 async def test_an_answer_is_good_for_its_own_request_once(desk: Site, chromium: Browser) -> None:
     maya = await desk.visitor(chromium)
     await maya.enrols("maya")
-    reset = await desk.acme.asks("password_reset", "maya")
-    unlock = await desk.acme.asks("account_unlock", "maya")
+    reset = await desk.acme.asks("password_reset", "maya", origin=ON_DEVICE)
+    unlock = await desk.acme.asks("account_unlock", "maya", origin=ON_DEVICE)
     await maya.page.goto(f"/requests/{unlock.id}")
     credential = await maya.answers(f"/requests/{unlock.id}")
     await maya.answers(f"/requests/{reset.id}")  # a challenge stands open there, too
