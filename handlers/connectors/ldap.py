@@ -80,15 +80,18 @@ class OpenLdap:
         return ""
 
     def changes(self, verb: str, entry: Entry, secret: str) -> Changes:
-        """A reset opens a locked account, too."""
+        """A reset opens a locked account, too: the policy does that by itself, and whoever asks for it is refused.
+
+        A lock is taken away by its value, so that one which somebody else put there meanwhile stays.
+        """
         match verb:
             case "reset_password" | "set_password":
                 flag = b"TRUE" if verb == "reset_password" else b"FALSE"
-                return replaced(userPassword=(secret.encode(),), pwdReset=(flag,), pwdAccountLockedTime=())
+                return replaced(userPassword=(secret.encode(),), pwdReset=(flag,))
             case "disable":
                 return replaced(pwdAccountLockedTime=(FOR_GOOD.encode(),))
             case _:
-                return replaced(pwdAccountLockedTime=())
+                return removed("pwdAccountLockedTime", entry.one("pwdAccountLockedTime"))
 
     administrators = ""
     hashes = ("userPassword",)

@@ -16,7 +16,7 @@ from typing import Protocol
 from flows.model import Receipt, Request
 from handlers.ldap.config import LdapDirectory
 from handlers.ldap.people import LdapPeople, Reader, protected
-from handlers.ldap.session import Changes, Entry, Ldap, added, equals, every, removed, some
+from handlers.ldap.session import Changes, Entry, Ldap, Overtaken, added, equals, every, removed, some
 from handlers.ports import NO_PASSWORD, NoAccount, Rejected
 
 #: How far a directory's clock may be behind ours.
@@ -110,7 +110,12 @@ class Accounts:
         async with lock:
             if done := await self.check(request, key, secret):
                 return done
-            await self._change(request, secret or "")
+            try:
+                await self._change(request, secret or "")
+            except Overtaken:  # look again, once: what is there now may be what is wanted, or be refused
+                if done := await self.check(request, key, secret):
+                    return done
+                await self._change(request, secret or "")
             if done := await self.check(request, key, secret):
                 return done
         raise RuntimeError(f"the directory does not show the change of {key}")
@@ -202,7 +207,7 @@ class Accounts:
                 then = ", and has to be changed at the next sign-in" if must_change else ""
                 return f"The password is set{then}."
             case "unlock":
-                return "" if state.locked else "The account is not locked."
+                return "" if state.locked or state.disabled else "The account is not locked."
             case "disable" | "enable":
                 done = state.disabled is (verb == "disable")
                 return f"The account is {verb}d." if done else ""

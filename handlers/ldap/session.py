@@ -55,6 +55,10 @@ class Entry:
         return next(iter(self.all(name)), "")
 
 
+class Overtaken(Rejected):
+    """The entry isn't as it was read any more: nothing was changed, and it has to be looked at again."""
+
+
 class Verified(ldap3.Tls):  # type: ignore[misc]  # ldap3 has no types
     """TLS as Python itself checks it: the chain, and that the certificate is this server's."""
 
@@ -398,6 +402,8 @@ def _told() -> Iterator[None]:
         raise MissingRight(f"The service account may not do that ({_short(error)}).") from None
     except said.LDAPNoSuchObjectResult:
         raise NoAccount("There is no such entry in the directory.") from None
+    except (said.LDAPNoSuchAttributeResult, said.LDAPAttributeOrValueExistsResult) as error:
+        raise Overtaken(f"Somebody else changed the entry at the same moment ({_short(error)}).") from None
     except (said.LDAPConstraintViolationResult, said.LDAPUnwillingToPerformResult) as error:
         raise PolicyRefused(f"The directory's policy refuses that ({_short(error)}).") from None
     except (said.LDAPBusyResult, said.LDAPUnavailableResult) as error:
