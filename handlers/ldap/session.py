@@ -302,7 +302,7 @@ class Ldap:
         connection = ldap3.Connection(
             self._made(server),
             name,
-            password,
+            password.encode(),  # of a text ldap3 would make another one (SASLprep), which isn't what was set
             raise_exceptions=True,
             receive_timeout=self._given.answer_within,
             auto_referrals=False,
