@@ -110,6 +110,10 @@ class ActiveDirectory:
                 after = before | DISABLED if verb == "disable" else before & ~DISABLED
                 return swapped("userAccountControl", str(before), str(after))
 
+    def unfit(self, secret: str) -> str:
+        """What is set here is always read as the password itself."""
+        return ""
+
     administrators = "(adminCount=1)"
     hashes = ("unicodePwd", "dBCSPwd", "ntPwdHistory", "supplementalCredentials")
 

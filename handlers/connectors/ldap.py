@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -14,6 +15,11 @@ from handlers.ldap.session import Changes, Entry, equals, removed, replaced, som
 
 #: As the draft, §5.3.3, writes an account that only an administrator opens again.
 FOR_GOOD = "000001010000Z"
+#: How a stored password begins: with the name of the way in which it was hashed.
+SCHEME = re.compile(r"\{[^}]*\}")
+TAKEN_FOR_A_HASH = (
+    "The password begins with a word in curly brackets, which the directory takes for a stored one."
+)
 
 
 class OpenLdap:
@@ -92,6 +98,10 @@ class OpenLdap:
                 return replaced(pwdAccountLockedTime=(FOR_GOOD.encode(),))
             case _:
                 return removed("pwdAccountLockedTime", entry.one("pwdAccountLockedTime"))
+
+    def unfit(self, secret: str) -> str:
+        """Servers keep what begins so as a hash that was made elsewhere (RFC 2307 §5.3), past every rule."""
+        return TAKEN_FOR_A_HASH if SCHEME.match(secret) else ""
 
     administrators = ""
     hashes = ("userPassword",)

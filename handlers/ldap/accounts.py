@@ -7,7 +7,9 @@ afterwards. What only the directory can tell is asked of it; nothing is remember
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import weakref
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,10 +19,11 @@ from flows.model import Receipt, Request
 from handlers.ldap.config import LdapDirectory
 from handlers.ldap.people import LdapPeople, Reader, protected
 from handlers.ldap.session import Changes, Entry, Ldap, Overtaken, added, equals, every, removed, some
-from handlers.ports import NO_PASSWORD, NoAccount, Rejected
+from handlers.ports import NO_PASSWORD, NoAccount, PolicyRefused, Rejected, Unreachable
 
 #: How far a directory's clock may be behind ours.
 SKEW = timedelta(minutes=5)
+REMEMBERED = 1000  # passwords that were sent: enough for every change that is under way
 OPPOSITE = {
     "add_to_group": "remove_from_group",
     "remove_from_group": "add_to_group",
@@ -60,6 +63,10 @@ class Dialect(Reader, Protocol):
         """What one of PASSWORDS, `unlock`, `disable` or `enable` writes."""
         ...
 
+    def unfit(self, secret: str) -> str:
+        """Why a password may not even be sent there; empty for most. It never holds the password."""
+        ...
+
     def never(self, verb: str, entry: Entry) -> Sequence[Changes]:
         """For each right that a verb takes a change that can't be made, whoever asks for it."""
         ...
@@ -94,6 +101,9 @@ class Accounts:
         self.given = given
         self.dialect = dialect
         self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+        self._sent: OrderedDict[bytes, None] = (
+            OrderedDict()
+        )  # passwords that may have been set (`_fingerprint`)
         if not given.groups:
             self.verbs = VERBS - GROUPS
 
@@ -111,11 +121,11 @@ class Accounts:
             if done := await self.check(request, key, secret):
                 return done
             try:
-                await self._change(request, secret or "")
+                await self._change(request, key, secret or "")
             except Overtaken:  # look again, once: what is there now may be what is wanted, or be refused
                 if done := await self.check(request, key, secret):
                     return done
-                await self._change(request, secret or "")
+                await self._change(request, key, secret or "")
             if done := await self.check(request, key, secret):
                 return done
         raise RuntimeError(f"the directory does not show the change of {key}")
@@ -220,7 +230,7 @@ class Accounts:
 
     # -- changing ---------------------------------------------------------------------------------
 
-    async def _change(self, request: Request, secret: str) -> None:
+    async def _change(self, request: Request, key: str, secret: str) -> None:
         entry, state = await self.account(request.subject)
         why = self.dialect.untouchable(entry)
         if why or await protected(self.ldap, self.given, self.dialect, entry.dn):
@@ -233,8 +243,33 @@ class Accounts:
                 raise Rejected(LEFT_ALONE)
             put = added if request.verb == "add_to_group" else removed
             await self.ldap.modify(group.dn, put("member", entry.dn))
+        elif request.verb in PASSWORDS:
+            await self._set(request.verb, entry, key, secret)
         else:
             await self.ldap.modify(entry.dn, self.dialect.changes(request.verb, entry, secret))
+
+    async def _set(self, verb: str, entry: Entry, key: str, secret: str) -> None:
+        """Send a password. One that was sent before and is refused now may be the one that is set already.
+
+        What was sent by a process that is gone isn't known here: then it is the read-back that finds it.
+        """
+        if why := self.dialect.unfit(secret):
+            raise PolicyRefused(why)
+        sent = _fingerprint(key, entry.dn, secret)
+        again = sent in self._sent
+        self._sent[sent] = None
+        if len(self._sent) > REMEMBERED:
+            self._sent.popitem(last=False)
+        try:
+            await self.ldap.modify(entry.dn, self.dialect.changes(verb, entry, secret))
+        except (Rejected, Unreachable) as no:
+            if again and isinstance(no, PolicyRefused):  # such as by a history of passwords
+                raise RuntimeError(
+                    "the password is refused, but an earlier attempt may have set it"
+                ) from None
+            if not again:
+                self._sent.pop(sent, None)
+            raise
 
     def _asked(self, request: Request, secret: str | None) -> None:
         if request.verb not in self.verbs:
@@ -250,6 +285,11 @@ def _root(dn: str) -> str:
     parts = [part.strip() for part in dn.split(",")]
     domain = [part for part in parts if part.lower().startswith("dc=")]
     return ",".join(domain or parts[-1:])
+
+
+def _fingerprint(key: str, account: str, secret: str) -> bytes:
+    """Which password of which change was sent, without keeping it."""
+    return hashlib.sha256("\0".join((key, account, secret)).encode()).digest()
 
 
 def moment(text: str) -> datetime | None:

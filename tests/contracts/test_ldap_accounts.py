@@ -1,4 +1,4 @@
-"""Accounts as real directories keep them: locked ones, odd passwords, and somebody else at work at the same moment."""
+"""Accounts as real directories keep them: locked, with odd passwords, and while somebody else is at work."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from handlers.connectors.ldap import OpenLdap
 from handlers.ldap.accounts import PASSWORDS, Accounts
 from handlers.ldap.config import LdapDirectory
 from handlers.ldap.session import Changes, Entry, Overtaken
-from handlers.ports import Rejected
+from handlers.ports import PolicyRefused, Rejected
 from tests.contracts.test_connectors import a_request
 from tests.contracts.test_ldap_people import BOTH, connected
 from tests.peers import samba, slapd
@@ -70,6 +70,75 @@ async def test_a_new_password_opens_a_locked_account(staff: Staff, verb: str) ->
     assert staff.server.signs_in(name, CHOSEN)
     assert not staff.server.signs_in(name, FIRST_PASSWORD)
     assert staff.server.changes(staff.peer.dn(name)) == 1
+
+
+# -- odd passwords ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scheme", ["{SSHA}", "{CLEARTEXT}", "{SASL}", "{CRYPT}", "{x-odd}", "{}"])
+@pytest.mark.parametrize("verb", sorted(PASSWORDS))
+@pytest.mark.slapd
+async def test_a_password_that_the_server_would_take_for_a_stored_one_is_refused(
+    openldap: slapd.Slapd, verb: str, scheme: str
+) -> None:
+    staff = Staff(openldap, connected(openldap))
+    name, id = staff.hire()
+    hashed = slapd.hashed("a") if scheme == "{SSHA}" else f"{scheme}purple tractor owl"
+    with pytest.raises(PolicyRefused, match="curly brackets"):
+        await staff.connector.carry_out(a_request(verb, id), KEY, hashed)
+    assert openldap.changes(slapd.dn(name)) == 0
+    assert openldap.signs_in(name, FIRST_PASSWORD)
+    await staff.connector.close()
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "Correct… horse battery 9 staple",
+        "Purple ½ tractor singing owl",
+        "m² Purple tractor owl sings",
+        "Purple ﬁgment tractor owl 9",
+        "Purple\u00a0tractor singing owls 9",
+        "שלום Purple tractor owl 9",
+        "Purple tractor owl 🫨 sings 9",
+        "tractor {Purple} owl sings 9",
+    ],
+)
+async def test_every_letter_of_a_password_counts_as_it_was_typed(staff: Staff, odd: str) -> None:
+    name, id = staff.hire()
+    receipt = await staff.connector.carry_out(a_request("set_password", id), KEY, odd)
+    assert receipt.observed == "The password is set."
+    assert staff.server.signs_in(name, odd)
+    assert staff.server.changes(staff.peer.dn(name)) == 1
+
+
+@pytest.mark.slapd
+async def test_the_service_accounts_own_password_may_be_odd_too(openldap: slapd.Slapd) -> None:
+    odd, service = "Correct… ½ horse", f"cn=odd-{secrets.token_hex(4)},ou=services,{slapd.BASE}"
+    openldap.change(
+        f"dn: {service}\nchangetype: add\nobjectClass: organizationalRole\nobjectClass: simpleSecurityObject\n"
+        f"cn: {service[3:].partition(',')[0]}\nuserPassword: {slapd.hashed(odd)}"
+    )
+    connector = connected(openldap, bind_as=service, password=odd)
+    assert len(await connector.people.find("name", "maya")) == 1
+    await connector.close()
+
+
+@pytest.mark.slapd
+async def test_what_may_be_set_already_is_not_chosen_again(openldap: slapd.Slapd) -> None:
+    """It was set, somebody locked the account before it was read back, and its history refuses the same again."""
+    staff = Staff(openldap, connected(openldap))
+    name, id = staff.hire()
+    request = a_request("set_password", id)
+    await staff.connector.carry_out(request, KEY, CHOSEN)
+    for _ in range(6):
+        openldap.signs_in(name, "a wrong one")
+    with pytest.raises(RuntimeError, match="an earlier attempt may have set it"):
+        await staff.connector.carry_out(request, KEY, CHOSEN)
+    for _ in range(2):
+        with pytest.raises(PolicyRefused):  # nothing of this one can have been set
+            await staff.connector.carry_out(request, KEY, "short")
+    await staff.connector.close()
 
 
 # -- somebody else at the same moment -----------------------------------------------------------
