@@ -128,6 +128,19 @@ class ActiveDirectory:
             case _:
                 return [flags]
 
+    def others(self, entry: Entry) -> Sequence[Changes]:
+        """It tells them by itself."""
+        return ()
+
+    judges_moves = False
+    effective = ("allowedAttributesEffective", "allowedChildClassesEffective", "sDRightsEffective")
+
+    def writes(self, entry: Entry) -> Sequence[str]:
+        """Attributes, kinds of entries that may be made in it, and its rights ([MS-ADTS] §3.1.1.4.5)."""
+        made = [f"new {each} entries" for each in entry.all("allowedChildClassesEffective")]
+        rights = ["its own rights"] if _flags(entry, "sDRightsEffective") else []
+        return [*entry.all("allowedAttributesEffective"), *made, *rights]
+
     def login(self, entry: Entry) -> str:
         """Its user principal name; its DN where it has none."""
         return entry.one("userPrincipalName") or entry.dn

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from uuid import uuid4
 
 from flows.model import Person
 from handlers.ldap.accounts import PASSWORDS, State, moment
@@ -108,11 +109,22 @@ class OpenLdap:
 
     def never(self, verb: str, entry: Entry) -> Sequence[Changes]:
         """Values taken away that aren't there: a hash in clear text, a lock from 1970, the opposite of a flag."""
-        lock = removed("pwdAccountLockedTime", "19700101000000Z")
         if verb not in PASSWORDS:
-            return [lock]
+            return [removed("pwdAccountLockedTime", "19700101000000Z")]
         flag = "FALSE" if self.state(entry).must_change else "TRUE"
-        return [removed("userPassword", "no-such-password"), removed("pwdReset", flag), lock]
+        return [removed("userPassword", "no-such-password"), removed("pwdReset", flag)]
+
+    def others(self, entry: Entry) -> Sequence[Changes]:
+        """Who somebody is, is called and reports to: names that nobody has, and a manager who isn't there."""
+        text = [removed(name, str(uuid4())) for name in ("uid", "cn", "mail")]
+        return [*text, removed("manager", f"cn={uuid4()},{entry.dn}")]
+
+    judges_moves = True
+    effective = ()
+
+    def writes(self, entry: Entry) -> Sequence[str]:
+        """It doesn't tell."""
+        return ()
 
     def login(self, entry: Entry) -> str:
         """Its DN."""

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from flows.model import Receipt, Request
 from handlers.ldap.config import LdapDirectory
-from handlers.ldap.people import LdapPeople, Reader, protected
+from handlers.ldap.people import AT_ONCE, LdapPeople, Reader, protected
 from handlers.ldap.session import Changes, Entry, Ldap, Overtaken, added, equals, every, removed, some
 from handlers.ports import NO_PASSWORD, NoAccount, PolicyRefused, Rejected, Unreachable
 
@@ -69,6 +69,24 @@ class Dialect(Reader, Protocol):
 
     def never(self, verb: str, entry: Entry) -> Sequence[Changes]:
         """For each right that a verb takes a change that can't be made, whoever asks for it."""
+        ...
+
+    def others(self, entry: Entry) -> Sequence[Changes]:
+        """Changes that can't be made either, of attributes that no verb writes."""
+        ...
+
+    @property
+    def judges_moves(self) -> bool:
+        """Whether we may move an entry is judged before where to."""
+        ...
+
+    @property
+    def effective(self) -> Sequence[str]:
+        """Attributes in which the server tells what we may write; none where it doesn't."""
+        ...
+
+    def writes(self, entry: Entry) -> Sequence[str]:
+        """What those say."""
         ...
 
     @property
@@ -165,7 +183,9 @@ class Accounts:
         """Groups of this name; all of them without one. Raises Unreachable."""
         wanted = every(self.dialect.group, equals("cn", name) if name else "")
         return (
-            await self.ldap.search(self.given.groups, wanted, ["cn"], most=most) if self.given.groups else []
+            await self.ldap.search(self.given.groups, wanted, self._group_attributes, most=most)
+            if self.given.groups
+            else []
         )
 
     async def administrators(self, most: int) -> list[Entry]:
@@ -175,8 +195,18 @@ class Accounts:
         for group in self.given.untouchable:
             for each in await self.ldap.search(group, dialect.group, ["member"], below=False):
                 filters += dialect.inside(each)
-        wanted = every(dialect.person, some(*filters))
-        return await self.ldap.search(root, wanted, dialect.attributes, most=most) if filters else []
+        found: dict[str, Entry] = {}
+        for filter in filters:
+            wanted = every(dialect.person, filter)
+            among = await self.ldap.search(root, wanted, dialect.attributes, most=most)
+            found |= {entry.dn: entry for entry in among}
+            if len(found) >= most:
+                break
+        return list(found.values())[:most]
+
+    async def protected(self, entry: Entry) -> bool:
+        """Whether it is in a group whose members are never changed by request. Raises Unreachable."""
+        return await protected(self.ldap, self.given, self.dialect, entry.dn)
 
     async def reads_hashes(self, entry: Entry) -> bool:
         """Whether we are shown what this account's password is checked against. Raises Unreachable."""
@@ -232,14 +262,15 @@ class Accounts:
 
     async def _change(self, request: Request, key: str, secret: str) -> None:
         entry, state = await self.account(request.subject)
+        guarded = await self._guarded()
         why = self.dialect.untouchable(entry)
-        if why or await protected(self.ldap, self.given, self.dialect, entry.dn):
+        if why or await self.protected(entry):
             raise Rejected(why or PROTECTED)
         if state.disabled and request.verb in PASSWORDS | {"unlock"}:
             raise Rejected("The account is disabled. Whoever disabled it has to enable it first.")
         if request.verb in GROUPS:
             group = await self._group(request.parameters["group"])
-            if self.given.left_alone(group.dn, group.one("cn")):
+            if any(self._left_alone(each, guarded) for each in await self._and_above(group)):
                 raise Rejected(LEFT_ALONE)
             put = added if request.verb == "add_to_group" else removed
             await self.ldap.modify(group.dn, put("member", entry.dn))
@@ -247,6 +278,36 @@ class Accounts:
             await self._set(request.verb, entry, key, secret)
         else:
             await self.ldap.modify(entry.dn, self.dialect.changes(request.verb, entry, secret))
+
+    async def _guarded(self) -> frozenset[str]:
+        """The untouchable groups, as the directory writes them. Raises Rejected while one isn't there."""
+        found = {name: await self.ldap.find(name, self.dialect.group) for name in self.given.untouchable}
+        for name, group in found.items():
+            if group is None:
+                raise Rejected(
+                    f"There is no group {name}, whose members may not be touched. Mend the settings."
+                )
+        return frozenset(group.dn.casefold() for group in found.values() if group)
+
+    @property
+    def _group_attributes(self) -> Sequence[str]:
+        return ("cn", *self.dialect.attributes)
+
+    async def _and_above(self, group: Entry) -> list[Entry]:
+        """A group, and every one that it is in, also through others: whoever joins it is in them, too."""
+        known, new = {group.dn: group}, [group]
+        while new:
+            holding = some(*(self.dialect.holding(each.dn) for each in new[:AT_ONCE]))
+            wanted, root = every(self.dialect.group, holding), _root(self.given.people)
+            found = await self.ldap.search(root, wanted, self._group_attributes)
+            new = [*new[AT_ONCE:], *(each for each in found if each.dn not in known)]
+            known |= {each.dn: each for each in new}
+        return list(known.values())
+
+    def _left_alone(self, group: Entry, guarded: frozenset[str]) -> bool:
+        """Whether no request joins or leaves it: it gives a role here, or its members are untouchable."""
+        named = group.dn.casefold() in guarded or self.given.gives_a_role(group.one("cn"))
+        return named or bool(self.dialect.untouchable(group))
 
     async def _set(self, verb: str, entry: Entry, key: str, secret: str) -> None:
         """Send a password. One that was sent before and is refused now may be the one that is set already.

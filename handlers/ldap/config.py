@@ -41,10 +41,9 @@ class LdapDirectory(BaseModel):
         "", description="A filter that people's accounts have to match besides, such as (o=Acme)."
     )
 
-    def left_alone(self, dn: str, cn: str) -> bool:
-        """Whether no request joins or leaves this group: it gives a role here, or its members are untouchable."""
-        giving = {name.casefold() for names in self.roles.values() for name in names}
-        return cn.casefold() in giving or dn.casefold() in {each.casefold() for each in self.untouchable}
+    def gives_a_role(self, cn: str) -> bool:
+        """Whether a group of this name gives its members a role here."""
+        return cn.casefold() in {name.casefold() for names in self.roles.values() for name in names}
 
     @field_validator("servers")
     @classmethod

@@ -8,6 +8,8 @@ through `equals`.
 from __future__ import annotations
 
 import asyncio
+import re
+import select
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +21,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import ldap3
 from ldap3.core import exceptions as said
@@ -102,6 +105,36 @@ class _Server:
         self.pause = self.until = 0.0
 
 
+_OWN = re.compile(r"(?:\\.|[^,\\])*")  # up to the first comma that isn't escaped
+
+#: Answers that say: not by us, or not here at all.
+_REFUSED = (
+    said.LDAPInsufficientAccessRightsResult,
+    said.LDAPNoSuchObjectResult,
+    said.LDAPUndefinedAttributeTypeResult,
+    said.LDAPInvalidAttributeSyntaxResult,
+)
+
+#: Answers that say: nothing was done, and it won't be (RFC 4511 §4.1.9). After others, such as `other`, nobody knows.
+_IMPOSSIBLE = (
+    said.LDAPAliasDereferencingProblemResult,
+    said.LDAPAliasProblemResult,
+    said.LDAPConfidentialityRequiredResult,
+    said.LDAPEntryAlreadyExistsResult,
+    said.LDAPInappropriateMatchingResult,
+    said.LDAPInvalidAttributeSyntaxResult,
+    said.LDAPInvalidDNSyntaxResult,
+    said.LDAPNamingViolationResult,
+    said.LDAPNotAllowedOnNotLeafResult,
+    said.LDAPNotAllowedOnRDNResult,
+    said.LDAPObjectClassModsProhibitedResult,
+    said.LDAPObjectClassViolationResult,
+    said.LDAPStrongerAuthRequiredResult,
+    said.LDAPUnavailableCriticalExtensionResult,
+    said.LDAPUndefinedAttributeTypeResult,
+)
+
+
 class Ldap:
     """A directory's servers, as one service account sees them."""
 
@@ -139,7 +172,7 @@ class Ldap:
             return list(islice(entries, most or None))
 
         try:
-            return await self._run(look)
+            return await self._run(look, reads=True)
         except NoAccount:
             return []
         except said.LDAPException as error:
@@ -185,16 +218,41 @@ class Ldap:
         def ask(connection: ldap3.Connection) -> str:
             try:
                 _modified(connection, dn, never)
-            except (said.LDAPInsufficientAccessRightsResult, said.LDAPNoSuchObjectResult) as error:
+            except _REFUSED as error:
                 return _short(error)
+            except (said.LDAPBusyResult, said.LDAPUnavailableResult):
+                raise
             except said.LDAPOperationResult:
                 return ""
             return ""
 
+        return await self._answered(ask)
+
+    async def may_move(self, dn: str) -> bool:
+        """Whether we may take an entry away: asked by moving it to where nothing is. Raises Unreachable."""
+        first, above = parted(dn)
+
+        def ask(connection: ldap3.Connection) -> bool:
+            try:
+                connection.modify_dn(dn, first, new_superior=f"cn={uuid4()},{above}")
+            except said.LDAPNoSuchObjectResult:
+                return True
+            except said.LDAPOperationResult:
+                return False
+            return False
+
+        return await self._answered(ask)
+
+    async def _answered(self, ask: Callable[[ldap3.Connection], T]) -> T:
         try:
-            return await self._run(ask)
+            return await self._run(ask, reads=True)
         except said.LDAPException as error:
             raise Unreachable(f"The directory doesn't answer ({_short(error)}).") from None
+
+    async def find(self, dn: str, filter: str) -> Entry | None:
+        """The entry of this name, if it matches. Raises Unreachable or MissingRight."""
+        found = await self.search(dn, filter, ["cn"], below=False)
+        return found[0] if found else None
 
     async def accepts(self, name: str, password: str) -> tuple[bool, str]:
         """Whether somebody may sign in with this password, and what the server says of it. Raises Unreachable.
@@ -210,6 +268,8 @@ class Ldap:
                     connection = self._connected(server, name, password, bind=False)
                     good = bool(connection.bind())
                     return good, str((connection.result or {}).get("message") or "")
+                except (said.LDAPBusyResult, said.LDAPUnavailableResult) as error:
+                    failures.append(error)
                 except said.LDAPOperationResult as error:
                     return False, str(error.message or error.description or "")
                 except said.LDAPException as error:
@@ -222,29 +282,38 @@ class Ldap:
 
     # -- inside, in a thread ----------------------------------------------------------------------
 
-    async def _run(self, work: Callable[[ldap3.Connection], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._tried, work)
+    async def _run(self, work: Callable[[ldap3.Connection], T], *, reads: bool = False) -> T:
+        """Have it done by the first server that can. `reads`: it changes nothing, so that it may be begun again."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._tried, work, reads)
 
-    def _tried(self, work: Callable[[ldap3.Connection], T]) -> T:
+    def _tried(self, work: Callable[[ldap3.Connection], T], reads: bool) -> T:
         failures: list[Unreachable] = []
         for server in self._asked():
             try:
-                connection = self._ready(server)
-            except Unreachable as failure:
+                return self._done(server, work, reads)
+            except Unreachable as failure:  # nothing was done there
                 failures.append(failure)
-                continue
-            with _told():
-                try:
-                    done = work(connection)
-                except said.LDAPOperationResult:  # a no: the connection is as good as before
-                    self._keep(server, connection)
-                    raise
-                except BaseException:
-                    server.failed(connection)
-                    raise
-            self._keep(server, connection)
-            return done
         raise failures[-1]
+
+    def _done(self, server: _Server, work: Callable[[ldap3.Connection], T], reads: bool) -> T:
+        connection = self._ready(server)
+        with _told():
+            try:
+                done = work(connection)
+            except said.LDAPOperationResult:  # a no: the connection is as good as before
+                self._keep(server, connection)
+                raise
+            except said.LDAPException as error:
+                server.failed(connection)
+                # What was sent in part was never read as a whole.
+                if reads or isinstance(error, said.LDAPSocketSendError):
+                    raise Unreachable(f"The directory doesn't answer ({_short(error)}).") from None
+                raise
+            except BaseException:
+                server.failed(connection)
+                raise
+        self._keep(server, connection)
+        return done
 
     def _keep(self, server: _Server, connection: ldap3.Connection) -> None:
         """Until the next one needs it; nobody does after `close`, which doesn't wait for what is under way."""
@@ -270,7 +339,7 @@ class Ldap:
         """A connection on which the service account is signed in. Raises Unreachable."""
         while server.idle:
             since, connection = server.idle.pop()
-            if time.monotonic() - since < IDLE and not connection.closed:
+            if time.monotonic() - since < IDLE and _quiet(connection):
                 return connection
             _hang_up(connection)
         given = self._given
@@ -364,6 +433,13 @@ def swapped(attribute: str, before: str, after: str) -> Changes:
     return {attribute: [(ldap3.MODIFY_DELETE, [before.encode()]), (ldap3.MODIFY_ADD, [after.encode()])]}
 
 
+def parted(dn: str) -> tuple[str, str]:
+    """A name's own part, and the name of what it is in, as the server writes them (RFC 4514 §2.1)."""
+    own = _OWN.match(dn)
+    first = own[0] if own else dn
+    return first, dn[len(first) + 1 :]
+
+
 # -- small ------------------------------------------------------------------------------------------------
 
 
@@ -388,6 +464,15 @@ def _hang_up(connection: ldap3.Connection | None) -> None:
             connection.socket.close()
 
 
+def _quiet(connection: ldap3.Connection) -> bool:
+    """Whether nothing came in that nobody asked for: a goodbye, or the end of the line."""
+    if connection.closed or connection.socket is None:
+        return False
+    waiting = select.poll()
+    waiting.register(connection.socket, select.POLLIN)
+    return not waiting.poll(0)
+
+
 def _entry(found: Mapping[str, Any]) -> Entry:
     values = {name.lower(): tuple(each) for name, each in found["raw_attributes"].items() if each}
     return Entry(found["dn"], values)
@@ -406,6 +491,10 @@ def _told() -> Iterator[None]:
         raise Overtaken(f"Somebody else changed the entry at the same moment ({_short(error)}).") from None
     except (said.LDAPConstraintViolationResult, said.LDAPUnwillingToPerformResult) as error:
         raise PolicyRefused(f"The directory's policy refuses that ({_short(error)}).") from None
+    except _IMPOSSIBLE as error:
+        raise Rejected(
+            f"The directory can't do that, whoever asks ({_short(error)}). Look at its log and at its schema."
+        ) from None
     except (said.LDAPBusyResult, said.LDAPUnavailableResult) as error:
         raise Unreachable(f"The directory is busy ({_short(error)}).") from None
 
