@@ -29,6 +29,8 @@ PAUSE, LONGEST_PAUSE = 2.0, 60.0  # seconds in which a server that failed isn't 
 PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
 FOLDED = frozenset({"userName", "displayName"})  # compared without case (RFC 7643 §4.1.1, §8.7.1)
+#: Of an address. Escaped as they are, some servers take them for what they aren't any more.
+SEPARATING = frozenset("/\\%?#;")
 
 Operations = Sequence[Mapping[str, object]]
 
@@ -123,6 +125,8 @@ class Client:
     async def get(self, kind: str, id: str) -> Resource:
         """One entry of `Users` or `Groups`, read fresh. Raises NoAccount, Unreachable or Rejected."""
         found = await self._call("GET", place(kind, id))
+        if found.id != id and SEPARATING & set(id):  # read as a place on the way there, which isn't an entry
+            raise NoAccount("There is no such entry on the SCIM server.")
         if found.id != id:
             raise Unreachable("The SCIM server answers with another entry than it was asked for.")
         return found
