@@ -8,7 +8,6 @@ through `equals`.
 from __future__ import annotations
 
 import asyncio
-import re
 import select
 import ssl
 import time
@@ -29,6 +28,7 @@ from ldap3.core.results import RESULT_REFERRAL
 from ldap3.utils.conv import escape_bytes, escape_filter_chars
 
 from handlers.ldap.config import LdapDirectory
+from handlers.ldap.names import parted
 from handlers.ports import MissingRight, NoAccount, PolicyRefused, Rejected, Unreachable
 
 T = TypeVar("T")
@@ -104,8 +104,6 @@ class _Server:
     def answered(self) -> None:
         self.pause = self.until = 0.0
 
-
-_OWN = re.compile(r"(?:\\.|[^,\\])*")  # up to the first comma that isn't escaped
 
 #: Answers that say: not by us, or not here at all.
 _REFUSED = (
@@ -431,13 +429,6 @@ def removed(attribute: str, value: str) -> Changes:
 def swapped(attribute: str, before: str, after: str) -> Changes:
     """One value in the place of another, if that is still there."""
     return {attribute: [(ldap3.MODIFY_DELETE, [before.encode()]), (ldap3.MODIFY_ADD, [after.encode()])]}
-
-
-def parted(dn: str) -> tuple[str, str]:
-    """A name's own part, and the name of what it is in, as the server writes them (RFC 4514 §2.1)."""
-    own = _OWN.match(dn)
-    first = own[0] if own else dn
-    return first, dn[len(first) + 1 :]
 
 
 # -- small ------------------------------------------------------------------------------------------------

@@ -13,7 +13,6 @@ from handlers.scim.client import Client, Resource
 from handlers.scim.people import Users, members
 
 
-
 async def examined(users: Users, can: Collection[str], needed: Collection[str], name: str) -> list[Finding]:
     """The server, what it says of itself, people, groups and one account. `can`: the connector's verbs."""
     found: list[Finding] = []
