@@ -110,6 +110,10 @@ class ActiveDirectory:
                 after = before | DISABLED if verb == "disable" else before & ~DISABLED
                 return swapped("userAccountControl", str(before), str(after))
 
+    def only_if(self, verb: str) -> str:
+        """A password doesn't enable an account, and flags are swapped for what was read."""
+        return ""
+
     def unfit(self, secret: str) -> str:
         """What is set here is always read as the password itself."""
         return ""

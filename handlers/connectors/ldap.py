@@ -100,6 +100,10 @@ class OpenLdap:
             case _:
                 return removed("pwdAccountLockedTime", entry.one("pwdAccountLockedTime"))
 
+    def only_if(self, verb: str) -> str:
+        """A new password takes every lock away: one that was put there for good meanwhile has to stay."""
+        return f"(!(pwdAccountLockedTime={FOR_GOOD}))" if verb in PASSWORDS else ""
+
     def unfit(self, secret: str) -> str:
         """Servers keep what begins so as a hash that was made elsewhere (RFC 2307 §5.3), past every rule."""
         return TAKEN_FOR_A_HASH if SCHEME.match(secret) else ""

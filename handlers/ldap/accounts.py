@@ -63,6 +63,10 @@ class Dialect(Reader, Protocol):
         """What one of PASSWORDS, `unlock`, `disable` or `enable` writes."""
         ...
 
+    def only_if(self, verb: str) -> str:
+        """A filter that the account still has to match when the change is made; empty for any."""
+        ...
+
     def unfit(self, secret: str) -> str:
         """Why a password may not even be sent there; empty for most. It never holds the password."""
         ...
@@ -314,7 +318,8 @@ class Accounts:
 
         What was sent by a process that is gone isn't known here: then it is the read-back that finds it.
         """
-        if why := self.dialect.unfit(secret):
+        dialect = self.dialect
+        if why := dialect.unfit(secret):
             raise PolicyRefused(why)
         sent = _fingerprint(key, entry.dn, secret)
         again = sent in self._sent
@@ -322,7 +327,7 @@ class Accounts:
         if len(self._sent) > REMEMBERED:
             self._sent.popitem(last=False)
         try:
-            await self.ldap.modify(entry.dn, self.dialect.changes(verb, entry, secret))
+            await self.ldap.modify(entry.dn, dialect.changes(verb, entry, secret), dialect.only_if(verb))
         except (Rejected, Unreachable) as no:
             if again and isinstance(no, PolicyRefused):  # such as by a history of passwords
                 raise RuntimeError(

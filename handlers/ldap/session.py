@@ -25,6 +25,8 @@ from uuid import uuid4
 import ldap3
 from ldap3.core import exceptions as said
 from ldap3.core.results import RESULT_REFERRAL
+from ldap3.operation.search import compile_filter, parse_filter
+from ldap3.utils.asn1 import encode
 from ldap3.utils.conv import escape_bytes, escape_filter_chars
 
 from handlers.ldap.config import LdapDirectory
@@ -36,6 +38,7 @@ T = TypeVar("T")
 AT_ONCE = 8  # calls under way
 IDLE = 30.0  # seconds after which a waiting connection isn't trusted any more
 LONGEST_PAUSE = 60.0  # seconds in which a server that failed isn't asked
+ASSERTION = "1.3.6.1.1.12"  # the control of RFC 4528
 PAGE = 500  # entries fetched at a time
 
 #: Attribute → its new values; none leaves it out. `add` and `delete` change single values.
@@ -113,6 +116,11 @@ _REFUSED = (
     said.LDAPInvalidAttributeSyntaxResult,
 )
 
+_OVERTAKEN = (
+    said.LDAPAssertionFailedResult,
+    said.LDAPAttributeOrValueExistsResult,
+    said.LDAPNoSuchAttributeResult,
+)
 #: Answers that say: nothing was done, and it won't be (RFC 4511 §4.1.9). After others, such as `other`, nobody knows.
 _IMPOSSIBLE = (
     said.LDAPAliasDereferencingProblemResult,
@@ -198,13 +206,15 @@ class Ldap:
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, sign_in)
 
-    async def modify(self, dn: str, changes: Changes) -> None:
-        """Change one entry, all of it or nothing.
+    async def modify(self, dn: str, changes: Changes, only_if: str = "") -> None:
+        """Change one entry, all of it or nothing. `only_if`: a filter that it has to match then (RFC 4528).
+
+        A server that can't look at that itself does without.
 
         Raises Rejected or one of its kinds, Unreachable when nothing was sent, and anything else when it may have
         happened.
         """
-        if await self._run(lambda connection: _modified(connection, dn, changes)) == RESULT_REFERRAL:
+        if await self._run(lambda connection: _modified(connection, dn, changes, only_if)) == RESULT_REFERRAL:
             raise Rejected("The entry is kept by another server. Name the servers that hold it.")
 
     async def refuses(self, dn: str, never: Changes) -> str:
@@ -440,10 +450,14 @@ def _server(url: str, pause: float) -> _Server:
     return _Server(str(parts.hostname), parts.port or (636 if secure else 389), not secure, pause)
 
 
-def _modified(connection: ldap3.Connection, dn: str, changes: Changes) -> int:
+def _modified(connection: ldap3.Connection, dn: str, changes: Changes, only_if: str = "") -> int:
     """The result's number: ldap3 raises every no but the one that leads elsewhere."""
     asked = {name: [(kind, list(values)) for kind, values in each] for name, each in changes.items()}
-    connection.modify(dn, asked)
+    controls = None
+    if only_if:
+        parsed = parse_filter(only_if, None, True, False, None, False)
+        controls = [(ASSERTION, False, encode(compile_filter(parsed.elements[0])))]
+    connection.modify(dn, asked, controls)
     return int(connection.result["result"])
 
 
@@ -478,7 +492,7 @@ def _told() -> Iterator[None]:
         raise MissingRight(f"The service account may not do that ({_short(error)}).") from None
     except said.LDAPNoSuchObjectResult:
         raise NoAccount("There is no such entry in the directory.") from None
-    except (said.LDAPNoSuchAttributeResult, said.LDAPAttributeOrValueExistsResult) as error:
+    except _OVERTAKEN as error:
         raise Overtaken(f"Somebody else changed the entry at the same moment ({_short(error)}).") from None
     except (said.LDAPConstraintViolationResult, said.LDAPUnwillingToPerformResult) as error:
         raise PolicyRefused(f"The directory's policy refuses that ({_short(error)}).") from None

@@ -156,14 +156,16 @@ class Late(OpenLdap):
 
 
 @pytest.mark.slapd
-async def test_an_account_that_is_disabled_at_this_moment_stays_so(openldap: slapd.Slapd) -> None:
+@pytest.mark.parametrize("verb", ["unlock", *sorted(PASSWORDS)])
+async def test_an_account_that_is_disabled_at_this_moment_stays_so(openldap: slapd.Slapd, verb: str) -> None:
     late = Late(lambda: openldap.change(slapd.disabled(name)))
     staff = Staff(openldap, Accounts(LdapDirectory.model_validate(openldap.entry()), late))
     name, id = await staff.locked()
     with pytest.raises(Rejected, match="is disabled") as refused:
-        await staff.connector.carry_out(a_request("unlock", id), KEY, None)
+        await staff.connector.carry_out(a_request(verb, id), KEY, CHOSEN)
     assert not isinstance(refused.value, Overtaken), "it was looked at again"
     assert not openldap.signs_in(name, FIRST_PASSWORD)
+    assert not openldap.signs_in(name, CHOSEN)
     assert (await staff.connector.account(id))[1].disabled
     await staff.connector.close()
 
