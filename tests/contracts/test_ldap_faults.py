@@ -267,7 +267,7 @@ async def test_what_another_server_keeps_is_refused_in_words(openldap: Any) -> N
         f"cn: {dn[3:].partition(',')[0]}\nref: ldaps://ldap.elsewhere.example/{dn}"
     )
     connector = connected(openldap)
-    changes = connector.dialect.changes("unlock", (await connector.below("(uid=maya)"))[0], "")
+    changes = connector.dialect.changes("disable", (await connector.below("(uid=maya)"))[0], "")
     with pytest.raises(Rejected, match="kept by another server"):
         await connector.ldap.modify(dn, changes)
     await connector.close()
