@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from flows.model import Person
-from handlers.ldap.accounts import State, moment
 from handlers.ldap.config import LdapDirectory
+from handlers.ldap.dialect import State, moment
 from handlers.ldap.examine import Examined
 from handlers.ldap.session import Changes, Entry, equals, removed, replaced, some, swapped
 

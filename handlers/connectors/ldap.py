@@ -8,8 +8,8 @@ from datetime import datetime
 from uuid import uuid4
 
 from flows.model import Person
-from handlers.ldap.accounts import PASSWORDS, State, moment
 from handlers.ldap.config import LdapDirectory
+from handlers.ldap.dialect import PASSWORDS, State, moment
 from handlers.ldap.examine import Examined
 from handlers.ldap.people import in_parts
 from handlers.ldap.session import Changes, Entry, equals, removed, replaced, some

@@ -10,7 +10,8 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 from handlers.findings import Finding, Level, certified
-from handlers.ldap.accounts import GROUPS, VERBS, Accounts
+from handlers.ldap.accounts import Accounts
+from handlers.ldap.dialect import GROUPS, VERBS
 from handlers.ldap.session import Changes, Entry, removed
 from handlers.ports import Rejected, Unreachable
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from handlers.connectors.ldap import OpenLdap
-from handlers.ldap.accounts import PASSWORDS, Accounts
+from handlers.ldap.accounts import Accounts
 from handlers.ldap.config import LdapDirectory
+from handlers.ldap.dialect import PASSWORDS
 from handlers.ldap.session import Changes, Entry, Overtaken
 from handlers.ports import PolicyRefused, Rejected
 from tests.contracts.test_connectors import a_request

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from handlers.findings import Level
-from handlers.ldap.accounts import OPPOSITE
+from handlers.ldap.dialect import OPPOSITE
 from handlers.ports import Rejected
 from tests.contracts.test_connectors import a_request
 from tests.contracts.test_ldap_people import BOTH, connected

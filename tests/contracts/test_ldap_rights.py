@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from handlers.findings import Level
-from handlers.ldap.accounts import VERBS, Accounts
+from handlers.ldap.accounts import Accounts
+from handlers.ldap.dialect import VERBS
 from handlers.ports import Examined, MissingRight, NoAccount, Rejected
 from tests.contracts.test_connectors import PARAMETERS, SECRET, a_request
 from tests.contracts.test_ldap_people import connected
