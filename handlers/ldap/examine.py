@@ -174,17 +174,18 @@ async def _administrators(accounts: Accounts, most: int = MOST) -> list[Finding]
         seen = f"there is no group {', '.join(missing)}, so every change is refused"
         return [Finding("administrators", Level.FAIL, seen, "Check the names under `untouchable`.")]
     those = await accounts.administrators(most + 1)
+    more = f"; only the first {most} were tried, and there are more" if len(those) > most else ""
     reached = {entry.dn: await _granted(accounts, entry) for entry in those[:most]}
     reached = {dn: rights for dn, rights in reached.items() if rights}
     if reached:
         remedy = "Move them out of the delegated part, or let the delegation end above them."
         told = _listed([f"{dn} ({', '.join(rights)})" for dn, rights in reached.items()])
-        return [Finding("administrators", Level.FAIL, f"we could change {told}", remedy)]
+        return [Finding("administrators", Level.FAIL, f"we could change {told}{more}", remedy)]
     if not those:
         remedy = "Name your administrators' groups under `untouchable`."
         return [Finding("administrators", Level.WARN, "none are known, so none could be tried", remedy)]
-    if len(those) > most:
-        seen = f"the first {most} were tried, and none of them can be changed by us; there are more"
+    if more:
+        seen = f"none of them can be changed by us{more}"
         return [Finding("administrators", Level.WARN, seen, "Name smaller groups: so many can't be watched.")]
     seen = f"{len(those)} tried, and none of them can be changed by us"
     return [Finding("administrators", Level.PASS, seen)]

@@ -12,6 +12,7 @@ import pytest
 from handlers.findings import Level
 from handlers.ldap.accounts import Accounts
 from handlers.ldap.dialect import VERBS
+from handlers.ldap.examine import _administrators
 from handlers.ports import Examined, MissingRight, NoAccount, Rejected
 from tests.contracts.test_connectors import PARAMETERS, SECRET, a_request
 from tests.contracts.test_ldap_people import connected
@@ -179,8 +180,10 @@ async def test_active_directory_tells_every_right_itself(domain: samba.Samba) ->
 
 async def test_more_administrators_than_are_tried_is_said(site: Site) -> None:
     connector = connected(site.server, untouchable=[site.group("everyone")], people=site.peer.PEOPLE)
-    assert len(await connector.administrators(2)) == 2
+    (few,), (all_,) = await _administrators(connector, 2), await _administrators(connector, 100)
     await connector.close()
+    assert "only the first 2 were tried, and there are more" in few.seen
+    assert "there are more" not in all_.seen
 
 
 @pytest.mark.samba
