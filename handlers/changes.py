@@ -7,7 +7,7 @@ promises: a change counts as made once the system has been asked again and shows
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Annotated, Literal, Protocol
@@ -16,6 +16,7 @@ import rfc8785
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from flows.model import Receipt, Request
+from handlers.findings import Finding, Level
 from handlers.forms import clean
 from handlers.ports import MissingRight, Rejected, Unreachable
 
@@ -138,6 +139,10 @@ class System(Protocol):
         """
         ...
 
+    async def look(self) -> list[Finding]:
+        """What can be seen of it with nothing asked."""
+        ...
+
     async def close(self) -> None:
         """Hang up."""
         ...
@@ -154,6 +159,15 @@ class Changes:
     async def close(self) -> None:
         """Hang up."""
         await self._system.close()
+
+    async def examine(self, needed: Collection[str], account: str) -> list[Finding]:
+        """What can be seen of it, and which verbs playbooks need in vain. What it does when asked can't be tried."""
+        found = await self._system.look()
+        for verb in sorted(set(needed) - self.verbs):
+            remedy = "Add it to `verbs`, if the system can do it, or change the playbook."
+            found.append(Finding(verb, Level.FAIL, "a playbook needs it, and it can't be done here", remedy))
+        seen = "what it does when it is asked can't be tried without changing something"
+        return [*found, Finding("rights", Level.WARN, seen, "Try a request about an account of your own.")]
 
     async def carry_out(self, request: Request, key: str, secret: str | None) -> Receipt:
         """Have the change made, and read it back. Raises Rejected or Unreachable."""

@@ -6,7 +6,7 @@ import logging
 import sys
 import traceback
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO, cast
 
 import msgspec
 import structlog
@@ -64,6 +64,16 @@ def _json(event: object, **_: object) -> str:
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
+class _StandardError:
+    """Standard error as it is when a line is written: loggers outlive whoever put another in its place for a while."""
+
+    def write(self, text: str) -> None:
+        sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
 def configure(form: str) -> None:
     """Set the one log format: `json` for machines, `console` for people. Logs go to standard error."""
     renderer = (
@@ -78,9 +88,9 @@ def configure(form: str) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _StandardError())),
         cache_logger_on_first_use=True,
     )
-    libraries = logging.StreamHandler(sys.stderr)
+    libraries = logging.StreamHandler(cast("TextIO", _StandardError()))
     libraries.setFormatter(_Libraries(logging.BASIC_FORMAT))
     logging.basicConfig(level=logging.WARNING, handlers=[libraries])

@@ -20,6 +20,7 @@ MOST = 128  # Active Directory takes 256 ([MS-SAMR] section 2.2.3.1), and some c
 STRONG = 3  # of zxcvbn's 0 to 4: more than 10^8 guesses
 BEYOND_NAMES = 8  # characters that are neither their name nor one of COMPANY
 JUDGED = 72  # characters that zxcvbn looks at, whose time grows faster than the length
+STORED = re.compile(r"\{[^}]*\}")  # how a directory writes a hash (RFC 2307 section 5.3)
 COMPANY = ("countersign", "password", "helpdesk", "servicedesk", "welcome", "company")
 
 
@@ -31,6 +32,11 @@ async def fit(password: str, again: str, person: Person | None) -> str:
     if any(unicodedata.category(character)[0] == "C" for character in chosen):
         raise UnfitPassword(
             "It holds a character that can't be seen. Type it rather than pasting it.", "password"
+        )
+    if STORED.match(chosen):
+        raise UnfitPassword(
+            "It begins with curly brackets, which some systems take for a stored password. Begin it otherwise.",
+            "password",
         )
     if len(chosen) < LEAST:
         raise UnfitPassword(

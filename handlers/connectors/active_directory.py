@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from flows.model import Person
-from handlers.ldap.accounts import State, moment
 from handlers.ldap.config import LdapDirectory
+from handlers.ldap.dialect import State, moment
 from handlers.ldap.examine import Examined
 from handlers.ldap.session import Changes, Entry, equals, removed, replaced, some, swapped
 
@@ -110,6 +110,14 @@ class ActiveDirectory:
                 after = before | DISABLED if verb == "disable" else before & ~DISABLED
                 return swapped("userAccountControl", str(before), str(after))
 
+    def only_if(self, verb: str) -> str:
+        """A password doesn't enable an account, and flags are swapped for what was read."""
+        return ""
+
+    def unfit(self, secret: str) -> str:
+        """What is set here is always read as the password itself."""
+        return ""
+
     administrators = "(adminCount=1)"
     hashes = ("unicodePwd", "dBCSPwd", "ntPwdHistory", "supplementalCredentials")
 
@@ -123,6 +131,19 @@ class ActiveDirectory:
                 return [lock]
             case _:
                 return [flags]
+
+    def others(self, entry: Entry) -> Sequence[Changes]:
+        """It tells them by itself."""
+        return ()
+
+    judges_moves = False
+    effective = ("allowedAttributesEffective", "allowedChildClassesEffective", "sDRightsEffective")
+
+    def writes(self, entry: Entry) -> Sequence[str]:
+        """Attributes, kinds of entries that may be made in it, and its rights ([MS-ADTS] §3.1.1.4.5)."""
+        made = [f"new {each} entries" for each in entry.all("allowedChildClassesEffective")]
+        rights = ["its own rights"] if _flags(entry, "sDRightsEffective") else []
+        return [*entry.all("allowedAttributesEffective"), *made, *rights]
 
     def login(self, entry: Entry) -> str:
         """Its user principal name; its DN where it has none."""

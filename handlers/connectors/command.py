@@ -7,6 +7,7 @@ wrote is ever read as a command, and the secret shows in no list of processes. W
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import stat
@@ -20,6 +21,7 @@ from pydantic import Field, SecretStr, StringConstraints, field_validator
 
 from flows.model import Receipt
 from handlers.changes import LARGEST, Asked, Changes, Uncertain, Verbs, receipt, shown
+from handlers.findings import Finding, Level
 from handlers.ports import MissingRight, NoAccount, PolicyRefused, Rejected, Unreachable
 
 log = structlog.get_logger()
@@ -29,6 +31,7 @@ ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "LANG": "C.UTF-8",
 }
+LINKS = 40  # that lead on from each other, as Linux follows them
 GRACE = 1.0  # seconds between asking a program to end and ending it
 
 #: Exit codes after sysexits.h that say: nothing was changed, and asking again won't help.
@@ -62,7 +65,7 @@ class Program(Verbs):
     def _safe(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if any("\0" in each for each in value):
             raise ValueError("an argument holds a NUL, which none can")
-        if why := unsafe(value[0]):
+        if why := unsafe(*value):
             raise ValueError(why)
         return value
 
@@ -74,26 +77,65 @@ class Program(Verbs):
         return value
 
 
-def unsafe(program: str) -> str:
-    """Why a program may not be run; empty when only root and we can have written it, and every folder it lies in."""
+def unsafe(program: str, *arguments: str) -> str:
+    """Why a program may not be run; empty when only root and we can have written it, and what its arguments name.
+
+    The same counts for every folder on the way, and for every link with the folders that it lies in.
+    """
     path = Path(program)
     if not path.is_absolute():
         return f"{program} isn't an absolute path"
     try:
-        real = path.resolve(strict=True)
-        if not real.is_file() or not os.access(real, os.X_OK):
+        *_, real = _places(path)
+        if not stat.S_ISREG(real.stat().st_mode) or not os.access(real, os.X_OK):
             return f"{program} isn't a file that may be run"
-        for each in (real, *real.parents, *path.parents):
-            found = each.stat()
-            if found.st_uid not in (0, os.geteuid()):
-                return f"{each} belongs to somebody else; it has to be root's or ours"
-            # In a sticky folder such as /tmp nobody replaces what isn't theirs.
-            sticky = stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX
-            if found.st_mode & 0o022 and not sticky:
-                return f"{each} may be changed by others: chmod go-w {each}"
+        # It runs in the topmost folder, so that a relative argument would be read from there.
+        named = [Path("/", argument) for argument in arguments]
+        for each in (path, *(each for each in named if _is_there(each))):
+            if why := _changeable(each):
+                return why
     except OSError as error:
         return f"{program} can't be looked at ({error.strerror})"
     return ""
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # too long for a name
+        return False
+
+
+def _changeable(path: Path) -> str:
+    """Who else may change what is found under this path; empty for nobody."""
+    for each in _places(path):
+        found = each.lstat()
+        if found.st_uid not in (0, os.geteuid()):
+            return f"{each} belongs to somebody else; it has to be root's or ours"
+        # In a sticky folder such as /tmp nobody replaces what isn't theirs. A link's own mode means nothing.
+        sticky = stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX
+        kept = stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode)
+        if kept and found.st_mode & 0o022 and not sticky:
+            return f"{each} may be changed by others: chmod go-w {each}"
+    return ""
+
+
+def _places(path: Path) -> list[Path]:
+    """Every folder and link on the way to a file, and itself at last. Raises OSError."""
+    at, left = Path("/"), [*reversed(path.parts[1:])]
+    places, links = [at], 0
+    while left:
+        part = left.pop()
+        at = at.parent if part == ".." else at / part
+        places.append(at)
+        if at.is_symlink():
+            links += 1
+            if links > LINKS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+            target = at.readlink()
+            at = Path("/") if target.is_absolute() else at.parent
+            left += reversed(target.parts[1:] if target.is_absolute() else target.parts)
+    return places
 
 
 class Command:
@@ -107,10 +149,17 @@ class Command:
     async def close(self) -> None:
         """Nothing outlives a run."""
 
+    async def look(self) -> list[Finding]:
+        """Whether the program is there, may be run, and can't have been written by others."""
+        program = self._given.run[0]
+        if why := unsafe(*self._given.run):
+            return [Finding("program", Level.FAIL, why, "Mend that, or `run`.")]
+        return [Finding("program", Level.PASS, f"{program} may be run, and root and we alone may change it")]
+
     async def ask(self, asked: Asked) -> Receipt | None:
         """Run it. Raises Rejected or one of its kinds, Unreachable when nothing was done, else Uncertain."""
-        program = self._given.run[0]
-        if why := unsafe(program):  # it may have changed since the start
+        program, *arguments = self._given.run
+        if why := unsafe(program, *arguments):  # it may have changed since the start
             log.error("program_refused", program=program, reason=why)
             raise Unreachable(f"The program may not be run: {why}.")
         try:

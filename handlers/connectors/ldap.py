@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from uuid import uuid4
 
 from flows.model import Person
-from handlers.ldap.accounts import PASSWORDS, State, moment
 from handlers.ldap.config import LdapDirectory
+from handlers.ldap.dialect import PASSWORDS, State, moment
 from handlers.ldap.examine import Examined
 from handlers.ldap.people import in_parts
 from handlers.ldap.session import Changes, Entry, equals, removed, replaced, some
 
 #: As the draft, §5.3.3, writes an account that only an administrator opens again.
 FOR_GOOD = "000001010000Z"
+#: How a stored password begins: with the name of the way in which it was hashed.
+SCHEME = re.compile(r"\{[^}]*\}")
+TAKEN_FOR_A_HASH = (
+    "The password begins with a word in curly brackets, which the directory takes for a stored one."
+)
 
 
 class OpenLdap:
@@ -80,26 +87,48 @@ class OpenLdap:
         return ""
 
     def changes(self, verb: str, entry: Entry, secret: str) -> Changes:
-        """A reset opens a locked account, too."""
+        """A reset opens a locked account, too: the policy does that by itself, and whoever asks for it is refused.
+
+        A lock is taken away by its value, so that one which somebody else put there meanwhile stays.
+        """
         match verb:
             case "reset_password" | "set_password":
                 flag = b"TRUE" if verb == "reset_password" else b"FALSE"
-                return replaced(userPassword=(secret.encode(),), pwdReset=(flag,), pwdAccountLockedTime=())
+                return replaced(userPassword=(secret.encode(),), pwdReset=(flag,))
             case "disable":
                 return replaced(pwdAccountLockedTime=(FOR_GOOD.encode(),))
             case _:
-                return replaced(pwdAccountLockedTime=())
+                return removed("pwdAccountLockedTime", entry.one("pwdAccountLockedTime"))
+
+    def only_if(self, verb: str) -> str:
+        """A new password takes every lock away: one that was put there for good meanwhile has to stay."""
+        return f"(!(pwdAccountLockedTime={FOR_GOOD}))" if verb in PASSWORDS else ""
+
+    def unfit(self, secret: str) -> str:
+        """Servers keep what begins so as a hash that was made elsewhere (RFC 2307 §5.3), past every rule."""
+        return TAKEN_FOR_A_HASH if SCHEME.match(secret) else ""
 
     administrators = ""
     hashes = ("userPassword",)
 
     def never(self, verb: str, entry: Entry) -> Sequence[Changes]:
         """Values taken away that aren't there: a hash in clear text, a lock from 1970, the opposite of a flag."""
-        lock = removed("pwdAccountLockedTime", "19700101000000Z")
         if verb not in PASSWORDS:
-            return [lock]
+            return [removed("pwdAccountLockedTime", "19700101000000Z")]
         flag = "FALSE" if self.state(entry).must_change else "TRUE"
-        return [removed("userPassword", "no-such-password"), removed("pwdReset", flag), lock]
+        return [removed("userPassword", "no-such-password"), removed("pwdReset", flag)]
+
+    def others(self, entry: Entry) -> Sequence[Changes]:
+        """Who somebody is, is called and reports to: names that nobody has, and a manager who isn't there."""
+        text = [removed(name, str(uuid4())) for name in ("uid", "cn", "mail")]
+        return [*text, removed("manager", f"cn={uuid4()},{entry.dn}")]
+
+    judges_moves = True
+    effective = ()
+
+    def writes(self, entry: Entry) -> Sequence[str]:
+        """It doesn't tell."""
+        return ()
 
     def login(self, entry: Entry) -> str:
         """Its DN."""

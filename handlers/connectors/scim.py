@@ -27,7 +27,8 @@ OPPOSITE = {
     "enable": "disable",
 }
 GROUPS = frozenset({"add_to_group", "remove_from_group"})
-VERBS = frozenset({"reset_password", "set_password", *OPPOSITE})
+#: No `reset_password`: SCIM has no word for a password that has to be changed at the next sign-in (RFC 7643 §4.1.1).
+VERBS = frozenset({"set_password", *OPPOSITE})
 REMEMBERED = 1000  # passwords the server took: enough for every change that is under way
 
 
@@ -106,7 +107,7 @@ class Scim:
         """What the server shows of a change that is in place; empty while it isn't."""
         verb = request.verb
         match verb:
-            case "reset_password" | "set_password":
+            case "set_password":
                 before = self._taken.get(taken)
                 if before is None or not (_changed_since(request, user) or _moved(before, user)):
                     return ""
@@ -139,7 +140,7 @@ class Scim:
             raise NoAccount("There is no such account on the SCIM server.")
         await self._touchable(user)
         match request.verb:
-            case "reset_password" | "set_password":
+            case "set_password":
                 await self._reset(request, user, key, secret)
             case "disable" | "enable":
                 await self._client.patch("Users", user, _replaced("active", request.verb == "enable"))
@@ -187,7 +188,7 @@ class Scim:
     def _asked(self, request: Request, secret: str | None) -> None:
         if request.verb not in self.verbs:
             raise Rejected(f"The SCIM server has no verb `{request.verb}`.")
-        if request.verb in ("reset_password", "set_password") and not secret:
+        if request.verb == "set_password" and not secret:
             raise Rejected(NO_PASSWORD)
         if request.verb in GROUPS and not request.parameters.get("group"):
             raise Rejected("The request doesn't say which group. Ask again and name one.")

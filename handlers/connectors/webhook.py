@@ -23,8 +23,11 @@ from pydantic import Field, SecretStr, field_validator
 
 from flows.model import Receipt
 from handlers.changes import LARGEST, Asked, Changes, Uncertain, Verbs, read, receipt, shown
+from handlers.findings import Finding, Level, certified
 from handlers.ports import MissingRight, NoAccount, PolicyRefused, Rejected, Unreachable
+from handlers.reach import address, authority, greeted
 
+EXAMPLE = "https://accounts.example.com/countersign"
 PREFIX = "whsec_"
 SHORTEST_SECRET, LONGEST_SECRET = 24, 64  # bytes, as the specification has it
 PROBLEM = "application/problem+json"  # RFC 9457
@@ -52,10 +55,10 @@ class Receiver(Verbs):
     @field_validator("url")
     @classmethod
     def _private(cls, value: str) -> str:
-        url = urlsplit(value)
-        if url.scheme not in ("http", "https") or not url.hostname or url.username or url.fragment:
-            raise ValueError("it isn't an address such as https://accounts.example.com/countersign")
-        if url.scheme == "http" and not _this_machine(url.hostname):
+        url = address(value, ("http", "https"), EXAMPLE)
+        if url.fragment:
+            raise ValueError(f"what follows # is sent to nobody; an example is {EXAMPLE}")
+        if url.scheme == "http" and not _this_machine(str(url.hostname)):
             raise ValueError("it must begin with https:// (http is for this machine only)")
         return value
 
@@ -73,15 +76,7 @@ class Receiver(Verbs):
                 raise ValueError(f"a secret is {PREFIX} and the base64 of 24 to 64 random bytes")
         return value
 
-    @field_validator("ca_file")
-    @classmethod
-    def _authority(cls, value: Path | None) -> Path | None:
-        if value is not None:
-            try:
-                ssl.create_default_context(cafile=str(value))
-            except OSError:
-                raise ValueError(f"{value} isn't a PEM file with a certificate in it") from None
-        return value
+    _authority = field_validator("ca_file")(authority)
 
 
 class Webhook:
@@ -91,13 +86,29 @@ class Webhook:
         self._given = given
         self._clock = clock
         self._secrets = [_bytes(each.get_secret_value()) for each in given.secret]
-        self._host = urlsplit(given.url).hostname
+        self._tls = ssl.create_default_context(cafile=str(given.ca_file) if given.ca_file else None)
+        self._url = urlsplit(given.url)
+        self._host = self._url.hostname
         self._web: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
         """Hang up."""
         if self._web is not None:
             await self._web.close()
+
+    async def look(self) -> list[Finding]:
+        """Knock at its door with nothing asked: whether it is there, and that its certificate is its own."""
+        tls = self._tls if self._url.scheme == "https" else None
+        try:
+            ends = await greeted(self._url, tls, self._given.answer_within)
+        except Unreachable as failure:
+            remedy = "Check `url`, and the receiver's certificate (`ca_file`)."
+            return [Finding("receiver", Level.FAIL, str(failure), remedy)]
+        if ends is None:
+            return [
+                Finding("receiver", Level.PASS, f"{self._host} is there, on this machine and without TLS")
+            ]
+        return [certified("receiver", f"{self._host} is there", ends)]
 
     async def ask(self, asked: Asked) -> Receipt | None:
         """POST it, signed. Raises Rejected or one of its kinds, Unreachable when nothing was done, else Uncertain."""
@@ -130,11 +141,10 @@ class Webhook:
         """Made at the first use, since it belongs to a loop. No cookie and nothing of the environment goes along."""
         if self._web is None:
             given = self._given
-            context = ssl.create_default_context(cafile=str(given.ca_file) if given.ca_file else None)
             within = given.answer_within
             self._web = aiohttp.ClientSession(
                 # A connection that waited may be closed just as it is used, and then nobody knows what arrived.
-                connector=aiohttp.TCPConnector(ssl=context, force_close=True),
+                connector=aiohttp.TCPConnector(ssl=self._tls, force_close=True),
                 timeout=aiohttp.ClientTimeout(total=within, connect=within / 2),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,

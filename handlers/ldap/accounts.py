@@ -7,80 +7,24 @@ afterwards. What only the directory can tell is asked of it; nothing is remember
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import weakref
+from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Protocol
+from datetime import timedelta
 
 from flows.model import Receipt, Request
 from handlers.ldap.config import LdapDirectory
-from handlers.ldap.people import LdapPeople, Reader, protected
-from handlers.ldap.session import Changes, Entry, Ldap, added, equals, every, removed, some
-from handlers.ports import NO_PASSWORD, NoAccount, Rejected
+from handlers.ldap.dialect import GROUPS, OPPOSITE, PASSWORDS, VERBS, Dialect, State
+from handlers.ldap.people import AT_ONCE, LdapPeople, protected
+from handlers.ldap.session import Entry, Ldap, Overtaken, added, equals, every, removed, some
+from handlers.ports import NO_PASSWORD, NoAccount, PolicyRefused, Rejected, Unreachable
 
 #: How far a directory's clock may be behind ours.
 SKEW = timedelta(minutes=5)
-OPPOSITE = {
-    "add_to_group": "remove_from_group",
-    "remove_from_group": "add_to_group",
-    "disable": "enable",
-    "enable": "disable",
-}
+REMEMBERED = 1000  # passwords that were sent: enough for every change that is under way
 LEFT_ALONE = "This group is never changed by request. An administrator of the directory changes it by hand."
 PROTECTED = "This account is never changed by request. An administrator of the directory changes it by hand."
-#: A temporary password, to be changed at the next sign-in, and one that the person chose.
-PASSWORDS = frozenset({"reset_password", "set_password"})
-GROUPS = frozenset({"add_to_group", "remove_from_group"})
-VERBS = frozenset({*PASSWORDS, "unlock", *OPPOSITE})
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """How an account stands. `changed_at`: not before this was its password set; None where that isn't told."""
-
-    locked: bool
-    disabled: bool
-    must_change: bool
-    changed_at: datetime | None
-
-
-class Dialect(Reader, Protocol):
-    """How one kind of server spells what is done to an account. `person` and `group` match what it is done to."""
-
-    def state(self, entry: Entry) -> State:
-        """How an account stands."""
-        ...
-
-    def untouchable(self, entry: Entry) -> str:
-        """Why nothing is ever changed about this account by request; empty for most."""
-        ...
-
-    def changes(self, verb: str, entry: Entry, secret: str) -> Changes:
-        """What one of PASSWORDS, `unlock`, `disable` or `enable` writes."""
-        ...
-
-    def never(self, verb: str, entry: Entry) -> Sequence[Changes]:
-        """For each right that a verb takes a change that can't be made, whoever asks for it."""
-        ...
-
-    @property
-    def administrators(self) -> str:
-        """The filter for the directory's own administrators; empty where the directory doesn't mark them."""
-        ...
-
-    @property
-    def hashes(self) -> Sequence[str]:
-        """Attributes that hold what passwords are checked against."""
-        ...
-
-    def login(self, entry: Entry) -> str:
-        """The name with which this account signs in."""
-        ...
-
-    def right(self, accepted: bool, said: str) -> bool:
-        """Whether that answer to a sign-in means that the password is right."""
-        ...
 
 
 class Accounts:
@@ -94,6 +38,9 @@ class Accounts:
         self.given = given
         self.dialect = dialect
         self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+        self._sent: OrderedDict[bytes, None] = (
+            OrderedDict()
+        )  # passwords that may have been set (`_fingerprint`)
         if not given.groups:
             self.verbs = VERBS - GROUPS
 
@@ -110,7 +57,12 @@ class Accounts:
         async with lock:
             if done := await self.check(request, key, secret):
                 return done
-            await self._change(request, secret or "")
+            try:
+                await self._change(request, key, secret or "")
+            except Overtaken:  # look again, once: what is there now may be what is wanted, or be refused
+                if done := await self.check(request, key, secret):
+                    return done
+                await self._change(request, key, secret or "")
             if done := await self.check(request, key, secret):
                 return done
         raise RuntimeError(f"the directory does not show the change of {key}")
@@ -150,7 +102,9 @@ class Accounts:
         """Groups of this name; all of them without one. Raises Unreachable."""
         wanted = every(self.dialect.group, equals("cn", name) if name else "")
         return (
-            await self.ldap.search(self.given.groups, wanted, ["cn"], most=most) if self.given.groups else []
+            await self.ldap.search(self.given.groups, wanted, self._group_attributes, most=most)
+            if self.given.groups
+            else []
         )
 
     async def administrators(self, most: int) -> list[Entry]:
@@ -160,8 +114,18 @@ class Accounts:
         for group in self.given.untouchable:
             for each in await self.ldap.search(group, dialect.group, ["member"], below=False):
                 filters += dialect.inside(each)
-        wanted = every(dialect.person, some(*filters))
-        return await self.ldap.search(root, wanted, dialect.attributes, most=most) if filters else []
+        found: dict[str, Entry] = {}
+        for filter in filters:
+            wanted = every(dialect.person, filter)
+            among = await self.ldap.search(root, wanted, dialect.attributes, most=most)
+            found |= {entry.dn: entry for entry in among}
+            if len(found) >= most:
+                break
+        return list(found.values())[:most]
+
+    async def protected(self, entry: Entry) -> bool:
+        """Whether it is in a group whose members are never changed by request. Raises Unreachable."""
+        return await protected(self.ldap, self.given, self.dialect, entry.dn)
 
     async def reads_hashes(self, entry: Entry) -> bool:
         """Whether we are shown what this account's password is checked against. Raises Unreachable."""
@@ -202,7 +166,7 @@ class Accounts:
                 then = ", and has to be changed at the next sign-in" if must_change else ""
                 return f"The password is set{then}."
             case "unlock":
-                return "" if state.locked else "The account is not locked."
+                return "" if state.locked or state.disabled else "The account is not locked."
             case "disable" | "enable":
                 done = state.disabled is (verb == "disable")
                 return f"The account is {verb}d." if done else ""
@@ -215,21 +179,78 @@ class Accounts:
 
     # -- changing ---------------------------------------------------------------------------------
 
-    async def _change(self, request: Request, secret: str) -> None:
+    async def _change(self, request: Request, key: str, secret: str) -> None:
         entry, state = await self.account(request.subject)
+        guarded = await self._guarded()
         why = self.dialect.untouchable(entry)
-        if why or await protected(self.ldap, self.given, self.dialect, entry.dn):
+        if why or await self.protected(entry):
             raise Rejected(why or PROTECTED)
         if state.disabled and request.verb in PASSWORDS | {"unlock"}:
             raise Rejected("The account is disabled. Whoever disabled it has to enable it first.")
         if request.verb in GROUPS:
             group = await self._group(request.parameters["group"])
-            if self.given.left_alone(group.dn, group.one("cn")):
+            if any(self._left_alone(each, guarded) for each in await self._and_above(group)):
                 raise Rejected(LEFT_ALONE)
             put = added if request.verb == "add_to_group" else removed
             await self.ldap.modify(group.dn, put("member", entry.dn))
+        elif request.verb in PASSWORDS:
+            await self._set(request.verb, entry, key, secret)
         else:
             await self.ldap.modify(entry.dn, self.dialect.changes(request.verb, entry, secret))
+
+    async def _guarded(self) -> frozenset[str]:
+        """The untouchable groups, as the directory writes them. Raises Rejected while one isn't there."""
+        found = {name: await self.ldap.find(name, self.dialect.group) for name in self.given.untouchable}
+        for name, group in found.items():
+            if group is None:
+                raise Rejected(
+                    f"There is no group {name}, whose members may not be touched. Mend the settings."
+                )
+        return frozenset(group.dn.casefold() for group in found.values() if group)
+
+    @property
+    def _group_attributes(self) -> Sequence[str]:
+        return ("cn", *self.dialect.attributes)
+
+    async def _and_above(self, group: Entry) -> list[Entry]:
+        """A group, and every one that it is in, also through others: whoever joins it is in them, too."""
+        known, new = {group.dn: group}, [group]
+        while new:
+            holding = some(*(self.dialect.holding(each.dn) for each in new[:AT_ONCE]))
+            wanted, root = every(self.dialect.group, holding), _root(self.given.people)
+            found = await self.ldap.search(root, wanted, self._group_attributes)
+            new = [*new[AT_ONCE:], *(each for each in found if each.dn not in known)]
+            known |= {each.dn: each for each in new}
+        return list(known.values())
+
+    def _left_alone(self, group: Entry, guarded: frozenset[str]) -> bool:
+        """Whether no request joins or leaves it: it gives a role here, or its members are untouchable."""
+        named = group.dn.casefold() in guarded or self.given.gives_a_role(group.one("cn"))
+        return named or bool(self.dialect.untouchable(group))
+
+    async def _set(self, verb: str, entry: Entry, key: str, secret: str) -> None:
+        """Send a password. One that was sent before and is refused now may be the one that is set already.
+
+        What was sent by a process that is gone isn't known here: then it is the read-back that finds it.
+        """
+        dialect = self.dialect
+        if why := dialect.unfit(secret):
+            raise PolicyRefused(why)
+        sent = _fingerprint(key, entry.dn, secret)
+        again = sent in self._sent
+        self._sent[sent] = None
+        if len(self._sent) > REMEMBERED:
+            self._sent.popitem(last=False)
+        try:
+            await self.ldap.modify(entry.dn, dialect.changes(verb, entry, secret), dialect.only_if(verb))
+        except (Rejected, Unreachable) as no:
+            if again and isinstance(no, PolicyRefused):  # such as by a history of passwords
+                raise RuntimeError(
+                    "the password is refused, but an earlier attempt may have set it"
+                ) from None
+            if not again:
+                self._sent.pop(sent, None)
+            raise
 
     def _asked(self, request: Request, secret: str | None) -> None:
         if request.verb not in self.verbs:
@@ -247,10 +268,6 @@ def _root(dn: str) -> str:
     return ",".join(domain or parts[-1:])
 
 
-def moment(text: str) -> datetime | None:
-    """A generalised time (RFC 4517 §3.3.13) in UTC; None for what isn't one."""
-    digits = text.removesuffix("Z").partition(".")[0]
-    try:
-        return datetime.strptime(f"{digits}+0000", "%Y%m%d%H%M%S%z")
-    except ValueError:
-        return None
+def _fingerprint(key: str, account: str, secret: str) -> bytes:
+    """Which password of which change was sent, without keeping it."""
+    return hashlib.sha256("\0".join((key, account, secret)).encode()).digest()

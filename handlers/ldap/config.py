@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from handlers.ldap.names import readable, written
+from handlers.reach import address, authority
 
 
 class LdapDirectory(BaseModel):
@@ -41,18 +43,34 @@ class LdapDirectory(BaseModel):
         "", description="A filter that people's accounts have to match besides, such as (o=Acme)."
     )
 
-    def left_alone(self, dn: str, cn: str) -> bool:
-        """Whether no request joins or leaves this group: it gives a role here, or its members are untouchable."""
-        giving = {name.casefold() for names in self.roles.values() for name in names}
-        return cn.casefold() in giving or dn.casefold() in {each.casefold() for each in self.untouchable}
+    def gives_a_role(self, cn: str) -> bool:
+        """Whether a group of this name gives its members a role here."""
+        return cn.casefold() in {name.casefold() for names in self.roles.values() for name in names}
 
     @field_validator("servers")
     @classmethod
     def _with_tls(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for server in value:
-            url = urlsplit(server)
-            if url.scheme not in ("ldap", "ldaps") or not url.hostname or url.path.strip("/"):
+            url = address(server, ("ldap", "ldaps"), "ldaps://dc1.example.com")
+            if url.path.strip("/") or url.query or url.fragment:
                 raise ValueError(f"{server!r} isn't an address such as ldaps://dc1.example.com")
+        return value
+
+    @field_validator("people", "groups")
+    @classmethod
+    def _named(cls, value: str) -> str:
+        return written(value) if value else value
+
+    @field_validator("untouchable")
+    @classmethod
+    def _all_named(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(written(each) for each in value)
+
+    @field_validator("only")
+    @classmethod
+    def _filter(cls, value: str) -> str:
+        if value and not readable(value):
+            raise ValueError(f"{value!r} isn't a filter such as (employeeType=staff)")
         return value
 
     @field_validator("timezone")
@@ -70,9 +88,4 @@ class LdapDirectory(BaseModel):
             raise ValueError("roles come from groups, so name the DN below which those are as `groups`")
         return self
 
-    @field_validator("ca_file")
-    @classmethod
-    def _readable(cls, value: Path | None) -> Path | None:
-        if value is not None and not value.is_file():
-            raise ValueError(f"there is no file {value}")
-        return value
+    _authority = field_validator("ca_file")(authority)

@@ -6,15 +6,18 @@ is judged before what we ask, so a server without the right says so, and one wit
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 from handlers.findings import Finding, Level, certified
-from handlers.ldap.accounts import GROUPS, VERBS, Accounts
+from handlers.ldap.accounts import Accounts
+from handlers.ldap.dialect import GROUPS, VERBS
 from handlers.ldap.session import Changes, Entry, removed
 from handlers.ports import Rejected, Unreachable
 
-MOST = 20  # administrators that are tried
+MOST = 500  # administrators that are tried
+LOOKED_AT = 20  # accounts among which one is looked for that may be changed
+SHOWN = 10  # of what is found
 DOCS = "docs/ldap.md, docs/active_directory.md"
 
 
@@ -88,8 +91,8 @@ async def _sample(accounts: Accounts, name: str) -> Entry | None:
     """The account that was named, or any that may be changed."""
     dialect = accounts.dialect
     filter = dialect.called(name) if name else "(objectClass=*)"
-    for entry in await accounts.below(filter, most=1 if name else MOST):
-        if name or not dialect.untouchable(entry):
+    for entry in await accounts.below(filter, most=1 if name else LOOKED_AT):
+        if name or not (dialect.untouchable(entry) or await accounts.protected(entry)):
             return entry
     return None
 
@@ -111,24 +114,20 @@ def _account(accounts: Accounts, entry: Entry) -> Finding:
 
 
 async def _rights(accounts: Accounts, needed: Collection[str], entry: Entry) -> list[Finding]:
-    tried = {verb: await _tried(accounts, verb, entry) for verb in sorted(accounts.verbs)}
-    taken = [each for verb in needed for each in tried.get(verb, ())]  # some verbs take the same right
     found = []
-    for verb, changes in tried.items():
-        refused = await _refused(accounts, changes)
-        if refused and verb in needed:
+    groups = await accounts.groups("", most=1)
+    for verb in sorted(set(needed) & accounts.verbs):
+        if refused := await _refused(accounts, verb, entry, groups):
             remedy = f"Give the service account this right, as {DOCS} say."
             found.append(Finding(verb, Level.FAIL, f"a playbook needs it, and we may not: {refused}", remedy))
-        elif verb in needed:
+        else:
             found.append(Finding(verb, Level.PASS, "we may, tried without changing anything"))
-        elif not refused and any(each not in taken for each in changes):
-            seen = "we may, and no playbook needs it"
-            found.append(Finding(verb, Level.WARN, seen, "Take this right away, or add the playbook."))
     for verb in sorted(set(needed) - accounts.verbs):
         why = "groups aren't configured" if verb in GROUPS & VERBS else "it can't be done here"
         found.append(
             Finding(verb, Level.FAIL, f"a playbook needs it, and {why}", "Set `groups`, or change it.")
         )
+    found += await _excess(accounts, needed, entry, groups)
     if await accounts.reads_hashes(entry):
         remedy = "Take away the right to read `userPassword`."
         found.append(Finding("hashes", Level.FAIL, "we can read password hashes", remedy))
@@ -137,36 +136,88 @@ async def _rights(accounts: Accounts, needed: Collection[str], entry: Entry) -> 
     return found
 
 
-async def _administrators(accounts: Accounts) -> list[Finding]:
-    """Accounts of the highest tier lie outside of every delegation."""
-    those = await accounts.administrators(MOST)
-    reached = [
-        f"{entry.dn} ({verb})"
-        for entry in those
-        for verb in ("reset_password", "disable")
-        if not await _refused(accounts, await _tried(accounts, verb, entry))
-    ]
+async def _refused(accounts: Accounts, verb: str, entry: Entry, groups: Sequence[Entry]) -> str:
+    """Why we may not do this; empty when we have every right that it takes. Raises Unreachable."""
+    if verb in GROUPS:
+        if not groups:
+            return "there is no group to try it on"
+        return await accounts.ldap.refuses(groups[0].dn, _nobody(accounts))
+    answers = [await accounts.ldap.refuses(entry.dn, each) for each in accounts.dialect.never(verb, entry)]
+    return next(filter(None, answers), "")
+
+
+async def _excess(
+    accounts: Accounts, needed: Collection[str], entry: Entry, groups: Sequence[Entry]
+) -> list[Finding]:
+    """What we may write beyond what the needed verbs take, one attribute after another."""
+    dialect = accounts.dialect
+    takes = {name for verb in set(needed) - GROUPS for each in dialect.never(verb, entry) for name in each}
+    more = {f"{right} of {entry.dn}" for right in await _granted(accounts, entry) if right not in takes}
+    for group in groups:
+        rights = set(await _told(accounts, group.dn))
+        if not await accounts.ldap.refuses(group.dn, _nobody(accounts)):
+            rights.add("member")
+        more |= {f"{each} of {group.dn}" for each in rights if each != "member" or not GROUPS & set(needed)}
+    for part in filter(None, (accounts.given.people, accounts.given.groups)):
+        more |= {f"{right} of {part}" for right in await _told(accounts, part)}
+    if not more:
+        return [Finding("excess", Level.PASS, "of what was tried, we may nothing that no playbook needs")]
+    seen = f"we may write {_listed(sorted(more))}, and no playbook needs it"
+    return [Finding("excess", Level.WARN, seen, "Take these rights away, or add the playbook.")]
+
+
+async def _administrators(accounts: Accounts, most: int = MOST) -> list[Finding]:
+    """Accounts of the highest tier lie outside of every delegation: not one right over them is ours."""
+    given, dialect = accounts.given, accounts.dialect
+    missing = [each for each in given.untouchable if await accounts.ldap.find(each, dialect.group) is None]
+    if missing:
+        seen = f"there is no group {', '.join(missing)}, so every change is refused"
+        return [Finding("administrators", Level.FAIL, seen, "Check the names under `untouchable`.")]
+    those = await accounts.administrators(most + 1)
+    more = f"; only the first {most} were tried, and there are more" if len(those) > most else ""
+    reached = {entry.dn: await _granted(accounts, entry) for entry in those[:most]}
+    reached = {dn: rights for dn, rights in reached.items() if rights}
     if reached:
         remedy = "Move them out of the delegated part, or let the delegation end above them."
-        return [Finding("administrators", Level.FAIL, f"we could change {'; '.join(reached)}", remedy)]
+        told = _listed([f"{dn} ({', '.join(rights)})" for dn, rights in reached.items()])
+        return [Finding("administrators", Level.FAIL, f"we could change {told}{more}", remedy)]
     if not those:
         remedy = "Name your administrators' groups under `untouchable`."
         return [Finding("administrators", Level.WARN, "none are known, so none could be tried", remedy)]
+    if more:
+        seen = f"none of them can be changed by us{more}"
+        return [Finding("administrators", Level.WARN, seen, "Name smaller groups: so many can't be watched.")]
     seen = f"{len(those)} tried, and none of them can be changed by us"
     return [Finding("administrators", Level.PASS, seen)]
 
 
-async def _tried(accounts: Accounts, verb: str, entry: Entry) -> list[tuple[str, Changes]]:
-    """Changes that nobody can make, one for each right that a verb takes: where, and what."""
-    if verb not in GROUPS:
-        return [(entry.dn, never) for never in accounts.dialect.never(verb, entry)]
-    nobody = removed("member", f"cn=nobody,{accounts.given.people}")
-    return [(group.dn, nobody) for group in await accounts.groups("", most=1)]
+async def _granted(accounts: Accounts, entry: Entry) -> list[str]:
+    """Every right over an account that we have, of those that can be tried or that the directory tells."""
+    dialect = accounts.dialect
+    verbs = sorted(VERBS - GROUPS)
+    never = [*dialect.others(entry), *(each for verb in verbs for each in dialect.never(verb, entry))]
+    tried = {name: change for change in never for name in change}
+    rights = {name for name in tried if not await accounts.ldap.refuses(entry.dn, tried[name])}
+    if dialect.judges_moves and await accounts.ldap.may_move(entry.dn):
+        rights.add("the place")
+    return sorted(rights | set(await _told(accounts, entry.dn)))
 
 
-async def _refused(accounts: Accounts, tried: list[tuple[str, Changes]]) -> str:
-    """Why we may not do this; empty when we may. Raises Unreachable."""
-    if not tried:
-        return "there is no group to try it on"
-    answers = [await accounts.ldap.refuses(dn, never) for dn, never in tried]
-    return next(filter(None, answers), "")
+async def _told(accounts: Accounts, dn: str) -> list[str]:
+    """What the directory itself says that we may write, where it says so."""
+    told = accounts.dialect.effective
+    if not told:
+        return []
+    found = await accounts.ldap.search(dn, "(objectClass=*)", told, below=False)
+    return [right for entry in found for right in accounts.dialect.writes(entry)]
+
+
+def _nobody(accounts: Accounts) -> Changes:
+    """A member taken away who isn't one."""
+    return removed("member", f"cn=nobody,{accounts.given.people}")
+
+
+def _listed(all: Sequence[str]) -> str:
+    """As many as one line holds."""
+    more = f" and {len(all) - SHOWN} more" if len(all) > SHOWN else ""
+    return f"{'; '.join(all[:SHOWN])}{more}"

@@ -8,6 +8,7 @@ through `equals`.
 from __future__ import annotations
 
 import asyncio
+import select
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,13 +20,17 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import ldap3
 from ldap3.core import exceptions as said
 from ldap3.core.results import RESULT_REFERRAL
+from ldap3.operation.search import compile_filter, parse_filter
+from ldap3.utils.asn1 import encode
 from ldap3.utils.conv import escape_bytes, escape_filter_chars
 
 from handlers.ldap.config import LdapDirectory
+from handlers.ldap.names import parted
 from handlers.ports import MissingRight, NoAccount, PolicyRefused, Rejected, Unreachable
 
 T = TypeVar("T")
@@ -33,6 +38,7 @@ T = TypeVar("T")
 AT_ONCE = 8  # calls under way
 IDLE = 30.0  # seconds after which a waiting connection isn't trusted any more
 LONGEST_PAUSE = 60.0  # seconds in which a server that failed isn't asked
+ASSERTION = "1.3.6.1.1.12"  # the control of RFC 4528
 PAGE = 500  # entries fetched at a time
 
 #: Attribute → its new values; none leaves it out. `add` and `delete` change single values.
@@ -53,6 +59,10 @@ class Entry:
     def one(self, name: str) -> str:
         """The first value, or empty."""
         return next(iter(self.all(name)), "")
+
+
+class Overtaken(Rejected):
+    """The entry isn't as it was read any more: nothing was changed, and it has to be looked at again."""
 
 
 class Verified(ldap3.Tls):  # type: ignore[misc]  # ldap3 has no types
@@ -98,6 +108,39 @@ class _Server:
         self.pause = self.until = 0.0
 
 
+#: Answers that say: not by us, or not here at all.
+_REFUSED = (
+    said.LDAPInsufficientAccessRightsResult,
+    said.LDAPNoSuchObjectResult,
+    said.LDAPUndefinedAttributeTypeResult,
+    said.LDAPInvalidAttributeSyntaxResult,
+)
+
+_OVERTAKEN = (
+    said.LDAPAssertionFailedResult,
+    said.LDAPAttributeOrValueExistsResult,
+    said.LDAPNoSuchAttributeResult,
+)
+#: Answers that say: nothing was done, and it won't be (RFC 4511 §4.1.9). After others, such as `other`, nobody knows.
+_IMPOSSIBLE = (
+    said.LDAPAliasDereferencingProblemResult,
+    said.LDAPAliasProblemResult,
+    said.LDAPConfidentialityRequiredResult,
+    said.LDAPEntryAlreadyExistsResult,
+    said.LDAPInappropriateMatchingResult,
+    said.LDAPInvalidAttributeSyntaxResult,
+    said.LDAPInvalidDNSyntaxResult,
+    said.LDAPNamingViolationResult,
+    said.LDAPNotAllowedOnNotLeafResult,
+    said.LDAPNotAllowedOnRDNResult,
+    said.LDAPObjectClassModsProhibitedResult,
+    said.LDAPObjectClassViolationResult,
+    said.LDAPStrongerAuthRequiredResult,
+    said.LDAPUnavailableCriticalExtensionResult,
+    said.LDAPUndefinedAttributeTypeResult,
+)
+
+
 class Ldap:
     """A directory's servers, as one service account sees them."""
 
@@ -135,7 +178,7 @@ class Ldap:
             return list(islice(entries, most or None))
 
         try:
-            return await self._run(look)
+            return await self._run(look, reads=True)
         except NoAccount:
             return []
         except said.LDAPException as error:
@@ -163,13 +206,15 @@ class Ldap:
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, sign_in)
 
-    async def modify(self, dn: str, changes: Changes) -> None:
-        """Change one entry, all of it or nothing.
+    async def modify(self, dn: str, changes: Changes, only_if: str = "") -> None:
+        """Change one entry, all of it or nothing. `only_if`: a filter that it has to match then (RFC 4528).
+
+        A server that can't look at that itself does without.
 
         Raises Rejected or one of its kinds, Unreachable when nothing was sent, and anything else when it may have
         happened.
         """
-        if await self._run(lambda connection: _modified(connection, dn, changes)) == RESULT_REFERRAL:
+        if await self._run(lambda connection: _modified(connection, dn, changes, only_if)) == RESULT_REFERRAL:
             raise Rejected("The entry is kept by another server. Name the servers that hold it.")
 
     async def refuses(self, dn: str, never: Changes) -> str:
@@ -181,16 +226,41 @@ class Ldap:
         def ask(connection: ldap3.Connection) -> str:
             try:
                 _modified(connection, dn, never)
-            except (said.LDAPInsufficientAccessRightsResult, said.LDAPNoSuchObjectResult) as error:
+            except _REFUSED as error:
                 return _short(error)
+            except (said.LDAPBusyResult, said.LDAPUnavailableResult):
+                raise
             except said.LDAPOperationResult:
                 return ""
             return ""
 
+        return await self._answered(ask)
+
+    async def may_move(self, dn: str) -> bool:
+        """Whether we may take an entry away: asked by moving it to where nothing is. Raises Unreachable."""
+        first, above = parted(dn)
+
+        def ask(connection: ldap3.Connection) -> bool:
+            try:
+                connection.modify_dn(dn, first, new_superior=f"cn={uuid4()},{above}")
+            except said.LDAPNoSuchObjectResult:
+                return True
+            except said.LDAPOperationResult:
+                return False
+            return False
+
+        return await self._answered(ask)
+
+    async def _answered(self, ask: Callable[[ldap3.Connection], T]) -> T:
         try:
-            return await self._run(ask)
+            return await self._run(ask, reads=True)
         except said.LDAPException as error:
             raise Unreachable(f"The directory doesn't answer ({_short(error)}).") from None
+
+    async def find(self, dn: str, filter: str) -> Entry | None:
+        """The entry of this name, if it matches. Raises Unreachable or MissingRight."""
+        found = await self.search(dn, filter, ["cn"], below=False)
+        return found[0] if found else None
 
     async def accepts(self, name: str, password: str) -> tuple[bool, str]:
         """Whether somebody may sign in with this password, and what the server says of it. Raises Unreachable.
@@ -206,6 +276,8 @@ class Ldap:
                     connection = self._connected(server, name, password, bind=False)
                     good = bool(connection.bind())
                     return good, str((connection.result or {}).get("message") or "")
+                except (said.LDAPBusyResult, said.LDAPUnavailableResult) as error:
+                    failures.append(error)
                 except said.LDAPOperationResult as error:
                     return False, str(error.message or error.description or "")
                 except said.LDAPException as error:
@@ -218,29 +290,38 @@ class Ldap:
 
     # -- inside, in a thread ----------------------------------------------------------------------
 
-    async def _run(self, work: Callable[[ldap3.Connection], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._tried, work)
+    async def _run(self, work: Callable[[ldap3.Connection], T], *, reads: bool = False) -> T:
+        """Have it done by the first server that can. `reads`: it changes nothing, so that it may be begun again."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._tried, work, reads)
 
-    def _tried(self, work: Callable[[ldap3.Connection], T]) -> T:
+    def _tried(self, work: Callable[[ldap3.Connection], T], reads: bool) -> T:
         failures: list[Unreachable] = []
         for server in self._asked():
             try:
-                connection = self._ready(server)
-            except Unreachable as failure:
+                return self._done(server, work, reads)
+            except Unreachable as failure:  # nothing was done there
                 failures.append(failure)
-                continue
-            with _told():
-                try:
-                    done = work(connection)
-                except said.LDAPOperationResult:  # a no: the connection is as good as before
-                    self._keep(server, connection)
-                    raise
-                except BaseException:
-                    server.failed(connection)
-                    raise
-            self._keep(server, connection)
-            return done
         raise failures[-1]
+
+    def _done(self, server: _Server, work: Callable[[ldap3.Connection], T], reads: bool) -> T:
+        connection = self._ready(server)
+        with _told():
+            try:
+                done = work(connection)
+            except said.LDAPOperationResult:  # a no: the connection is as good as before
+                self._keep(server, connection)
+                raise
+            except said.LDAPException as error:
+                server.failed(connection)
+                # What was sent in part was never read as a whole.
+                if reads or isinstance(error, said.LDAPSocketSendError):
+                    raise Unreachable(f"The directory doesn't answer ({_short(error)}).") from None
+                raise
+            except BaseException:
+                server.failed(connection)
+                raise
+        self._keep(server, connection)
+        return done
 
     def _keep(self, server: _Server, connection: ldap3.Connection) -> None:
         """Until the next one needs it; nobody does after `close`, which doesn't wait for what is under way."""
@@ -266,7 +347,7 @@ class Ldap:
         """A connection on which the service account is signed in. Raises Unreachable."""
         while server.idle:
             since, connection = server.idle.pop()
-            if time.monotonic() - since < IDLE and not connection.closed:
+            if time.monotonic() - since < IDLE and _quiet(connection):
                 return connection
             _hang_up(connection)
         given = self._given
@@ -298,7 +379,7 @@ class Ldap:
         connection = ldap3.Connection(
             self._made(server),
             name,
-            password,
+            password.encode(),  # of a text ldap3 would make another one (SASLprep), which isn't what was set
             raise_exceptions=True,
             receive_timeout=self._given.answer_within,
             auto_referrals=False,
@@ -369,10 +450,14 @@ def _server(url: str, pause: float) -> _Server:
     return _Server(str(parts.hostname), parts.port or (636 if secure else 389), not secure, pause)
 
 
-def _modified(connection: ldap3.Connection, dn: str, changes: Changes) -> int:
+def _modified(connection: ldap3.Connection, dn: str, changes: Changes, only_if: str = "") -> int:
     """The result's number: ldap3 raises every no but the one that leads elsewhere."""
     asked = {name: [(kind, list(values)) for kind, values in each] for name, each in changes.items()}
-    connection.modify(dn, asked)
+    controls = None
+    if only_if:
+        parsed = parse_filter(only_if, None, True, False, None, False)
+        controls = [(ASSERTION, False, encode(compile_filter(parsed.elements[0])))]
+    connection.modify(dn, asked, controls)
     return int(connection.result["result"])
 
 
@@ -382,6 +467,15 @@ def _hang_up(connection: ldap3.Connection | None) -> None:
             connection.unbind()
         if connection.socket is not None:  # where there was nothing to say goodbye to
             connection.socket.close()
+
+
+def _quiet(connection: ldap3.Connection) -> bool:
+    """Whether nothing came in that nobody asked for: a goodbye, or the end of the line."""
+    if connection.closed or connection.socket is None:
+        return False
+    waiting = select.poll()
+    waiting.register(connection.socket, select.POLLIN)
+    return not waiting.poll(0)
 
 
 def _entry(found: Mapping[str, Any]) -> Entry:
@@ -398,8 +492,14 @@ def _told() -> Iterator[None]:
         raise MissingRight(f"The service account may not do that ({_short(error)}).") from None
     except said.LDAPNoSuchObjectResult:
         raise NoAccount("There is no such entry in the directory.") from None
+    except _OVERTAKEN as error:
+        raise Overtaken(f"Somebody else changed the entry at the same moment ({_short(error)}).") from None
     except (said.LDAPConstraintViolationResult, said.LDAPUnwillingToPerformResult) as error:
         raise PolicyRefused(f"The directory's policy refuses that ({_short(error)}).") from None
+    except _IMPOSSIBLE as error:
+        raise Rejected(
+            f"The directory can't do that, whoever asks ({_short(error)}). Look at its log and at its schema."
+        ) from None
     except (said.LDAPBusyResult, said.LDAPUnavailableResult) as error:
         raise Unreachable(f"The directory is busy ({_short(error)}).") from None
 

@@ -6,20 +6,20 @@ version that was read (RFC 7644 §3.14), so that nobody else's change is written
 
 from __future__ import annotations
 
-import asyncio
 import json
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import aiohttp
 from yarl import URL
 
 from handlers.ports import MissingRight, NoAccount, PolicyRefused, Rejected, Unreachable
+from handlers.reach import greeted
 from handlers.scim.config import ScimServer
 
 LARGEST = 1024 * 1024  # bytes of one answer
@@ -29,6 +29,8 @@ PAUSE, LONGEST_PAUSE = 2.0, 60.0  # seconds in which a server that failed isn't 
 PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
 FOLDED = frozenset({"userName", "displayName"})  # compared without case (RFC 7643 §4.1.1, §8.7.1)
+#: Of an address. Escaped as they are, some servers take them for what they aren't any more.
+SEPARATING = frozenset("/\\%?#;")
 
 Operations = Sequence[Mapping[str, object]]
 
@@ -123,6 +125,8 @@ class Client:
     async def get(self, kind: str, id: str) -> Resource:
         """One entry of `Users` or `Groups`, read fresh. Raises NoAccount, Unreachable or Rejected."""
         found = await self._call("GET", place(kind, id))
+        if found.id != id and SEPARATING & set(id):  # read as a place on the way there, which isn't an entry
+            raise NoAccount("There is no such entry on the SCIM server.")
         if found.id != id:
             raise Unreachable("The SCIM server answers with another entry than it was asked for.")
         return found
@@ -173,16 +177,8 @@ class Client:
 
     async def visit(self) -> datetime | None:
         """Greet the server; gives its certificate's end, None without TLS. Raises Unreachable."""
-        url = URL(self._given.url)
-        tls = self._tls if url.scheme == "https" else None
-        try:
-            async with asyncio.timeout(self._given.connect_within):
-                _, line = await asyncio.open_connection(url.host, url.port, ssl=tls)
-        except (OSError, TimeoutError) as error:
-            raise Unreachable(f"The SCIM server can't be reached ({type(error).__name__}).") from None
-        shown = line.get_extra_info("peercert") if tls else None
-        line.close()
-        return datetime.fromtimestamp(ssl.cert_time_to_seconds(shown["notAfter"]), UTC) if shown else None
+        url = urlsplit(self._given.url)
+        return await greeted(url, self._tls if url.scheme == "https" else None, self._given.connect_within)
 
     async def patch(self, kind: str, entry: Resource, operations: Operations, secret: str = "") -> None:
         """Change an entry that is still as it was read, all of it or nothing (RFC 7644 §3.5.2).

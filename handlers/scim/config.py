@@ -6,9 +6,10 @@ import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from handlers.reach import address, authority
 
 
 class ScimServer(BaseModel):
@@ -34,12 +35,10 @@ class ScimServer(BaseModel):
     @field_validator("url")
     @classmethod
     def _with_tls(cls, value: str) -> str:
-        url = urlsplit(value)
-        if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment:
+        url = address(value, ("http", "https"), "https://id.example.com/scim/v2")
+        if url.query or url.fragment:
             raise ValueError(f"{value!r} isn't an address such as https://id.example.com/scim/v2")
-        if url.username is not None or url.password is not None:
-            raise ValueError("a name or password doesn't belong into the address: the token is said apart")
-        if url.scheme == "http" and not _loopback(url.hostname):
+        if url.scheme == "http" and not _loopback(str(url.hostname)):
             raise ValueError("it must begin with https:// (http is for this machine only)")
         return value.rstrip("/")
 
@@ -51,12 +50,7 @@ class ScimServer(BaseModel):
             raise ValueError("a token is one word of ASCII characters (RFC 6750 section 2.1)")
         return value
 
-    @field_validator("ca_file")
-    @classmethod
-    def _readable(cls, value: Path | None) -> Path | None:
-        if value is not None and not value.is_file():
-            raise ValueError(f"there is no file {value}")
-        return value
+    _authority = field_validator("ca_file")(authority)
 
     @property
     def left_alone(self) -> frozenset[str]:

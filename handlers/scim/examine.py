@@ -12,8 +12,6 @@ from handlers.ports import Rejected, Unreachable
 from handlers.scim.client import Client, Resource
 from handlers.scim.people import Users, members
 
-PASSWORDS = frozenset({"reset_password", "set_password"})
-
 
 async def examined(users: Users, can: Collection[str], needed: Collection[str], name: str) -> list[Finding]:
     """The server, what it says of itself, people, groups and one account. `can`: the connector's verbs."""
@@ -40,7 +38,7 @@ async def _features(client: Client, needed: Collection[str]) -> list[Finding]:
     """What the server says that it can (RFC 7643 §5). Not every server says so, which is no fault of it."""
     told = (await client.features()).values
     found = []
-    for feature, wanted in (("patch", bool(needed)), ("changePassword", bool(PASSWORDS & set(needed)))):
+    for feature, wanted in (("patch", bool(needed)), ("changePassword", "set_password" in needed)):
         says = told.get(feature)
         if wanted and isinstance(says, dict) and says.get("supported") is False:
             seen = f"a playbook needs it, and the server says that it doesn't support {feature}"
@@ -111,7 +109,9 @@ def _verbs(can: Collection[str], needed: Collection[str]) -> list[Finding]:
             verb,
             Level.FAIL,
             "a playbook needs it, and it can't be done here",
-            "Set `groups: true`, or change the playbook.",
+            "Change the playbook: to `set_password` with a chosen password."
+            if verb == "reset_password"
+            else "Set `groups: true`, or change the playbook.",
         )
         for verb in sorted(set(needed) - set(can))
     ]

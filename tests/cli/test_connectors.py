@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+import socketserver
+import ssl
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,9 @@ import yaml
 
 from tests.cli.test_commands import SHIPPED, run
 from tests.company import SECRET_KEY
+from tests.peers.certificates import Authority, Identity
+from tests.peers.receiver import SECRET as SIGNED_WITH
+from tests.peers.receiver import program
 
 
 def installed(folder: Path, **said: Any) -> dict[str, str]:
@@ -82,7 +89,22 @@ def test_the_doctor_looks_at_every_connector(env: Mapping[str, str]) -> None:
     [
         ({"kind": "ldap"}, "connectors.directory: servers: Field required"),
         ({"kind": "nothing"}, "connectors.directory.kind: there is no 'nothing'"),
-        ({"servers": ["http://ldap1"]}, "isn't an address such as ldaps://"),
+        (
+            {"servers": ["http://ldap1"]},
+            "directory: servers: 'http://ldap1' isn't an address such as ldaps://",
+        ),
+        ({"servers": ["ldaps://ldap1:99999"]}, "directory: servers: its port isn't a number from 1 to 65535"),
+        ({"servers": ["ldaps://ldap1:abc"]}, "directory: servers: its port isn't a number"),
+        (
+            {"servers": ["ldaps://me:the-secret@ldap1"]},
+            "directory: servers: a name or password doesn't belong",
+        ),
+        ({"servers": ["ldaps://ldap1?x"]}, "isn't an address such as ldaps://"),
+        ({"ca_file": __file__}, "isn't a PEM file with a certificate in it"),
+        ({"people": "nonsense"}, "directory: people: 'nonsense' isn't a name such as ou=people"),
+        ({"groups": "ou=groups,"}, "directory: groups: 'ou=groups,' isn't a name"),
+        ({"untouchable": ["admins"]}, "directory: untouchable: 'admins' isn't a name"),
+        ({"only": "(o=Acme"}, "directory: only: '(o=Acme' isn't a filter such as"),
         ({"ca_file": "/nowhere.pem"}, "there is no file /nowhere.pem"),
         ({"password": ""}, "connectors.directory: password"),
         ({"timezone": "Mars/Base"}, "there is no time zone 'Mars/Base'"),
@@ -106,6 +128,87 @@ def test_an_entry_that_is_wrong_is_refused_with_its_place(
     assert done.exit_code == 1
     assert said in " ".join(done.stderr.split())
     assert "the-secret" not in done.output
+
+
+@pytest.mark.parametrize("kind", ["scim", "webhook"])
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (
+            {"url": "https://accounts.example.com:99999/"},
+            "directory: url: its port isn't a number from 1 to 65535",
+        ),
+        (
+            {"url": "https://:the-secret@accounts.example.com/"},
+            "directory: url: a name or password doesn't belong",
+        ),
+        ({"ca_file": __file__}, "directory: ca_file: "),
+    ],
+)
+def test_an_address_that_is_wrong_is_refused_with_its_place(
+    tmp_path: Path, kind: str, more: Mapping[str, Any], said: str
+) -> None:
+    own = {"scim": {"token": "the-secret"}, "webhook": {"secret": SIGNED_WITH, "verbs": ["open_door"]}}[kind]
+    entry = {"kind": kind, "url": "https://accounts.example.com/", **own, **more}
+    done = run("connectors", "test", "directory", env=installed(tmp_path, connectors={"directory": entry}))
+    assert done.exit_code == 1
+    assert said in " ".join(done.stderr.split())
+    assert "the-secret" not in done.output
+
+
+def test_a_webhook_is_knocked_at_and_asked_nothing(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    asked: list[bytes] = []
+    with knocked(authority.sign("localhost"), asked) as port:
+        for ca_file, level in ((str(authority.file), "warn"), (None, "fail")):
+            entry = {
+                "kind": "webhook",
+                "url": f"https://localhost:{port}/hook",
+                "secret": SIGNED_WITH,
+                "verbs": ["set_password"],
+                **({"ca_file": ca_file} if ca_file else {}),
+            }
+            env = installed(tmp_path, connectors={"directory": entry})
+            done = run("connectors", "test", "directory", "--json", env=env)
+            told = {each["check"]: each for each in json.loads(done.stdout)}
+            assert told["receiver"]["level"] == level
+            assert ("its certificate is good for" in told["receiver"]["seen"]) is (level == "warn")
+            assert told["rights"]["level"] == "warn"
+            assert told["unlock"]["level"] == "fail", "a playbook needs it"
+    assert b"".join(asked) == b""
+
+
+def test_a_program_is_looked_at_and_not_run(tmp_path: Path) -> None:
+    there = program(tmp_path)
+    entry = {**there.entry(), "kind": "command"}
+    env = installed(tmp_path, connectors={"doors": entry})
+    told = {
+        each["check"]: each
+        for each in json.loads(run("connectors", "test", "doors", "--json", env=env).stdout)
+    }
+    assert (told["program"]["level"], told["rights"]["level"]) == ("pass", "warn")
+    assert not there.doors.exists()
+
+
+@contextmanager
+def knocked(identity: Identity, heard: list[bytes]) -> Iterator[int]:
+    """Somebody behind TLS who notes what they are told, and ends with their thread; gives the port."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(identity.certificate, identity.key)
+
+    class Noting(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with suppress(OSError), context.wrap_socket(self.request, server_side=True) as line:
+                heard.append(line.recv(4096))
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Noting) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @pytest.mark.parametrize(

@@ -117,3 +117,48 @@ async def test_a_program_that_others_may_change_is_refused_at_the_start_and_befo
     program.chmod(0o600)
     with pytest.raises(ValidationError, match="isn't a file that may be run"):
         connect({"run": [str(program)], "verbs": ["open_door"]})
+
+
+def refused(*run: Path | str) -> str:
+    """Why this isn't run; empty when it is."""
+    try:
+        connect({"run": [str(each) for each in run], "verbs": ["open_door"]})
+    except ValidationError as error:
+        return str(error)
+    return ""
+
+
+def test_every_step_on_the_way_to_a_program_counts(tmp_path: Path) -> None:
+    """A link in a folder that everybody writes in, though both ends of the way are ours alone."""
+    ours, everybodys = tmp_path / "ours", tmp_path / "everybodys"
+    for folder in (ours, everybodys):
+        folder.mkdir()
+    program = ours / "program"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o700)
+    hop, start, relative = everybodys / "hop", ours / "start", ours / "relative"
+    hop.symlink_to(program)
+    start.symlink_to(hop)
+    relative.symlink_to("../everybodys/hop")
+    assert not refused(start)
+    everybodys.chmod(0o777)
+    for each in (start, relative, everybodys / ".." / "ours" / "program"):
+        assert f"{everybodys} may be changed by others" in refused(each)
+    assert not refused(program)
+    (ours / "round").symlink_to(ours / "round")
+    assert "can't be looked at" in refused(ours / "round")
+
+
+async def test_what_an_argument_names_counts_too(tmp_path: Path) -> None:
+    """An interpreter is nobody's doubt; what it is told to read is."""
+    code = tmp_path / "program.py"
+    code.write_text("import json\n" + YES % '"Open."')
+    made = connect({"run": [sys.executable, str(code)], "verbs": ["open_door"]})
+    await made.carry_out(OPEN, OPEN.key, SECRET)
+    code.chmod(0o646)
+    said = f"{code} may be changed by others"
+    with pytest.raises(Unreachable, match="may be changed by others"):
+        await made.carry_out(OPEN, OPEN.key, SECRET)
+    assert said in refused(sys.executable, code)
+    assert said in refused(sys.executable, str(code).removeprefix("/")), "it runs in the topmost folder"
+    assert not refused(sys.executable, "--site", "a b", "/nowhere/at/all", "/dev/null", "x" * 5000)

@@ -22,7 +22,7 @@ from flows.registration import Authenticator, Device
 from handlers.accounts import Accounts
 from handlers.connectors import active_directory, command, ldap, scim, webhook
 from handlers.connectors.countersign import Countersign
-from handlers.ldap.accounts import PASSWORDS, VERBS
+from handlers.ldap.dialect import PASSWORDS, VERBS
 from handlers.ports import (
     Bindings,
     Closing,

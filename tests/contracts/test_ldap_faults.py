@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import secrets
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +22,7 @@ from tests.contracts.test_connectors import a_request
 from tests.contracts.test_ldap_people import BOTH, connected
 from tests.office import free_port
 from tests.peers import samba, slapd
-from tests.peers.certificates import Authority
+from tests.peers.certificates import Authority, Identity
 from tests.peers.directory import FIRST_PASSWORD
 from tests.peers.proxy import Line, line_to
 
@@ -130,6 +132,123 @@ async def test_the_next_server_is_asked_when_one_is_down(desk: Desk) -> None:
     await several.close()
 
 
+async def test_a_connection_that_died_while_it_waited_costs_nothing(desk: Desk) -> None:
+    """Neither of the calls that come next: they are made over another one, or at the next server."""
+    connector = connected(desk.server, servers=[desk.line.url, desk.server.url], connect_within=1)
+    id = desk.server.hire(f"kim{secrets.token_hex(4)}")
+    assert await connector.people.person(id)
+    desk.line.cut()
+    await connector.carry_out(a_request("disable", subject=id), "CS-7F3KQ:carry_out", None)
+    desk.line.port = free_port()
+    desk.line.cut()
+    await connector.carry_out(a_request("enable", subject=id), "CS-7F3KQ:carry_out", None)
+    await connector.close()
+
+
+async def test_a_change_isnt_sent_over_a_connection_that_died(desk: Desk) -> None:
+    """It would be lost there, and nobody could say whether it was made."""
+    id = desk.server.hire(f"kim{secrets.token_hex(4)}")
+    entry, _ = await desk.connector.account(id)
+    calls = desk.line.calls
+    desk.line.cut()
+    for _ in range(3):
+        await asyncio.sleep(0)  # until the line is really cut
+    await desk.connector.ldap.modify(entry.dn, desk.connector.dialect.changes("disable", entry, ""))
+    assert desk.line.calls == calls + 1
+    assert (await desk.connector.account(id))[1].disabled
+
+
+async def test_an_answer_that_is_lost_is_asked_for_at_the_next_server(desk: Desk) -> None:
+    connector = connected(desk.server, servers=[desk.line.url, desk.server.url], connect_within=1)
+    id = desk.server.hire(f"kim{secrets.token_hex(4)}")
+    assert await connector.people.person(id)
+    desk.line.deaf = 0
+    assert await connector.people.person(id)
+    assert desk.line.deaf is None, "one was lost"
+    await connector.close()
+
+
+BUSY, UNAVAILABLE = 51, 52
+
+
+@contextlib.asynccontextmanager
+async def troubled(identity: Identity, code: int, *, signs_in: bool) -> AsyncIterator[tuple[str, set[int]]]:
+    """A server that answers so, but for a sign-in; gives its address and the kinds of what it was asked."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(identity.certificate, identity.key)
+    asked: set[int] = set()
+
+    async def taken(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, asyncio.CancelledError, OSError):
+            while True:
+                number, operation = await heard(reader)
+                asked.add(operation)
+                writer.write(answered(number, operation, 0 if signs_in and operation == SIGN_IN else code))
+                await writer.drain()
+        writer.close()
+
+    there = await asyncio.start_server(taken, "127.0.0.1", 0, ssl=context)
+    yield f"ldaps://localhost:{there.sockets[0].getsockname()[1]}", asked
+    there.close()
+
+
+@pytest.mark.slapd
+@pytest.mark.parametrize("code", [BUSY, UNAVAILABLE])
+async def test_the_next_server_is_asked_when_one_is_busy(tmp_path: Path, code: int) -> None:
+    """One takes every sign-in and does nothing else; what it was asked for is done once, by the next."""
+    authority = Authority(tmp_path)
+    identity = authority.sign("localhost", "127.0.0.1")
+    with slapd.running(authority=authority, identity=identity) as server:
+        name = f"kim{secrets.token_hex(4)}"
+        id = server.hire(name)
+        async with troubled(identity, code, signs_in=True) as (url, asked):
+            several, alone = connected(server, servers=[url, server.url]), connected(server, servers=[url])
+            assert await several.people.person(id)
+            await several.carry_out(a_request("disable", subject=id), "k:carry_out", None)
+            assert server.changes(slapd.dn(name)) == 1
+            with pytest.raises(Unreachable):
+                await alone.people.person(id)
+            for each in (several, alone):
+                await each.close()
+        assert {SEARCH, MODIFY} <= asked
+
+
+@pytest.mark.slapd
+async def test_a_password_isnt_wrong_because_a_server_is_busy(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    identity = authority.sign("localhost", "127.0.0.1")
+    with slapd.running(authority=authority, identity=identity) as server:
+        async with troubled(identity, BUSY, signs_in=False) as (url, asked):
+            several, alone = connected(server, servers=[url, server.url]), connected(server, servers=[url])
+            assert (await several.ldap.accepts(slapd.dn("maya"), FIRST_PASSWORD))[0]
+            with pytest.raises(Unreachable):
+                await alone.ldap.accepts(slapd.dn("maya"), FIRST_PASSWORD)
+            for each in (several, alone):
+                await each.close()
+        assert SIGN_IN in asked
+
+
+SEARCH, MODIFY, SIGN_IN = 0x63, 0x66, 0x60  # RFC 4511 §4.2, §4.5, §4.6
+ANSWERS = {SIGN_IN: 0x61, SEARCH: 0x65, MODIFY: 0x67}
+
+
+async def heard(reader: asyncio.StreamReader) -> tuple[int, int]:
+    """The number and the kind of the next message (RFC 4511 §4.1.1)."""
+    _, length = await reader.readexactly(2)
+    if length > 0x80:
+        length = int.from_bytes(await reader.readexactly(length - 0x80), "big")
+    message = await reader.readexactly(length)
+    digits = message[1]
+    return int.from_bytes(message[2 : 2 + digits], "big"), message[2 + digits]
+
+
+def answered(number: int, operation: int, code: int) -> bytes:
+    """This result, as an answer to that message."""
+    result = bytes([0x0A, 1, code, 4, 0, 4, 0])
+    body = bytes([2, 4, *number.to_bytes(4, "big"), ANSWERS.get(operation, 0x78), len(result)]) + result
+    return bytes([0x30, len(body)]) + body
+
+
 async def test_a_policys_no_is_told_apart(desk: Desk) -> None:
     id = desk.server.hire(f"kim{secrets.token_hex(4)}")
     with pytest.raises(Rejected, match="policy refuses"):
@@ -181,7 +300,7 @@ async def test_what_another_server_keeps_is_refused_in_words(openldap: Any) -> N
         f"cn: {dn[3:].partition(',')[0]}\nref: ldaps://ldap.elsewhere.example/{dn}"
     )
     connector = connected(openldap)
-    changes = connector.dialect.changes("unlock", (await connector.below("(uid=maya)"))[0], "")
+    changes = connector.dialect.changes("disable", (await connector.below("(uid=maya)"))[0], "")
     with pytest.raises(Rejected, match="kept by another server"):
         await connector.ldap.modify(dn, changes)
     await connector.close()
@@ -200,6 +319,9 @@ async def test_what_another_server_keeps_is_refused_in_words(openldap: Any) -> N
         (52, Stage.AWAITING_OPERATOR, "The system could not be reached."),  # unavailable
         (53, Stage.FAILED, "The directory's policy refuses that"),  # unwilling to perform
         (50, Stage.FAILED, "The service account may not do that"),  # insufficient access rights
+        (16, Stage.FAILED, "Somebody else changed the entry at the same moment"),  # no such attribute
+        (65, Stage.FAILED, "The directory can't do that, whoever asks"),  # object class violation
+        (21, Stage.FAILED, "The directory can't do that, whoever asks"),  # invalid attribute syntax
     ],
 )
 async def test_a_server_in_trouble_ends_with_a_sentence_and_without_a_change(

@@ -127,7 +127,7 @@ async def test_no_request_gives_or_takes_a_role(acme: Company, verb: str) -> Non
         asked = a_request(verb, subject=id, group=group)
         before = acme.server.changes(f"{cn}={group.lower()},{acme.peer.GROUPS}")
         with pytest.raises(Rejected, match="never changed by request"):
-            await connector._change(asked, "")
+            await connector._change(asked, "k", "")
         assert acme.server.changes(f"{cn}={group.lower()},{acme.peer.GROUPS}") == before
     await guarded.close()
 

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from handlers.findings import Level
-from handlers.ldap.accounts import VERBS, Accounts
+from handlers.ldap.accounts import Accounts
+from handlers.ldap.dialect import VERBS
+from handlers.ldap.examine import _administrators
 from handlers.ports import Examined, MissingRight, NoAccount, Rejected
 from tests.contracts.test_connectors import PARAMETERS, SECRET, a_request
 from tests.contracts.test_ldap_people import connected
@@ -78,11 +80,17 @@ async def test_with_the_delegation_nothing_is_missing_and_looking_changes_nothin
     assert site.server.signs_in(name, "pretend-Password-1"), "nothing was counted as a wrong password"
 
 
-async def test_what_no_playbook_needs_is_warned_about(site: Site) -> None:
-    told = await found(site.server, {"add_to_group"})
-    assert told["reset_password"].level is Level.WARN
-    assert "no playbook needs it" in told["reset_password"].seen
-    assert "remove_from_group" not in told, "it takes the right that adding takes"
+async def test_what_no_playbook_needs_is_warned_about_right_by_right(site: Site) -> None:
+    told = await found(site.server, {"unlock"})
+    password, lock = (
+        ("userPassword", "pwdAccountLockedTime") if site.peer is slapd else ("unicodePwd", "lockoutTime")
+    )
+    assert told["excess"].level is Level.WARN
+    assert f"{password} of " in told["excess"].seen
+    assert "member of " in told["excess"].seen
+    assert f"{lock} of " not in told["excess"].seen, "a playbook needs it"
+    assert "reset_password" not in told
+    assert (await found(site.server, VERBS))["excess"].level is Level.PASS
 
 
 async def test_without_the_delegation_every_verb_is_a_missing_right(bare: Site) -> None:
@@ -119,6 +127,63 @@ async def test_an_administrator_within_reach_fails_the_doctor(site: Site) -> Non
     told = await found(site.server, NEEDED, untouchable=[site.group("everyone")])
     assert told["administrators"].level is Level.FAIL
     assert "we could change" in told["administrators"].seen
+
+
+@pytest.mark.slapd
+async def test_a_single_right_over_an_administrator_is_enough_to_fail() -> None:
+    """Theirs is another part of the directory, in which a forgotten rule lets us write passwords and nothing else."""
+    rule = (
+        f'access to dn.subtree="ou=services,{slapd.BASE}" attrs=userPassword\n'
+        f'  by dn.exact="{slapd.SERVICE.name}" =w\n  by anonymous auth\n'
+    )
+    boss, admins = f"uid=boss,ou=services,{slapd.BASE}", f"cn=admins,{slapd.GROUPS}"
+    entry = slapd.person("boss", "", slapd.hashed("pretend-Password-1")).replace(slapd.dn("boss"), boss)
+    for first, level in ((rule, Level.FAIL), ("", Level.PASS)):
+        with slapd.running(first=first) as server:
+            server.change(entry)
+            server.change(f"dn: {admins}\nobjectClass: groupOfNames\ncn: admins\nmember: {boss}")
+            told = (await found(server, {"unlock"}, untouchable=[admins]))["administrators"]
+            assert told.level is level
+            assert ("boss" in told.seen and "(userPassword)" in told.seen) is (level is Level.FAIL)
+
+
+@pytest.mark.slapd
+async def test_what_no_verb_takes_is_looked_for_too() -> None:
+    rule = (
+        f'access to dn.subtree="{slapd.PEOPLE}" attrs=mail,manager,uid,entry,children\n'
+        f'  by dn.exact="{slapd.SERVICE.name}" write\n  by * read\n'
+    )
+    with slapd.running(first=rule) as server:
+        before = server.changes(*map(slapd.dn, ("maya", "omar", "nina", "ravi", "eve", "sam")))
+        told = (await found(server, VERBS))["excess"]
+        assert server.changes(*map(slapd.dn, ("maya", "omar", "nina", "ravi", "eve", "sam"))) == before
+    assert told.level is Level.WARN
+    for right in ("mail", "manager", "uid", "the place"):
+        assert f"{right} of uid=" in told.seen
+    assert "cn of " not in told.seen
+
+
+@pytest.mark.samba
+async def test_active_directory_tells_every_right_itself(domain: samba.Samba) -> None:
+    lab, sid = f"OU=Lab,{samba.BASE}", domain.sid("countersign")
+    domain.change(f"dn: {lab}\nobjectClass: organizationalUnit")
+    entry = samba.person("lee", "")
+    domain.change(entry.replace(samba.dn("lee"), f"CN=Lee of Acme,{lab}"))
+    mail = "bf967961-0de6-11d0-a285-00aa003049e2"
+    for right in (f"(OA;CIIO;WP;{mail};bf967aba-0de6-11d0-a285-00aa003049e2;SID)", "(A;;CC;;;SID)"):
+        domain.tool("dsacl", "set", "--objectdn", lab, "--sddl", right.replace("SID", sid))
+    told = (await found(domain, {"add_to_group"}, people=lab))["excess"]
+    assert told.level is Level.WARN
+    assert f"mail of CN=Lee of Acme,{lab}" in told.seen
+    assert f"entries of {lab}" in told.seen
+
+
+async def test_more_administrators_than_are_tried_is_said(site: Site) -> None:
+    connector = connected(site.server, untouchable=[site.group("everyone")], people=site.peer.PEOPLE)
+    (few,), (all_,) = await _administrators(connector, 2), await _administrators(connector, 100)
+    await connector.close()
+    assert "only the first 2 were tried, and there are more" in few.seen
+    assert "there are more" not in all_.seen
 
 
 @pytest.mark.samba

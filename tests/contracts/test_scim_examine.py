@@ -54,6 +54,7 @@ async def test_an_accounts_state_is_told(scim: ScimPeer) -> None:
         ({"roles": {"security": ["securty"]}}, "groups", Level.FAIL, "security names securty"),
         ({"untouchable_groups": ["admins"]}, "groups", Level.FAIL, "untouchable_groups names admins"),
         ({}, "administrators", Level.WARN, "nobody is left alone"),
+        ({}, "reset_password", Level.FAIL, "it can't be done here"),
         ({"groups": False}, "add_to_group", Level.FAIL, "it can't be done here"),
         ({}, "account", Level.FAIL, "there isn't just one account 'nobody'"),
     ],
@@ -61,7 +62,7 @@ async def test_an_accounts_state_is_told(scim: ScimPeer) -> None:
 async def test_what_is_wrong_has_a_name_and_a_remedy(
     scim: ScimPeer, more: dict[str, object], check: str, level: Level, said: str
 ) -> None:
-    told = await looked(scim.entry(**more), "nobody", {"set_password", "add_to_group"})
+    told = await looked(scim.entry(**more), "nobody", {"set_password", "reset_password", "add_to_group"})
     assert told[check].level is level
     assert said in told[check].seen
     assert told[check].remedy

@@ -165,6 +165,15 @@ async def test_another_entry_than_was_asked_for_is_nobody() -> None:
             await client.get("Users", "7")
 
 
+async def test_a_list_in_the_place_of_an_entry_is_nobody_when_the_id_was_read_as_a_place() -> None:
+    async with there(always('{"totalResults": 1, "Resources": [{"id": "8"}]}')) as (client, _):
+        for id in ("/", "8/", "%2F"):
+            with pytest.raises(NoAccount):
+                await client.get("Users", id)
+        with pytest.raises(Unreachable, match="another entry"):
+            await client.get("Users", "maya@acme.test")
+
+
 async def test_a_server_that_came_back_is_asked_again_after_the_pause() -> None:
     now = 0.0
     answers = [refusal(500), web.json_response({"id": "7"})]

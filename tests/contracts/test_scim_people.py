@@ -36,7 +36,23 @@ async def test_people_are_found_with_manager_and_roles(system: Scim) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "nobody", '" or userName pr', "ravi\\", "..", "ravi\0", "a" * 2000, "*"]
+    "text",
+    [
+        "",
+        "nobody",
+        '" or userName pr',
+        "ravi\\",
+        "..",
+        "ravi\0",
+        "a" * 2000,
+        "*",
+        "/",
+        "//",
+        "a/b",
+        "%",
+        "%2e%2e",
+        "?",
+    ],
 )
 async def test_whoever_isnt_there_is_nobody_and_no_text_is_a_filter(system: Scim, text: str) -> None:
     assert await system.people.person(text) is None

@@ -148,7 +148,9 @@ def refusal(status: int, type: str = "") -> web.Response:
     ],
 )
 async def test_every_answer_has_one_meaning(answer: Any, kind: type[Exception]) -> None:
-    async with there(answer) as other, system(other.url, answer_within=0.3) as ours:
+    # Only whoever is waited for in vain gets little time, and enough of it to be reached on a busy machine.
+    within = 2.0 if answer == "silence" else 15.0
+    async with there(answer) as other, system(other.url, answer_within=within) as ours:
         with pytest.raises((kind, Uncertain) if kind is TimeoutError else kind) as said:
             await ours.carry_out(OPEN, OPEN.key, SECRET)
     assert len(other.asked) == 1, "nothing is repeated within a call, and nobody follows"

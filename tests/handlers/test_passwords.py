@@ -30,6 +30,8 @@ MAYA = Person("maya", "Maya Lindqvist", "maya.lindqvist", aliases=frozenset({"m.
         "fünf müde Känguruhs hüpfen",
         "пять усталых кенгуру прыгают",
         "Maya eats 7 odd teal otters",
+        "purple {tractor} owl sings",
+        "correct… ½ horse battery",
     ],
 )
 async def test_long_and_unlike_what_is_common_is_enough(good: str) -> None:
@@ -48,6 +50,8 @@ async def test_long_and_unlike_what_is_common_is_enough(good: str) -> None:
         ("MayaLindqvist2026!", "too easy"),
         ("m.lindqvist-Maya-77", "too easy"),
         ("Countersign Welcome 1", "too easy"),
+        ("{SSHA}mv5J0lCv8v0Z9mTn1yTq", "curly brackets"),
+        ("{CLEARTEXT}purple tractor owl", "curly brackets"),
         ("teal otter\x00quarry kite", "can't be seen"),
         ("teal otter\u200bquarry kite", "can't be seen"),
         ("teal otter\nquarry kite", "can't be seen"),

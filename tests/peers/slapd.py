@@ -86,10 +86,12 @@ def running(
     delegated: bool = True,
     identity: Identity | None = None,
     authority: Authority | None = None,
+    first: str = "",
 ) -> Iterator[Slapd]:
     """A server with the pretend company in it, on loopback alone; stopped by its process id.
 
-    `delegated`: the service account has its rights. `identity` replaces the certificate.
+    `delegated`: the service account has its rights. `first` are rules before those. `identity` replaces the
+    certificate.
     """
     with tempfile.TemporaryDirectory(prefix="countersign-slapd-") as name:
         folder = Path(name)
@@ -97,7 +99,7 @@ def running(
         identity = identity or authority.sign("localhost", "127.0.0.1")
         (folder / "data").mkdir()
         config = folder / "slapd.conf"
-        config.write_text(_config(folder, authority, identity, delegated))
+        config.write_text(_config(folder, authority, identity, first + (DELEGATION if delegated else "")))
         (folder / "seed.ldif").write_text(seed())
         ask("/usr/sbin/slapadd", "-f", str(config), "-l", str(folder / "seed.ldif"))
         plain, tls = free_port(), free_port()
@@ -124,7 +126,7 @@ def running(
             process.wait()
 
 
-def _config(folder: Path, authority: Authority, identity: Identity, delegated: bool) -> str:
+def _config(folder: Path, authority: Authority, identity: Identity, rules: str) -> str:
     return f"""
 include /etc/ldap/schema/core.schema
 include /etc/ldap/schema/cosine.schema
@@ -149,7 +151,7 @@ rootpw {ADMIN.password}
 directory {folder}/data
 dbnosync
 index objectClass,uid,entryUUID,member eq
-{DELEGATION if delegated else ""}{OTHERS}
+{rules}{OTHERS}
 overlay ppolicy
 ppolicy_default "cn=default,ou=policies,{BASE}"
 ppolicy_use_lockout
