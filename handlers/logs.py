@@ -65,7 +65,7 @@ _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 class _StandardError:
-    """Standard error as it is when a line is written: loggers outlive whoever put another in its place for a while."""
+    """Standard error as it is when a line is written: loggers outlive whoever put another in its place."""
 
     def write(self, text: str) -> None:
         sys.stderr.write(text)

@@ -31,6 +31,14 @@ OPEN = {
     ("GET", "/enrol/{token}"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
+    ("GET", "/manifest.webmanifest"),
+    ("GET", "/worker.js"),
+    ("GET", "/push"),  # a key, a form token and a key's name: each is worth nothing without the browser's key
+    ("GET", "/recover"),
+    ("POST", "/recover"),
+    ("GET", "/join"),
+    ("POST", "/join/begin"),
+    ("GET", "/join/return"),
 }
 
 

@@ -81,7 +81,8 @@ async def test_maya_signs_on_and_registers_the_browser_she_did_it_in(desk: Site,
     wire, answer = await joins(desk, issuer, "maya")
     assert let_in(answer)
     assert "Name it and create its passkey" in (await wire.get("/enrol")).text
-    assert (await creates(wire, SoftAuthenticator(desk.url), "Maya's laptop")).json == {"location": "/enrol"}
+    made = await creates(wire, SoftAuthenticator(desk.url), "Maya's laptop")
+    assert made.json["location"] == "/enrol"
     assert "It is new until" in (await wire.get("/enrol/done")).text
     registration = await desk.acme.house.registry.registration("maya")
     assert [device.name for device in registration.live] == ["Maya's laptop"]

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from flows.digest import key_name
 from flows.registration import Device
 from handlers import subscriptions, vapid
 from tests.browser.site import Site
@@ -66,9 +67,12 @@ async def test_a_device_has_one_place_and_a_place_one_device(desk: Site) -> None
 async def test_the_worker_is_told_what_it_needs_to_subscribe_again(desk: Site) -> None:
     wire = await Wire.of(desk, await desk.acme.enrolled("maya"))
     terms = (await wire.get("/push", Accept="application/json")).json
-    assert terms == {"key": vapid.public(KEY), "csrf": wire.token}
+    assert (terms["key"], terms["csrf"]) == (vapid.public(KEY), wire.token)
+    assert terms["now"] == desk.acme.hands().isoformat()
+    (device,) = (await desk.acme.house.registry.registration("maya")).live
+    assert terms["signing"] == key_name(device.key), "what a page of that browser would tell it"
     stranger = await Wire.stranger(desk)
-    assert (await stranger.get("/push")).status == 303
+    assert (await stranger.get("/push")).status == 403
 
 
 @pytest.mark.parametrize(
