@@ -41,7 +41,7 @@ async def test_a_cookie_copied_to_another_browser_is_refused(desk: Site, chromiu
     request = await desk.acme.asks("password_reset", "maya")
     path = f"/requests/{request.id}"
     await maya.page.goto(path)
-    await maya.page.get_by_role("button", name="Yes, I asked for this").click()
+    await maya.page.get_by_role("button", name="I asked for this").click()
     await expect(maya.page.get_by_role("button", name="Show it now")).to_be_visible()
 
     await eve.context.add_cookies(await maya.context.cookies())  # type: ignore[arg-type]
@@ -78,7 +78,7 @@ async def test_inside_the_pages_nobody_waits_for_a_signature(desk: Site, chromiu
     await page.get_by_role("link", name="Go to my requests").click()
     await page.get_by_role("link", name="Account unlock").click()
     await page.get_by_role("button", name="Ask for it").click()
-    await page.get_by_role("button", name="Yes, I asked for this").wait_for()
+    await page.get_by_role("button", name="I asked for this").wait_for()
     path = page.url.removeprefix(desk.url)
     assert seen == ["GET /", "GET /ask/account_unlock", "POST /ask/account_unlock", f"GET {path}"]
     await page.get_by_role("link", name="Cancel it").click()
