@@ -22,6 +22,9 @@ from handlers.playbooks.sheet import Loc, Sheet, keys, remedy_for, section
 
 Values = Mapping[Loc, Any]
 
+# Whether a password has to be changed at the next sign-in is the verb's to say, so each goes with one kind.
+PASSWORD_OF = {"set_password": "chosen_password", "reset_password": "temporary_password"}
+
 # What is longest: a challenge (SP 800-63B-4 section 3.1.3.2), a wait for consent, and a secret kept to be shown.
 MOST: Mapping[Loc, timedelta] = {
     ("proof", "within"): timedelta(minutes=10),
@@ -160,6 +163,8 @@ def _judge_change(sheet: Sheet, page: Values, connectors: Mapping[str, frozenset
             ("change", "takes"), "can't go with `hands_out`", "A password is chosen or handed out: keep one."
         )
     connector, verb = page.get(("change", "connector")), page.get(("change", "verb"))
+    if verb in PASSWORD_OF and (takes or not nothing):
+        _judge_password(sheet, verb, chosen=takes)
     if connectors is None or connector is None:
         return
     if connector not in connectors:
@@ -168,6 +173,14 @@ def _judge_change(sheet: Sheet, page: Values, connectors: Mapping[str, frozenset
     elif verb is not None and verb not in connectors[connector]:
         wrong = f"is `{verb}`, which `{connector}` can't do"
         sheet.note(("change", "verb"), wrong, f"`{connector}` can {_either(connectors[connector])}.")
+
+
+def _judge_password(sheet: Sheet, verb: str, *, chosen: bool) -> None:
+    """One that was handed out has to be changed at the next sign-in, and one that was chosen doesn't."""
+    if chosen is not (PASSWORD_OF[verb] == "chosen_password"):
+        other = next(name for name in PASSWORD_OF if name != verb)
+        wrong = f"is `{verb}`, which goes with a password of the other kind"
+        sheet.note(("change", "verb"), wrong, f"Write `{other}`, or change what is handed out or chosen.")
 
 
 def _either(words: Iterable[str]) -> str:

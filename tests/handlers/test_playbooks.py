@@ -322,6 +322,23 @@ WRONG: Mapping[str, tuple[str | bytes, int, str, str, str]] = {
         "can't go with `hands_out`",
         "keep one",
     ),
+    "a password that needn't be changed, handed out": (
+        with_("verb: unlock", "verb: set_password"),
+        25,
+        "change.verb",
+        "goes with a password of the other kind",
+        "Write `reset_password`",
+    ),
+    "a chosen password that has to be changed": (
+        with_("by: requester", "by: subject").replace(
+            "verb: unlock\n  hands_out: temporary_password",
+            "verb: reset_password\n  takes: chosen_password",
+        ),
+        25,
+        "change.verb",
+        "goes with a password of the other kind",
+        "Write `set_password`",
+    ),
     "a chosen password handed out": (
         with_("hands_out: temporary_password", "hands_out: chosen_password"),
         26,
