@@ -14,6 +14,7 @@ from bot.cards import Verb
 from bot.handles import Handle
 from flows.commands import Disown
 from flows.model import Request, Stage
+from tests.company import ON_DEVICE
 from tests.teams_office import TeamsOffice, teams_office
 from tests.teams_tenant import TEAM, TENANT, Json, actions, object_id, words
 
@@ -159,7 +160,7 @@ async def test_somebody_without_the_app_is_told_nothing_and_reads_the_device_pag
     acme.tenant.installed("omar")
     await acme.post(acme.activity("omar", type="installationUpdate", action="add"))
     await acme.settled()
-    await acme.company.asks("account_unlock", "omar")
+    await acme.company.asks("account_unlock", "omar", origin=ON_DEVICE)
     await acme.settled()
     assert "I can't write to" not in words(acme.security()[-1])
 
