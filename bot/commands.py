@@ -20,11 +20,13 @@ from handlers.findings import Finding, Level
 from handlers.house import seed_binding
 from handlers.playbooks import PlaybookError, load
 from handlers.settings import Settings, SettingsError, load_reach, load_settings
+from handlers.standings import Standings
 from storage import migrate, setup
 from storage.seals import Keys
 from storage.setup import PRODUCTION, Hold, NotReady
 from storage.sql import TABLES
 from storage.store import Place, Store, utc_now
+from storage.tables import iso
 
 cli = typer.Typer(
     help="Verified desk requests: proof on a registered device, consent by the right people, evidence of it all.",
@@ -195,6 +197,24 @@ def devices(
             columns = ("device", "name", "can prove with", "registered", "revoked")
             empty = f"No device is registered for {person}."
             console.listing("Devices", columns, rows, as_json=as_json, empty=empty)
+        return console.DONE
+
+    run(work(), as_json=as_json)
+
+
+@cli.command()
+def frozen(as_json: Json = False) -> None:
+    """Whose requests rest, until when and by whom. Example: python app.py frozen"""
+
+    async def work() -> int:
+        async with reading() as (_, store):
+            rows = [
+                (each.person, iso(each.frozen_until), each.frozen_by, each.ordered)
+                for each in await Standings(store).frozen()
+                if each.frozen_until is not None
+            ]
+            columns = ("person", "until", "by", "request")
+            console.listing("Frozen", columns, rows, as_json=as_json, empty="Nobody is frozen.")
         return console.DONE
 
     run(work(), as_json=as_json)
