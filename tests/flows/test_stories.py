@@ -306,7 +306,7 @@ def test_what_the_worker_has_is_reported_and_its_freeze_is_the_workers_to_see() 
     story.then(Disowned("maya"), does=[Announce("security", "alarm"), StopOthers("maya"), Write])
     story.stands(Stage.AWAITING_FULFILMENT)
     story.given(frozen=["maya"]).when(Disown("maya")).refused(no.OutOfTurn)
-    story.when(ReportConfirmed(RECEIPT)).then(ChangeConfirmed, Fulfilled, does=CLOSED)
+    story.when(ReportConfirmed(RECEIPT)).then(ChangeConfirmed, Fulfilled, does=[Write, *CLOSED])
 
 
 def test_the_playbook_says_who_may_ask_for_whom() -> None:

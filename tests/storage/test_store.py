@@ -29,6 +29,7 @@ from handlers.conversations import Conversation, Conversations
 from handlers.evidence import Auditor
 from handlers.findings import Level
 from handlers.house import seed_binding
+from handlers.recovery import RecoveryCodes, new_codes
 from handlers.subscriptions import Subscription
 from storage import migrate, setup
 from storage.seals import Keys
@@ -294,6 +295,7 @@ async def test_resealing_moves_everything_to_the_newest_key(database_url: str, t
         await Conversations(acme.store).keep(Conversation(teams, "a:maya-and-us", "https://smba.example/"))
         place = Subscription(phones["maya"].device, "maya", "https://push.example/1", "p256dh", "auth")
         await acme.house.subscriptions.keep(place)
+        await RecoveryCodes(acme.store).keep("maya", new_codes(), "CS-00000")
 
     steps = await reseal(database_url, hands)
     assert steps[-1][0] == steps[-1][1] > 20
