@@ -55,6 +55,10 @@ WORDS = {
         "A request in your name was stopped",
         "Somebody it concerns said that they didn't ask for it. Nothing was changed, and security knows.",
     ),
+    What.SIGNED_IN: (
+        "A browser signed in as a device of yours",
+        "It used that device's passkey, and stands for the device from now on. The browser before it is signed out.",
+    ),
     What.RECOVERY_CODE_USED: (
         "One of your recovery codes was used",
         "With it and your sign-in app's code somebody registers a browser in your name.",
@@ -78,6 +82,7 @@ _ON_A_DEVICE = (
     What.DEVICE_REGISTERED,
     What.PASSKEY_ADDED,
     What.APP_ADDED,
+    What.SIGNED_IN,
     What.RECOVERY_CODE_USED,
     What.CODES_LOCKED,
 )

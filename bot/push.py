@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import timedelta
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from socket import AddressFamily
 
 import aiohttp
@@ -37,6 +37,11 @@ LONGEST = 600  # seconds that a push service may keep it: a number's lifetime
 TOKEN_LASTS = 3600  # seconds; RFC 8292 allows a day
 REMEMBERED = 1000  # pushes, so that a notice said again because a chat was away isn't pushed again
 
+#: Addresses that stand for others (RFC 6052, 3056, 7526, 4291 section 2.5.5): where they lead isn't theirs to say.
+TRANSITION = tuple(
+    ip_network(each)
+    for each in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "::/96", "fec0::/10", "192.88.99.0/24")
+)
 GONE = (404, 410)  # RFC 8030, section 7.3
 OUR_FAULT = (400, 401, 403)
 
@@ -64,6 +69,8 @@ class Outward(AbstractResolver):
 def public(address: str) -> bool:
     """Whether an address is one of the internet's, and one machine's."""
     found = ip_address(address.partition("%")[0])
+    if any(found in network for network in TRANSITION if network.version == found.version):
+        return False
     return found.is_global and not found.is_multicast
 
 

@@ -282,6 +282,14 @@ class NotRecovered(Refusal):
     """That didn't match, or it can't be used now, and nothing was changed. Check each field, or talk to the desk."""
 
 
+class TooBusy(Refusal):
+    """Too many are trying that at the same moment. Nothing was changed. Wait a minute, then try again."""
+
+
+class FrozenAgain(Refusal):
+    """Something more was reported since this was asked, so it isn't lifted. Look into that, then ask again."""
+
+
 class AccountTaken(Refusal):
     """That chat account belongs to somebody else here. If it is yours, tell an administrator at once."""
 

@@ -256,7 +256,8 @@ class Playbook:
 
         Another device of one's own inherits the wait, so it gives nothing that the first one doesn't have.
         """
-        return self.tier < 2 or (self.connector == "countersign" and self.askers == frozenset({Asker.SELF}))
+        own = self.connector == "countersign" and self.askers == frozenset({Asker.SELF})
+        return self.tier < 2 or (own and self.secret is not SecretKind.RECOVERY_CODES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from flows.registration import (
     DeviceRevoked,
     InvitationIssued,
     Registration,
+    SignedIn,
 )
 
 
@@ -30,6 +31,7 @@ class What(StrEnum):
     PASSKEY_ADDED = "passkey_added"
     APP_ADDED = "app_added"
     DEVICE_REVOKED = "device_revoked"
+    SIGNED_IN = "signed_in"
     REQUEST_OPENED = "request_opened"  # by somebody else
     CHANGE_MADE = "change_made"
     REQUEST_LOCKED = "request_locked"
@@ -82,6 +84,8 @@ def of_registration(before: Registration, change: Change, at: datetime) -> Seque
                 if device not in fresh:
                     added = What.PASSKEY_ADDED if method is Method.PASSKEY else What.APP_ADDED
                     tell(added, id, "", device)
+            case SignedIn(device=device):
+                tell(What.SIGNED_IN, f"{device}:{at.timestamp():.6f}", "", device)
             case DeviceRevoked(device=device, by=request):
                 tell(What.DEVICE_REVOKED, device, request, device)
     return items

@@ -231,8 +231,9 @@ def _open(ask: Submit, facts: Facts) -> list[Event]:
         raise no.InactivePerson
     if not may_ask(playbook, requester, subject or Person(ask.subject, "", "")):
         raise no.NotYoursToAsk
-    itself = playbook.protects and ask.subject == ask.requester  # such as removing one's own lost phone
-    if requester.id not in facts.unfrozen and not itself:
+    if not _may_freeze(playbook, requester, subject):
+        raise no.NotYoursToAsk
+    if requester.id not in facts.unfrozen:
         raise no.Frozen
     prover = ask.subject if playbook.prover is Party.SUBJECT else ask.requester
     try:
@@ -275,6 +276,14 @@ def _helped(playbook: Playbook, subject: Person | None, facts: Facts) -> Person:
     if facts.open_twin:
         raise no.AlreadyOpen(f"It is {facts.open_twin}.")
     return subject
+
+
+def _may_freeze(playbook: Playbook, requester: Person, subject: Person | None) -> bool:
+    """Whoever lifts freezes, or looks after the installation, is frozen by security alone, or by themself."""
+    guarded = subject is not None and subject.roles & {"security", "administrator"}
+    if not guarded or (playbook.connector, playbook.verb) != ("countersign", "freeze"):
+        return True
+    return requester.id == subject.id if subject else False
 
 
 def _askable(ask: Submit, playbook: Playbook, prover: str, facts: Facts) -> None:
@@ -333,10 +342,13 @@ def _not_frozen(request: Request, command: Command, facts: Facts) -> None:
     actor = getattr(command, "actor", "")
     if isinstance(command, Cancel | Disown | Deny | GiveUp):
         return
-    protects = _playbook(facts).protects
-    if actor not in facts.unfrozen and not (protects and actor == request.subject == request.requester):
+    if actor not in facts.unfrozen:
         raise no.Frozen
-    if not protects and not facts.unfrozen >= {request.requester, request.subject, request.prover}:
+    if not _playbook(facts).protects and not facts.unfrozen >= {
+        request.requester,
+        request.subject,
+        request.prover,
+    }:
         raise no.PersonRests
 
 

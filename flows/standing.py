@@ -46,6 +46,7 @@ class Standing(Changing):
     alarmed_at: datetime | None = None
     frozen_until: datetime | None = None
     frozen_by: str = ""
+    frozen_at: datetime | None = None  # when somebody said so last
     ordered: str = ""  # the request that froze them or let them go on last
 
     def frozen(self, now: datetime) -> bool:
@@ -127,16 +128,19 @@ def succeeded(standing: Standing) -> Standing:
     return standing.but({"prompts": (), "failures": (), "failed": 0})
 
 
-def frozen(standing: Standing, by: str, request: str, until: datetime) -> Standing:
+def frozen(standing: Standing, by: str, request: str, until: datetime, now: datetime) -> Standing:
     """Frozen until then, or longer if they were already."""
+    said = standing.but({"ordered": request, "frozen_at": now})
     if standing.frozen_until is not None and standing.frozen_until >= until:
-        return standing.but({"ordered": request})
-    return standing.but({"frozen_until": until, "frozen_by": by, "ordered": request})
+        return said
+    return said.but({"frozen_until": until, "frozen_by": by})
 
 
 def lifted(standing: Standing, request: str) -> Standing:
     """Security looked into it: freeze, lock and counts are gone."""
-    return succeeded(standing).but({"frozen_until": None, "frozen_by": "", "ordered": request})
+    return succeeded(standing).but(
+        {"frozen_until": None, "frozen_at": None, "frozen_by": "", "ordered": request}
+    )
 
 
 def _lately(prompts: Iterable[Prompt], now: datetime) -> tuple[Prompt, ...]:

@@ -179,7 +179,10 @@ class Fulfilment:
         """Which of those who agreed are frozen now. Raises NotAuthorised when those concerned are."""
         parties = {request.subject, request.requester, request.prover}
         frozen = await self._desk.standings.frozen_among({*parties, *(proof.person for proof in evidence)})
-        if frozen & parties and not playbook.protects:
+        asking = {request.requester, request.prover} - {
+            request.subject
+        }  # protecting others takes whoever is free
+        if frozen & (asking if playbook.protects else parties):
             raise no.NotAuthorised("Everything in the name of somebody concerned rests for now.")
         return frozen
 

@@ -87,7 +87,7 @@ async def build(
     try:
         await setup.examine(store, kind)
         registry, accounts = DeviceRegistry(store), Accounts(store)
-        ours = own(registry, accounts, Standings(store), RecoveryCodes(store))
+        ours = own(registry, accounts, Standings(store, _freeze(settings)), RecoveryCodes(store))
         connectors: dict[str, Connector] = {**outside.connectors, "countersign": ours}
         playbooks = load(
             settings.playbooks, connectors={name: connector.verbs for name, connector in connectors.items()}
@@ -114,7 +114,7 @@ def _assemble(
     read = People(recent, config.roles) if recent else people
     passkeys, codes = verifiers(settings, store.keys)
     by_method: dict[Method, Verifier] = {Method.PASSKEY: passkeys, Method.CODE: codes}
-    freeze = timedelta(hours=settings.freeze_hours)
+    freeze = _freeze(settings)
     desk = Desk(store, playbooks, people, registry, accounts, by_method, freeze=freeze)
     worker = Worker(desk, connectors, by_method, outside.messenger)
     desk.committed = worker.changed
@@ -135,6 +135,10 @@ def _assemble(
         Clock(desk, worker),
         recent,
     )
+
+
+def _freeze(settings: Settings) -> timedelta:
+    return timedelta(hours=settings.freeze_hours)
 
 
 def _kept(playbooks: Playbooks, hash: str) -> dict[str, object]:

@@ -92,8 +92,10 @@ class Joining:
         except Away:
             raise no.SignOnAway from None
 
-    async def finish(self, browser: str, answer: Mapping[str, str]) -> None:
+    async def finish(self, browser: str, answer: Mapping[str, str], becomes: str) -> None:
         """What the browser came back with. Raises a Refusal, which is on record unless the state is no state of ours.
+
+        The invitation is for the browser under its next secret, whose hash is `becomes`: nobody else knows that one.
 
         1. The state is ours, was begun in this browser, in time, and is answered for the first time.
         2. The answer is the provider's own, and a code.
@@ -117,7 +119,7 @@ class Joining:
         except Untrue as untrue:
             await self._refuse(no.SignOnUntrue(), str(untrue))
         # 4
-        await self._let_in(who, browser, begun.invitation)
+        await self._let_in(who, becomes, begun.invitation)
 
     # -- step by step ---------------------------------------------------------------------------
 
@@ -173,6 +175,8 @@ class Joining:
             await self._refuse(no.NotToJoin(), f"nobody has this id: {who}")
         if not person.active:
             await self._refuse(no.NotToJoin(), "doesn't work here", who)
+        if await self._desk.standings.frozen_among([who]):
+            await self._refuse(no.NotToJoin(), "everything in their name rests", who)
 
         def decision(before: Registration, book: Book) -> Change:
             expires = book.now + INVITATION_LASTS

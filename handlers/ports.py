@@ -236,11 +236,17 @@ class Freezes(Protocol):
     """What our own connector changes: who rests because of a report, and who goes on."""
 
     async def freeze(self, person: str, by: str, request: str, *, confirmed: bool) -> None:
-        """Freeze somebody: for a day when security `confirmed` it, else for an hour."""
+        """Freeze somebody: for a day when security or they themself `confirmed` it, else for an hour.
+
+        Raises Rejected.
+        """
         ...
 
-    async def lift(self, person: str, request: str) -> None:
-        """Let somebody go on: their freeze and their lock are gone."""
+    async def lift(self, person: str, request: str, asked_at: datetime) -> None:
+        """Let somebody go on: their freeze and their lock are gone.
+
+        Raises Rejected if more was reported since `asked_at`.
+        """
         ...
 
     async def ordered(self, person: str, request: str) -> bool:

@@ -6,8 +6,10 @@ import asyncio
 import hashlib
 import hmac
 import secrets
+from collections import OrderedDict
 from collections.abc import Sequence
-from datetime import timedelta
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 
 from sqlalchemy import bindparam, select
 
@@ -22,7 +24,7 @@ from flows.registration import Invitation, InvitationIssued
 from handlers.people import People
 from handlers.ports import Used
 from handlers.registry import DeviceRegistry, compare_and_set
-from handlers.standings import failed_beside_requests
+from handlers.standings import Standings, failed_beside_requests
 from handlers.verifiers.code import CodeVerifier
 from storage import rows
 from storage.book import Book, Need, Outcome, Work
@@ -30,6 +32,10 @@ from storage.sql import TABLES
 from storage.store import Store
 
 LASTS = timedelta(minutes=15)  # how long the browser that recovered may take to register
+AT_ONCE = 2  # attempts that are judged at the same time, each of which costs 16 MiB and some time on purpose
+WAITING = 20  # and that may wait for it; more are sent away
+QUIET = timedelta(minutes=1)  # refused attempts of the same person are on record once in this time
+PRIVILEGED = frozenset({"administrator", "security"})
 _SETS = TABLES["recovery_codes"]
 _set = select(_SETS).where(_SETS.c.person == bindparam("person"))
 
@@ -48,25 +54,42 @@ class Recovery:
         self._people = people
         self._registry = registry
         self._apps = apps
+        self._standings = Standings(store)
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._waiting = 0
+        self._slow = ThreadPoolExecutor(AT_ONCE, "recovery")  # its own, so that nobody else waits behind it
+        self._noted: OrderedDict[str, datetime] = OrderedDict()
 
     async def recover(self, account: str, code: str, app_code: str, browser_hash: str) -> Invitation:
-        """Open the enrolment for this browser. Raises NotRecovered, whatever it was, after the same work.
+        """Open the enrolment for this browser. Raises NotRecovered, whatever it was, after the same work; TooBusy.
 
-        1. One active person is called so.  2. Their codes don't rest, nor does anything in their name.
+        1. One active person is called so, who isn't privileged: for those others have to vouch.
+        2. Their codes don't rest, nor does anything in their name.
         3. The app's code is right, and of a later step than the last.  4. The recovery code is one of theirs, unused.
-        Every failure counts against the person like any wrong code, and is on record.
+        A wrong app's code beside a right recovery code counts like any wrong code. Nothing else does: a stranger
+        knows nobody's recovery code, and could otherwise lock everybody's codes from here.
         """
+        if self._waiting >= WAITING:
+            raise no.TooBusy
+        self._waiting += 1
+        try:
+            async with self._turns:
+                return await self._tried(account, code, app_code, browser_hash)
+        finally:
+            self._waiting -= 1
+
+    async def _tried(self, account: str, code: str, app_code: str, browser_hash: str) -> Invitation:
         person = await self._one(account)
         id = person.id if person else ""
         proofs = (await self._registry.registration(id)).proofs
         apps = [proof for proof in proofs if proof.method is Method.CODE]
         kept = await codes_of(self._store, id)
-        hash = await _hash(recovery.typed(code) or "", kept.salt if kept else "00")
+        hash = await _hash(self._slow, recovery.typed(code) or "", kept.salt if kept else "00")
         used = self._apps.app(apps, app_code, self._store.clock())
-        if person is None:
-            await self._store.write(
-                Work(lambda book: Outcome(events=[(None, Refused("Recover", "", "NotRecovered"))]))
-            )
+        frozen = bool(await self._standings.frozen_among([id]))
+        if person is None or frozen or person.privileged or person.roles & PRIVILEGED:
+            noted = [(None, Refused("Recover", id, "NotRecovered"))] if self._worth_noting(id) else []
+            await self._store.write(Work(lambda book: Outcome(events=list(noted))))
             raise no.NotRecovered
         return await self._commit(person, kept, hash, used, browser_hash)
 
@@ -92,9 +115,13 @@ class Recovery:
             after = recovery.spend(now_kept, hash, book.now)
             return _let_in(book, after, used, invitation, standing.succeeded(before))
 
+        guessed = used is None and kept is not None and kept.unused(hash)
+        noting = guessed or self._worth_noting(person.id)
+
         def refused(refusal: no.Refusal, book: Book) -> Outcome:
-            outcome = Outcome(events=[(None, Refused("Recover", person.id, refusal.kind))])
-            failed_beside_requests(outcome, book, person.id, Wrong.CODE)
+            outcome = Outcome(events=[(None, Refused("Recover", person.id, refusal.kind))] if noting else [])
+            if guessed:
+                failed_beside_requests(outcome, book, person.id, Wrong.CODE)
             return outcome
 
         try:
@@ -102,6 +129,16 @@ class Recovery:
         except no.UsedAlready:
             raise no.NotRecovered from None
         return invitation
+
+    def _worth_noting(self, person: str) -> bool:
+        """Whether one more refused attempt is news, or only the same again: anybody can make thousands."""
+        now, before = self._store.clock(), self._noted.get(person)
+        if before is not None and now - before < QUIET:
+            return False
+        self._noted[person] = now
+        if len(self._noted) > 1000:
+            self._noted.popitem(last=False)
+        return True
 
     async def _one(self, account: str) -> Person | None:
         found = [person for person in await self._people.called(account) if person.active] if account else []
@@ -117,7 +154,7 @@ class RecoveryCodes:
     async def keep(self, person: str, codes: Sequence[str], request: str) -> None:
         """These are the person's codes from now on, and no others."""
         salt = secrets.token_hex(16)
-        hashes = [await _hash(recovery.typed(code) or "", salt) for code in codes]
+        hashes = [await _hash(None, recovery.typed(code) or "", salt) for code in codes]
 
         def run(book: Book) -> Outcome:
             before = book.row("recovery_codes", person)
@@ -171,11 +208,11 @@ def _let_in(
     )
 
 
-async def _hash(code: str, salt: str) -> str:
+async def _hash(slow_one: ThreadPoolExecutor | None, code: str, salt: str) -> str:
     """Slow on purpose (RFC 7914), and off the loop: 16 MiB and some tens of milliseconds."""
 
     def slow() -> str:
         made = hashlib.scrypt(code.encode(), salt=bytes.fromhex(salt), n=2**14, r=8, p=1, dklen=32)
         return hmac.digest(b"countersign/recovery/v1", made, "sha256").hex()
 
-    return await asyncio.to_thread(slow)
+    return await asyncio.get_running_loop().run_in_executor(slow_one, slow)

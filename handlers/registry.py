@@ -20,6 +20,7 @@ from flows.events import Refused
 from flows.news import Item
 from flows.registration import Authenticator, Change, Device, DeviceRevoked, Invitation, Registration
 from handlers.ports import Rejected, Used
+from handlers.standings import Standings
 from storage import rows
 from storage.book import Book, Need, Outcome, Work
 from storage.seals import token_hash
@@ -164,6 +165,7 @@ class DeviceRegistry:
     async def decide(self, command: str, person: str, decision: Decision, *needs: Need) -> Change:
         """Decide and commit one change to a person's registration, against the rows as the commit finds them."""
         devices, keys = Need("devices", "person", person), Need("authenticators", "person", person)
+        codes = Need("recovery_codes", "person", person)
 
         def run(book: Book) -> Outcome:
             before = Registration(
@@ -172,19 +174,32 @@ class DeviceRegistry:
                 tuple(rows.authenticator(row) for row in book.rows(keys)),
             )
             change = decision(before, book)
-            return _written(change, news.of_registration(before, change, book.now), book.now)
+            outcome = _written(change, news.of_registration(before, change, book.now), book.now)
+            if any(isinstance(event, DeviceRevoked) for event in change.events):
+                gone = {device.id for device in change.devices if device.revoked_at is not None}
+                if not {device.id for device in before.live} - gone:
+                    outcome.drops.append(("recovery_codes", person))  # they went with what is lost
+            return outcome
 
         def refused(refusal: no.Refusal, book: Book) -> Outcome:
             return Outcome(events=[(None, Refused(command, person, refusal.kind))])
 
-        change: Change = await self._store.write(Work(run, (devices, keys, *needs), refused))
+        change: Change = await self._store.write(Work(run, (devices, keys, codes, *needs), refused))
         return change
+
+    async def _not_resting(self, command: str, person: str) -> None:
+        """Nothing is bound to whoever is frozen, by whatever link. Raises Frozen, on record."""
+        if await Standings(self._store).frozen_among([person]):
+            refused = Refused(command, person, no.Frozen.__name__)
+            await self._store.write(Work(lambda book: Outcome(events=[(None, refused)])))
+            raise no.Frozen
 
     async def open_invitation(self, token: str, browser: str) -> Invitation:
         """Bind an enrolment link to the browser that opened it first; `browser` is that browser's own secret."""
         found = await self.invitation(token)
         if found is None:
             raise no.LinkUnknown
+        await self._not_resting("OpenInvitation", found.person)
         await self.decide(
             "OpenInvitation",
             found.person,
@@ -206,6 +221,7 @@ class DeviceRegistry:
         self, invitation: str, browser_hash: str, device: Device, authenticator: Authenticator
     ) -> None:
         """Bind what came through an enrolment link: a new device, or one more authenticator on this one."""
+        await self._not_resting("Enrol", device.person)
         await self.decide(
             "Enrol",
             device.person,

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, select
 
+import flows.errors as no
 from flows import standing as standing_
 from flows.effects import Announce
 from flows.events import (
@@ -25,7 +26,8 @@ from flows.events import (
 )
 from flows.model import DEVICE_PAGE, Request, Wrong
 from flows.news import Item, News, What
-from flows.standing import FREEZE, QUIET, UNCONFIRMED, CodesLocked, FreezeLifted, PersonFrozen, Standing
+from flows.standing import DAY, FREEZE, QUIET, UNCONFIRMED, CodesLocked, FreezeLifted, PersonFrozen, Standing
+from handlers.ports import Rejected
 from storage import rows
 from storage.book import Book, Need, Outcome, Work
 from storage.sql import TABLES
@@ -51,8 +53,9 @@ _ordered = (
 class Standings:
     """Reads how people stand, and freezes or lifts because a request ordered it: the port of our own connector."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, span: timedelta = FREEZE) -> None:
         self._store = store
+        self._span = span
 
     async def frozen_among(self, people: Collection[str]) -> frozenset[str]:
         """Who of these is frozen now. A row that is older than what the log says is noticed, and not believed."""
@@ -67,31 +70,50 @@ class Standings:
         return [rows.standing(row, row["person"]) for row in found]
 
     async def freeze(self, person: str, by: str, request: str, *, confirmed: bool) -> None:
-        """Freeze somebody because a request ordered it: for an hour, or a day when security confirmed it."""
-        span = FREEZE if confirmed else UNCONFIRMED
+        """Freeze somebody because a request ordered it: for an hour, or longer when it is confirmed.
+
+        Raises Rejected for another unconfirmed one within a day: security has had its time to look.
+        """
+        span = self._span if confirmed else UNCONFIRMED
 
         def run(book: Book) -> Outcome:
             outcome = Outcome()
-            if _of(book, person).ordered == request:
+            before = _of(book, person)
+            if before.ordered == request:
                 return outcome
+            if not confirmed and before.frozen_until is not None and book.now - before.frozen_until < DAY:
+                raise no.PersonRests
             _freeze(outcome, book, person, by, request, book.now + span)
             return outcome
 
-        await self._store.write(Work(run, (_need(person),)))
+        try:
+            await self._store.write(Work(run, (_need(person),)))
+        except no.PersonRests:
+            raise Rejected(
+                "They were frozen less than a day ago. Security decides whether it goes on."
+            ) from None
 
-    async def lift(self, person: str, request: str) -> None:
-        """Let somebody go on because a request ordered it."""
+    async def lift(self, person: str, request: str, asked_at: datetime) -> None:
+        """Let somebody go on because a request ordered it.
+
+        Raises Rejected if more was reported since it was asked.
+        """
 
         def run(book: Book) -> Outcome:
             before = _of(book, person)
             if before.ordered == request:
                 return Outcome()
+            if before.frozen_at is not None and before.frozen_at > asked_at:
+                raise no.FrozenAgain
             outcome = Outcome(events=[(None, FreezeLifted(person, request))])
             _put(outcome, standing_.lifted(before, request))
             _tell(outcome, book, person, What.FREEZE_LIFTED, request)
             return outcome
 
-        await self._store.write(Work(run, (_need(person),)))
+        try:
+            await self._store.write(Work(run, (_need(person),)))
+        except no.FrozenAgain as refusal:
+            raise Rejected(refusal.sentence) from None
 
     async def ordered(self, person: str, request: str) -> bool:
         """Whether this request froze this person, or let them go on."""
@@ -178,7 +200,7 @@ def _failed(outcome: Outcome, book: Book, before: Standing, wrong: Wrong, reques
 
 def _freeze(outcome: Outcome, book: Book, person: str, by: str, request: str, until: datetime) -> None:
     before = _of(book, person, outcome)
-    after = standing_.frozen(before, by, request, until)
+    after = standing_.frozen(before, by, request, until, book.now)
     _put(outcome, after, before)
     outcome.events.append((None, PersonFrozen(person, by, request, after.frozen_until or until)))
     _tell(outcome, book, person, What.PERSON_FROZEN, request)

@@ -44,9 +44,15 @@ async def arrive(request: web.Request) -> web.Response:
 @routes.post("/enrol/{token:[A-Za-z0-9_-]{43}}")
 async def begin(request: web.Request) -> web.Response:
     """This browser takes the link; the token leaves the address."""
-    house, session = request.app[HOUSE], _signed(request)
-    await house.registry.open_invitation(request.match_info["token"], cookies.secret_of(session.cookie))
-    raise web.HTTPSeeOther("/enrol")
+    house, session, token = request.app[HOUSE], _signed(request), request.match_info["token"]
+    found = await house.registry.invitation(token)
+    before = token_hash(cookies.secret_of(session.cookie))
+    pressed_twice = found is not None and found.browser_hash == before
+    cookie = session.cookie if pressed_twice else cookies.anew(session)
+    await house.registry.open_invitation(token, cookies.secret_of(cookie))
+    response = web.HTTPSeeOther("/enrol")
+    cookies.keep(response, cookie)
+    raise response
 
 
 @routes.get("/enrol")
@@ -198,8 +204,9 @@ def _creation_challenge(house: House, session: Session, invitation: Invitation, 
 
 
 def _seed(house: House, invitation: Invitation) -> bytes:
-    """160 bits for this invitation's sign-in app: the same while its page is open, never the same again."""
-    return hmac.digest(house.store.keys.derive("sign-in app seed"), invitation.id.encode(), "sha256")[:20]
+    """160 bits for this invitation's sign-in app in this browser: the same while its page is open, never again."""
+    bound_to = f"{invitation.id}:{invitation.browser_hash}"
+    return hmac.digest(house.store.keys.derive("sign-in app seed"), bound_to.encode(), "sha256")[:20]
 
 
 async def _step(

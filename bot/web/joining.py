@@ -76,11 +76,14 @@ async def returned(request: web.Request) -> web.Response:
     answer = {name: query[name] for name in _ANSWER if len(query.getall(name, ())) == 1}
     if any(len(query.getall(name, ())) > 1 or len(query.get(name, "")) > LONGEST for name in _ANSWER):
         raise no.SignOnUnknown
+    cookie = cookies.anew(request[SESSION])
     try:
-        await joining.finish(_browser(request), answer)
+        await joining.finish(_browser(request), answer, token_hash(cookies.secret_of(cookie)))
     except no.Refusal as refusal:
         return _page(request, "again", 409, refusal.sentence)
-    raise web.HTTPSeeOther("/enrol")
+    response = web.HTTPSeeOther("/enrol")
+    cookies.keep(response, cookie)
+    raise response
 
 
 def _open(request: web.Request) -> Joining:

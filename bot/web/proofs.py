@@ -84,6 +84,7 @@ class Proofs:
     most: int = MOST
     browsers: int = BROWSERS
     _used: dict[str, dict[str, _Used]] = field(default_factory=dict)
+    since: datetime | None = None  # when this process began: what was used before it isn't remembered
     _noted: dict[str, datetime] = field(default_factory=dict)
 
     def take(self, proof: str, key: str, asked: Asked, now: datetime) -> bool:
@@ -98,7 +99,8 @@ class Proofs:
             return False
         at, once, signature = parts.groups()
         # 2
-        if abs(now - datetime.fromtimestamp(int(at) / 1000, now.tzinfo)) > SKEW:
+        made = datetime.fromtimestamp(int(at) / 1000, now.tzinfo)
+        if abs(now - made) > SKEW or (self.since is not None and made < self.since):
             return False
         # 3: by its random part, since anybody can turn one good signature into another
         used = self._used.get(key, {})

@@ -35,6 +35,7 @@ from handlers.house import House
 log = structlog.get_logger()
 
 LARGEST_BODY = 64 * 1024
+LONGEST_PART = 200  # characters between two slashes of an address
 _HERE = Path(__file__).parent
 #: A browser's session has nothing to do with these.
 _OPEN = (
@@ -75,7 +76,7 @@ def make_app(
     app.on_response_prepare.append(_hardened)
     app[HOUSE] = house
     app[PATIENCE] = patience
-    app[PROOFS] = Proofs()
+    app[PROOFS] = Proofs(since=house.store.clock())
     app[ELSEWHERE] = (*_OPEN, *elsewhere)
     app[PAGES] = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE / "templates"),
@@ -207,6 +208,8 @@ async def _unsigned(request: web.Request, found: Session) -> None:
 @web.middleware
 async def _known(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Our own host · the browser's session · for what changes something, a genuine page of ours · its signature."""
+    if any(len(part) > LONGEST_PART for part in request.path.split("/")):
+        raise web.HTTPNotFound  # no file of ours is called so, and a file system may not even look
     if request.path.startswith(request.app[ELSEWHERE]):
         return await handler(request)
     house = request.app[HOUSE]

@@ -92,6 +92,15 @@ def keep(response: web.StreamResponse, cookie: str) -> None:
     )
 
 
+def anew(session: Session) -> str:
+    """The cookie under which this browser takes an invitation: its own device's if it has signed, else a new one.
+
+    Somebody may know the one that it came with, from a shared computer or a copy: what it is given now is for this
+    browser alone.
+    """
+    return session.cookie if session.device is not None else new_cookie()
+
+
 def remember(request: web.Request, response: web.StreamResponse) -> None:
     """Give a browser that came without a cookie the one that the token on this page belongs to."""
     found = request[SESSION]

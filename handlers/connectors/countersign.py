@@ -56,10 +56,10 @@ class Countersign:
             case "disconnect_account":
                 await self._bindings.disconnect(person, _account(request), id)
             case "freeze" | "keep_frozen" as verb:
-                confirmed = verb == "keep_frozen"
+                confirmed = verb == "keep_frozen" or request.requester == person
                 await self._freezes.freeze(person, request.requester, id, confirmed=confirmed)
             case "lift_freeze":
-                await self._freezes.lift(person, id)
+                await self._freezes.lift(person, id, request.opened_at)
             case "make_codes":
                 await self._codes.keep(person, _codes(secret), id)
             case _:

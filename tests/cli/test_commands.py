@@ -214,7 +214,9 @@ def test_what_ends_otherwise_ends_with_1(office: Office, action: str, word: str)
     done()
     rests = json.loads(office.types("frozen", "--json").stdout)
     assert [each["by"] for each in rests] == (["omar"] if action == "disown" else [])
-    office.beside.do(office.acme.desk.standings.lift("omar", "CS-00000"))  # other tests go on with him
+    office.beside.do(
+        office.acme.desk.standings.lift("omar", "CS-00000", utc_now())
+    )  # other tests go on with him
     assert "Nobody is frozen." in office.types("frozen").stdout
     assert result.exit_code == 1
     assert word in result.stdout

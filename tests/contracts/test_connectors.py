@@ -91,7 +91,7 @@ class MemoryRegistry:
         self.moves += (person, request) not in self.ordered_by
         self.ordered_by.add((person, request))
 
-    async def lift(self, person: str, request: str) -> None:
+    async def lift(self, person: str, request: str, asked_at: datetime) -> None:
         self.moves += (person, request) not in self.ordered_by
         self.ordered_by.add((person, request))
 
@@ -166,9 +166,9 @@ class BadLine:
             await self.freezes.freeze(person, by, request, confirmed=confirmed)
             raise TimeoutError("no answer")
 
-    async def lift(self, person: str, request: str) -> None:
+    async def lift(self, person: str, request: str, asked_at: datetime) -> None:
         if self.arrives:
-            await self.freezes.lift(person, request)
+            await self.freezes.lift(person, request, asked_at)
             raise TimeoutError("no answer")
 
     async def ordered(self, person: str, request: str) -> bool:

@@ -14,7 +14,7 @@ from flows.events import Disowned
 from flows.model import DEVICE_PAGE, Method, Origin, Stage
 from flows.standing import FAILURES, FAILURES_IN_ALL
 from storage.sql import TABLES
-from tests.company import TERMINAL, Company, Hands, Phone, company
+from tests.company import ON_DEVICE, TERMINAL, Company, Hands, Phone, company
 from tests.intruder import Intruder
 
 ORIGINS = [
@@ -248,24 +248,65 @@ async def test_a_change_that_wasnt_sent_yet_is_halted(database_url: str, tmp_pat
         assert await acme.directory.changes("maya.lindqvist") == 0
 
 
-async def test_a_frozen_person_still_removes_a_lost_device_and_nobody_lifts_their_own(
+async def test_a_lost_device_is_removed_all_the_same_and_nobody_lifts_their_own(
     database_url: str, tmp_path: Path
 ) -> None:
     async with company(database_url, tmp_path) as acme:
         maya, security = await acme.enrolled("maya"), await acme.enrolled(SECURITY)
-        for phone in (maya, security):
-            request = await acme.asks("password_reset", phone.person)
-            await acme.desk.submit(request.id, Disown(phone.person))
-        await acme.worker.drain()
         lost = await acme.asks("device_revocation", "maya", answers={"device": maya.device})
         await acme.proves(lost, maya)
+        for phone in (maya, security):
+            request = await acme.asks("password_reset", phone.person, origin=ON_DEVICE)
+            await acme.desk.submit(request.id, Disown(phone.person))
         await acme.worker.drain()
         assert (await acme.desk.get(lost.id)).stage is Stage.FULFILLED
+        with pytest.raises(no.Frozen):  # nor anything else: security recalls devices for her
+            await acme.asks("add_device", "maya")
         why = {"justification": "It's fine."}
         with pytest.raises(no.NotYoursToAsk):
             await acme.asks("lift_freeze", SECURITY, by=SECURITY, answers=why)
         with pytest.raises(no.Frozen):
             await acme.asks("lift_freeze", "maya", by=SECURITY, answers=why)
+
+
+async def test_whoever_lifts_freezes_is_frozen_by_themselves_alone(database_url: str, tmp_path: Path) -> None:
+    """Or one desk agent could put all of security to rest."""
+    async with company(database_url, tmp_path) as acme:
+        security, ravi = await acme.enrolled(SECURITY), await acme.enrolled("ravi")
+        why = {"justification": "He sounds odd."}
+        for person in (SECURITY, "nina"):
+            with pytest.raises(no.NotYoursToAsk):
+                await acme.asks("freeze_person", person, by="ravi", answers=why)
+        own = await acme.asks("freeze_person", SECURITY, answers=why)
+        await acme.proves(own, security)
+        await acme.worker.drain()
+        acme.hands.forward(hours=23)
+        with pytest.raises(no.Frozen):
+            await acme.asks("password_reset", SECURITY)
+        assert ravi
+
+
+async def test_a_lift_is_halted_with_whoever_asked_for_it_and_lifts_nothing_that_came_later(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with company(database_url, tmp_path) as acme:
+        maya, security = await acme.enrolled("maya"), await acme.enrolled(SECURITY)
+        why = {"justification": "I spoke with Maya in person."}
+        first = await acme.asks("password_reset", "maya")
+        lift = await acme.asks("lift_freeze", "maya", by=SECURITY, answers=why)
+        acme.hands.forward(seconds=1)
+        await acme.desk.submit(first.id, Disown("maya"))
+        await acme.proves(lift, security)
+        await acme.worker.drain()
+        assert (await acme.desk.get(lift.id)).stage is Stage.FAILED, "it was asked before she was frozen"
+        lift = await acme.asks("lift_freeze", "maya", by=SECURITY, answers=why)
+        await acme.proves(lift, security)
+        await acme.desk.submit(lift.id, Disown(SECURITY))
+        await acme.worker.drain()
+        assert (await acme.desk.get(lift.id)).stage is Stage.FAILED
+        with pytest.raises(no.Frozen):
+            await acme.asks("password_reset", "maya")
+        assert maya
 
 
 async def test_a_freeze_by_somebody_else_lapses_after_an_hour_unless_security_confirms_it(
@@ -276,6 +317,7 @@ async def test_a_freeze_by_somebody_else_lapses_after_an_hour_unless_security_co
         omar, security = await acme.enrolled("omar"), await acme.enrolled(SECURITY)
         why = {"justification": "She says that somebody writes in her name."}
         for confirmed in (False, True):
+            acme.hands.forward(days=2)
             request = await acme.asks("freeze_person", "maya", by="omar", answers=why)
             await acme.proves(request, omar)
             await acme.worker.drain()
@@ -292,6 +334,10 @@ async def test_a_freeze_by_somebody_else_lapses_after_an_hour_unless_security_co
                 acme.hands.forward(hours=23)
             request = await acme.asks("password_reset", "maya")
             await acme.desk.submit(request.id, Cancel("maya"))
+            again = await acme.asks("freeze_person", "maya", by="omar", answers=why)
+            await acme.proves(again, omar)
+            await acme.worker.drain()
+            assert (await acme.desk.get(again.id)).stage is Stage.FAILED, "security has had its time to look"
 
 
 async def test_a_freeze_that_was_written_away_is_noticed_and_still_halts_the_change(
