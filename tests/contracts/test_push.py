@@ -27,7 +27,7 @@ from flows.model import Origin
 from handlers import vapid
 from handlers.subscriptions import Subscription
 from storage.sql import TABLES
-from tests.company import Company, Phone, company
+from tests.company import ON_DEVICE, Company, Phone, company
 from tests.peers.web_push import PushService
 
 KEY, OTHER = vapid.new(), vapid.new()
@@ -265,8 +265,8 @@ async def test_the_service_itself_notifies_where_the_settings_have_a_key(
 async def test_two_requests_have_two_topics(sqlite_url: str, tmp_path: Path, stub: Stub) -> None:
     async with pushing(sqlite_url, tmp_path) as acme:
         await notified(acme, await acme.enrolled("maya"), stub.browser())
-        await acme.asks("password_reset", "maya")
-        await acme.asks("account_unlock", "maya")
+        for playbook in ("password_reset", "account_unlock"):
+            await acme.asks(playbook, "maya", origin=ON_DEVICE)
         await said(acme)
         assert len({each["Topic"] for each in stub.got}) == 2
 

@@ -65,7 +65,9 @@ async def desk(tmp_path: Path) -> AsyncIterator[Site]:
 async def opens(wire: Wire, token: str) -> Answer:
     """Follow an enrolment link and begin."""
     await wire.get(f"/enrol/{token}")
-    return await wire.post(f"/enrol/{token}")
+    answer = await wire.post(f"/enrol/{token}")
+    await wire.get("/enrol")  # the page it leads to, under the cookie that came with it
+    return answer
 
 
 async def creates(wire: Wire, soft: SoftAuthenticator, name: str = "A phone") -> Answer:

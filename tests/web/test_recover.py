@@ -107,7 +107,9 @@ async def test_whatever_is_wrong_reads_the_same_whoever_it_is(desk: Site) -> Non
         said.add(found[1])
     assert len(said) == 1
     assert omar
-    assert (await desk.acme.refusals()).count("NotRecovered") == 4, "a guess each time, the rest once a minute"
+    assert (await desk.acme.refusals()).count("NotRecovered") == 4, (
+        "a guess each time, the rest once a minute"
+    )
 
 
 async def test_a_code_of_the_app_counts_once_here_too(desk: Site) -> None:
