@@ -32,6 +32,8 @@ class What(StrEnum):
     DEVICE_REVOKED = "device_revoked"
     REQUEST_OPENED = "request_opened"  # by somebody else
     CHANGE_MADE = "change_made"
+    OBJECTIONS_INVITED = "objections_invited"
+    OBJECTED = "objected"
     REQUEST_LOCKED = "request_locked"
     REQUEST_DISOWNED = "request_disowned"
 
@@ -84,7 +86,7 @@ def of_registration(before: Registration, change: Change, at: datetime) -> Seque
 
 
 #: Verbs of our own connector whose change is news already when the registry makes it.
-_OF_DEVICES = frozenset({"invite", "add_device", "revoke_device"})
+_OF_DEVICES = frozenset({"invite", "add_device", "revoke_device", "re_enrol"})
 
 
 def is_told_by_registry(request: Request) -> bool:
