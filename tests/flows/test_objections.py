@@ -284,7 +284,9 @@ def test_whoever_moved_to_another_time_zone_has_four_working_hours_there() -> No
     saturday = friday + timedelta(days=1)
     for zone, what in (("America/New_York", [FulfilmentOrdered]), ("Asia/Tokyo", [])):
         story = waiting()
-        agreed = tuple(replace(each, at=friday) for each in story.it.approvals)
+        agreed = tuple(
+            replace(each, at=friday, until=friday + timedelta(days=5)) for each in story.it.approvals
+        )
         proved = replace(story.it.verification or agreed[0], until=saturday + timedelta(days=2))
         story.given(approvals=agreed, verification=proved, due_at=saturday)
         story.given(people={"maya": replace(PEOPLE["maya"], timezone=zone)})
