@@ -274,6 +274,11 @@ def test_what_it_rested_on_has_to_stand_when_the_wait_is_over(change: Any) -> No
     waiting().given(**change).at(**OVER).when(Tick()).then(Expired, does=[Tell, Announce])
 
 
+def test_a_manager_who_asked_and_moved_on_meanwhile_speaks_for_nobody() -> None:
+    story = waiting("omar", "sam").given(managers={"maya": "nina"}).at(**OVER)
+    story.when(Tick()).then(Expired, does=[Tell, Announce])
+
+
 def test_after_a_long_outage_the_proof_holds_no_more() -> None:
     waiting().at(days=6).when(Tick()).then(Expired, does=[Tell, Announce])
 
