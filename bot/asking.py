@@ -90,4 +90,5 @@ def takes(playbook: Playbook) -> str:
     if playbook.consent is None:
         return proof
     quorum = playbook.consent.quorum
-    return f"{proof}, then {quorum} more {'person who agrees' if quorum == 1 else 'people who agree'}"
+    others = f"{proof}, then {quorum} more {'person who agrees' if quorum == 1 else 'people who agree'}"
+    return others if playbook.objection is None else f"{others}, and a wait in which others can object"

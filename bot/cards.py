@@ -52,6 +52,8 @@ class Verb(StrEnum):
     ASK_AGAIN = "ask_again"
     CANCEL = "cancel"
     DENY = "deny"
+    OBJECT = "object"
+    HURRY = "hurry"
     GIVE_UP = "give_up"
     DISOWN = "disown"
 
@@ -62,6 +64,7 @@ class Verb(StrEnum):
             Verb.BEGIN_PASSKEY,
             Verb.ANSWER_CODE,
             Verb.APPROVE,
+            Verb.HURRY,
             Verb.CHOOSE_PASSWORD,
             Verb.SHOW_SECRET,
         )
@@ -166,9 +169,9 @@ class Card:
 
     @property
     def moves(self) -> bool:
-        """True while this reader has the next move."""
-        primary = any(button.weight is Weight.PRIMARY for button in self.buttons)
-        return primary and not self.over
+        """True while this reader has the next move, or can object to what goes on without them."""
+        asked = any(button.weight is Weight.PRIMARY or button.verb is Verb.OBJECT for button in self.buttons)
+        return asked and not self.over
 
     def button(self, verb: Verb | str) -> Button | None:
         """The button for this verb, if this reader has it."""

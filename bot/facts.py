@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 
 from bot.cards import MOST_FACTS, CodesLine, DeviceLine, Fact
 from bot.reading import Beside, Reading, listed
-from bot.times import left, moment, took
+from bot.times import left, moment, spell, took
 from flows.model import Assurance, Method, Person, Playbook, Request, Stage
 from flows.recovery import CodeSet
 from flows.registration import Registration
 
 NOTHING = Beside()
+_BEFORE_THE_WAIT = (Stage.AWAITING_PROOF, Stage.AWAITING_APPROVAL)
 
 _CAN = {Method.PASSKEY: "a passkey", Method.CODE: "sign-in app codes"}
 _METHODS = {Method.PASSKEY: "passkey", Method.CODE: "number and sign-in app code"}
@@ -77,6 +78,12 @@ def _proof(seen: Reading) -> tuple[str, str]:
 def _then(seen: Reading) -> str:
     if seen.playbook.consent is None:
         return "nobody else needs to agree"
+    if seen.playbook.objection is not None and seen.request.stage in _BEFORE_THE_WAIT:
+        return f"{_agreeing(seen)}, then others have {spell(seen.playbook.objection.wait)} to object"
+    return _agreeing(seen)
+
+
+def _agreeing(seen: Reading) -> str:
     given = [seen.who(approval.person) for approval in seen.request.approvals]
     if seen.missing == 0:
         return f"{listed(given, 'and')} agreed"

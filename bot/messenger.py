@@ -174,7 +174,7 @@ class ChatMessenger:
         match request.stage:
             case Stage.AWAITING_APPROVAL:
                 parties = {request.requester, request.subject}
-                return sorted(await self._house.desk.approvers(request) - parties)
+                return sorted(await self._house.desk.consenting(request) - parties)
             case Stage.AWAITING_OPERATOR:
                 return await self._holding((await self._house.desk.playbook_of(request)).handed_to)
         return []

@@ -47,6 +47,14 @@ WORDS = {
         "Something was changed in your name",
         "It was confirmed on a registered device.",
     ),
+    What.OBJECTIONS_INVITED: (
+        "Somebody says that you lost every device",
+        "When the wait is over, all your devices are removed and a new one is enrolled, unless you object.",
+    ),
+    What.OBJECTED: (
+        "A request in your name was stopped",
+        "Somebody who was told of it objected. Nothing was changed, and security knows.",
+    ),
     What.REQUEST_LOCKED: (
         "A request in your name was stopped",
         "There were too many wrong answers. Nothing was changed, and security knows.",
@@ -105,6 +113,8 @@ def told(news: News, reader: str, request: Request | None = None, playbook: Play
     if news.what is What.CHANGE_MADE and playbook is not None and playbook.secret in _PASSWORDS:
         title, meaning = _PASSWORD
     facts = [("When", moment(news.at, news.at, reader).full), ("Where", _where(news, request))]
+    if news.what is What.OBJECTIONS_INVITED and request is not None and request.due_at is not None:
+        facts.append(("Until", moment(request.due_at, news.at, reader).full))
     if request is not None:
         name = f" ({one_line(playbook.title)})" if playbook is not None else ""
         facts.append(("Request", f"{request.id}{name}"))

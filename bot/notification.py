@@ -36,6 +36,10 @@ def notification(
             body = f"{whose} {asked}. Nothing happens until you confirm."
         case "ask_approvers", Stage.AWAITING_APPROVAL:
             body = f"Your approval is asked for. Asked {asked}. Nothing happens until you decide."
+        case "objections_invited", Stage.AWAITING_OBJECTION if person == request.subject:
+            body = "Somebody says that you lost every device. If you didn't, object: it stops at once."
+        case "objections_invited", Stage.AWAITING_OBJECTION if person != request.requester:
+            body = f"You can still object. Asked {asked}. Otherwise it is done when the wait is over."
         case _:
             return None
     return Notification(playbook.title, body, request.id)

@@ -10,7 +10,8 @@ from bot.cards import Fact, Moment
 from bot.texts import clean
 from bot.times import moment
 from flows.digest import JUSTIFICATION
-from flows.model import Method, Person, Playbook, Request, SecretKind
+from flows.model import Method, Person, Playbook, Request, SecretKind, Stage
+from flows.objections import kept_for_manager, may_object, never_hurried
 
 PLACES = {"slack": "Slack", "teams": "Teams", "terminal": "the command line"}
 _SECRETS = {
@@ -28,15 +29,16 @@ class Beside:
 
     `texts` are the free-text answers that still exist, by field name; `methods` what the reader has
     registered; `device` the one they read this on; `approvers` who may consent, as the directory says now;
-    `number` the six digits, given only for the place where the request was asked; `labels` what people call the
-    ids that a form's references hold, such as a device's name; `unreached` are those with the next move to whom no
-    chat can tell it.
+    `hurriers` who may shorten a wait; `number` the six digits, given only for the place where the request was
+    asked; `labels` what people call the ids that a form's references hold, such as a device's name; `unreached` are
+    those with the next move to whom no chat can tell it.
     """
 
     texts: Mapping[str, str] = field(default_factory=dict)
     methods: frozenset[Method] | None = None
     device: str | None = None
     approvers: frozenset[str] | None = None
+    hurriers: frozenset[str] = frozenset()
     number: str = ""
     rules: Sequence[str] = ()
     audit: int | None = None
@@ -171,7 +173,33 @@ class Reading:
         if chosen is None:
             chosen = frozenset(person.id for person in self.people.values() if self._selected(person))
         given = {approval.person for approval in request.approvals}
+        subject = self.people.get(request.subject)
+        manager = subject.manager if subject else None
+        chosen = frozenset(
+            id
+            for id in chosen
+            if not kept_for_manager(self.playbook, request.prover, manager, given & chosen, id)
+        )
         return sorted(chosen - {request.requester, request.subject, request.prover} - given, key=self.name)
+
+    @property
+    def objects(self) -> bool:
+        """True when the reader can stop what goes on by itself. Whoever asked for it can just cancel it."""
+        request, person = self.request, self.people.get(self.viewer)
+        if request.stage is not Stage.AWAITING_OBJECTION or person is None or not person.active:
+            return False
+        if self.viewer == request.requester:
+            return False
+        return may_object(request, self.people.get(request.subject), person)
+
+    @property
+    def hurries(self) -> bool:
+        """True when the reader can shorten the wait: one more person, who hasn't acted before."""
+        request, subject = self.request, self.people.get(self.request.subject)
+        acted = {request.requester, request.subject, request.prover, *(a.person for a in request.approvals)}
+        open_ = request.stage is Stage.AWAITING_OBJECTION
+        able = subject is not None and not never_hurried(subject)
+        return open_ and able and self.viewer in self.beside.hurriers - acted
 
     def _selected(self, person: Person) -> bool:
         rule, subject = self.playbook.consent, self.people.get(self.request.subject)

@@ -180,6 +180,14 @@ ALARMS = {
         "Somebody registered a browser with a recovery code",
         "If its owner doesn't know of it, freeze them and remove the device.",
     ),
+    "objections_invited": (
+        "Somebody's devices are all to be replaced",
+        "Everybody agreed. It is done when the wait is over, unless somebody objects: call its owner, and look.",
+    ),
+    "objected": (
+        "Somebody objected to the replacement of all devices",
+        "Nothing was changed. Find out who asked, and call its owner on a known number.",
+    ),
     "tampering": (
         "A stored record was changed from outside",
         "It isn't believed any more. Stop the service, keep the database as it is, and run the audit.",

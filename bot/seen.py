@@ -7,6 +7,7 @@ from dataclasses import replace
 import flows.errors as no
 from bot.reading import Beside, Reading
 from flows.model import Method, Request, Stage
+from flows.objections import may_object
 from handlers.house import House
 
 #: Who may agree sees it while that is open, and also what became of it when one of them said no.
@@ -22,10 +23,17 @@ async def read(
     Raises UnknownRequest for a person whom it doesn't concern.
     """
     playbook = await house.desk.playbook_of(request)
-    approvers = await house.desk.approvers(request) if request.stage in _FOR_APPROVERS else frozenset()
+    approvers = await house.desk.consenting(request) if request.stage in _FOR_APPROVERS else frozenset()
     concerned = {request.requester, request.subject, request.prover, *approvers}
     concerned |= {approval.person for approval in request.approvals}
     people = await house.people.named(*sorted(concerned | ({viewer} if viewer else set())))
+    told = playbook.objection is not None and viewer in people
+    if told and may_object(request, people.get(request.subject), people[viewer]):
+        concerned.add(viewer)
+    hurriers: frozenset[str] = frozenset()
+    if request.stage is Stage.AWAITING_OBJECTION:
+        hurriers = await house.desk.hurriers(request)
+        concerned |= hurriers
     if viewer and viewer not in concerned:
         settles = request.stage is Stage.AWAITING_OPERATOR and viewer in people
         if not settles or playbook.handed_to not in people[viewer].roles:
@@ -37,6 +45,7 @@ async def read(
         methods=(await house.registry.registration(viewer)).methods if viewer else None,
         device=device,
         approvers=approvers,
+        hurriers=hurriers,
         number=_number(house, request) if asked_here else "",
     )
     seen = Reading(request, playbook, people, viewer, house.store.clock(), beside)
@@ -69,6 +78,8 @@ async def _unreached(house: House, seen: Reading) -> frozenset[str]:
             wanted, movers = 1, [seen.request.prover]
         case Stage.AWAITING_APPROVAL:
             wanted, movers = seen.missing, seen.approvers
+        case Stage.AWAITING_OBJECTION:
+            wanted, movers = 1, [seen.request.subject]
     lost = [person for person in movers if not await house.reaches(person)]
     return frozenset(lost) if len(movers) - len(lost) < wanted else frozenset()
 

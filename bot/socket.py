@@ -115,7 +115,7 @@ async def _waves(house: House) -> Waves:
 async def _told(house: House, request: Request, number: str) -> web.Response:
     playbook = await house.desk.playbook_of(request)
     approvers = (
-        await house.desk.approvers(request) if request.stage is Stage.AWAITING_APPROVAL else frozenset()
+        await house.desk.consenting(request) if request.stage is Stage.AWAITING_APPROVAL else frozenset()
     )
     agreed = [approval.person for approval in request.approvals]
     people = await house.people.named(request.requester, request.subject, request.prover, *approvers, *agreed)

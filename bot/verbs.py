@@ -20,7 +20,7 @@ from bot.phrases import Phrases
 from bot.seen import read
 from bot.views import request_card
 from flows.accounts import Account
-from flows.commands import Cancel, Deny, Disown, GiveUp, Retry
+from flows.commands import Cancel, Deny, Disown, GiveUp, Object, Retry
 from flows.events import Refused
 from flows.model import Origin, Person, Playbook, Request
 from flows.request import may_ask
@@ -29,10 +29,11 @@ from handlers.house import House
 from handlers.posted import Place
 
 #: What is pressed about a request, and what it asks of it.
-COMMANDS: Mapping[Verb, type[Cancel | Disown | Deny | Retry | GiveUp]] = {
+COMMANDS: Mapping[Verb, type[Cancel | Disown | Deny | Object | Retry | GiveUp]] = {
     Verb.CANCEL: Cancel,
     Verb.DISOWN: Disown,
     Verb.DENY: Deny,
+    Verb.OBJECT: Object,
     Verb.RETRY: Retry,
     Verb.GIVE_UP: GiveUp,
 }

@@ -51,7 +51,9 @@ def request_card(
 def _card(seen: Reading) -> Card:
     request = seen.request
     buttons = sorted(_buttons(seen), key=lambda button: list(Weight).index(button.weight))
-    moves = not request.stage.closed and any(button.weight is Weight.PRIMARY for button in buttons)
+    moves = not request.stage.closed and any(
+        button.weight is Weight.PRIMARY or button.verb is Verb.OBJECT for button in buttons
+    )
     status, word = _STATUS.get(request.stage, (Status.WAITING, "waiting"))
     heading, stage, note = words(seen)
     shows = request.stage is S.AWAITING_PROOF and seen.viewer in ("", request.requester)
@@ -119,6 +121,16 @@ def ask_approvers(seen: Reading) -> Card:
     return replace(_card(seen), heading=f"{seen.name(seen.request.requester)} asks for your approval")
 
 
+def objections_invited(seen: Reading) -> Card:
+    """To whom it is about, their manager, whoever agreed, and security: it goes on unless somebody objects."""
+    return _card(seen)
+
+
+def objected(seen: Reading) -> Card:
+    """To security: somebody who was told said no."""
+    return _card(seen)
+
+
 def password_asked(seen: Reading) -> Card:
     """To the prover: the others agreed, and the new password is theirs to choose, on the device they used."""
     return replace(_card(seen), heading="Choose your new password on your device page")
@@ -171,6 +183,8 @@ NOTICES: Mapping[str, Callable[[Reading], Card]] = {
         opened,
         challenge,
         ask_approvers,
+        objections_invited,
+        objected,
         password_asked,
         password_refused,
         secret_ready,
@@ -206,6 +220,8 @@ def _buttons(seen: Reading) -> list[Button]:
             buttons.append(Button("Approve — use my passkey", Verb.APPROVE, Weight.PRIMARY))
             no = f"Deny “{seen.title}”? It closes at once, nothing is changed, and whoever asked is told."
             buttons.append(Button("Deny", Verb.DENY, Weight.DANGER, no))
+        case S.AWAITING_OBJECTION:
+            buttons += _of_the_wait(seen)
         case S.AWAITING_PASSWORD if viewer == request.prover and viewer and not seen.elsewhere:
             buttons.append(Button("Choose my new password", Verb.CHOOSE_PASSWORD, Weight.PRIMARY))
         case S.AWAITING_COLLECTION if viewer == request.prover and viewer and not seen.elsewhere:
@@ -218,12 +234,24 @@ def _buttons(seen: Reading) -> list[Button]:
             buttons.append(Button("Ask again", Verb.ASK_AGAIN, Weight.PRIMARY))
         case S.FULFILLED if request.reason == LAPSED and viewer == request.requester:
             buttons.append(Button("Ask again", Verb.ASK_AGAIN, Weight.PRIMARY))
-    if request.stage in (S.AWAITING_PROOF, S.AWAITING_APPROVAL, S.AWAITING_PASSWORD) and (
-        party or (viewer and viewer == request.prover)
-    ):
-        if party:
+    waiting = (S.AWAITING_PROOF, S.AWAITING_APPROVAL, S.AWAITING_OBJECTION, S.AWAITING_PASSWORD)
+    if request.stage in waiting and (party or (viewer and viewer == request.prover)):
+        if party and not seen.objects:
             no = f"Cancel “{seen.title}”? It closes at once and nothing is changed. You can ask again."
             buttons.append(Button("Cancel", Verb.CANCEL, Weight.DANGER, no))
         no = f"Stop “{seen.title}”? Nothing is changed, and security is told that you didn't ask for it."
         buttons.append(Button("I didn't ask for this", Verb.DISOWN, Weight.DANGER, no))
+    return buttons
+
+
+def _of_the_wait(seen: Reading) -> list[Button]:
+    """What whoever was told may press. Stopping is never smaller than going on."""
+    buttons = []
+    if seen.hurries:
+        buttons.append(Button("Shorten the wait — use my passkey", Verb.HURRY))
+    if seen.objects:
+        lost = seen.viewer == seen.request.subject
+        no = f"Stop “{seen.title}”? It closes at once, nothing is changed, and security is told."
+        label = "Object: I didn't lose anything" if lost else "Object: stop this"
+        buttons.append(Button(label, Verb.OBJECT, Weight.DANGER, no))
     return buttons

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bot.reading import Reading, listed
+from bot.times import spell
 from flows.model import Cause, Request, SecretKind, Stage
 from flows.request import LAPSED, STOPPED
 
@@ -41,6 +42,12 @@ def words(seen: Reading) -> tuple[str, str, str]:
             )
         case S.AWAITING_APPROVAL if seen.viewer in seen.approvers:
             meaning = f"If you approve, this is done: {seen.phrase}."
+            if playbook.objection is not None:
+                span = spell(playbook.objection.wait)
+                meaning = (
+                    f"If you approve, others have {span} to object, or longer where a weekend is in between. "
+                )
+                meaning += f"Then this is done: {seen.phrase}."
             after = seen.missing - 1
             if after:
                 people = "person has" if after == 1 else "people have"
@@ -58,6 +65,8 @@ def words(seen: Reading) -> tuple[str, str, str]:
             heading = f"{playbook.title}: {'you agreed' if agreed else 'waiting for approval'}"
             note = "Nothing changes before they agree. It will say here what they decide."
             return heading, f"Waiting for {names}: approve or deny", note
+        case S.AWAITING_OBJECTION:
+            return _objecting(seen)
         case S.AWAITING_PASSWORD if mine and seen.here:
             refused = request.cause is Cause.POLICY
             heading = "Choose another password" if refused else "Choose your new password"
@@ -106,6 +115,9 @@ def words(seen: Reading) -> tuple[str, str, str]:
                 "Done: the change is made and confirmed",
                 "Nobody has to do more.",
             )
+        case S.DENIED if playbook.objection is not None and not seen.missing:
+            note = "Nothing was changed, and security knows. If it is still needed, talk to security first."
+            return f"{playbook.title}: stopped", "Over: somebody who was told objected", note
         case S.DENIED:
             note = "Nothing was changed."
             if seen.viewer not in seen.approvers:
@@ -124,6 +136,8 @@ def words(seen: Reading) -> tuple[str, str, str]:
             late = f"{prover} didn't confirm in time"
             if request.verification is not None:
                 late = "too few people agreed in time"
+                if playbook.objection is not None and not seen.missing:
+                    late = "not everybody who stood for it still did when the wait was over"
                 if playbook.secret is SecretKind.CHOSEN_PASSWORD and not seen.missing:
                     late = f"{prover} chose no password in time"
             return f"{playbook.title}: expired", f"Over: {late}", f"Nothing was changed. {again}"
@@ -136,6 +150,23 @@ def words(seen: Reading) -> tuple[str, str, str]:
         case _:
             note = f"Nothing was changed by this request. {REMEDIES[request.cause]} {_reason(seen)}"
             return f"{playbook.title}: not made", "Over: the change couldn't be made", note.strip()
+
+
+def _objecting(seen: Reading) -> tuple[str, str, str]:
+    """While a change goes on by itself unless somebody who was told objects."""
+    subject, title = seen.who(seen.request.subject), seen.playbook.title
+    if seen.viewer == seen.request.subject:
+        note = f"Unless you object, this is done when the time is over: {seen.phrase}. {_guidance(seen)}"
+        return "Did you lose every device?", "Waiting for you: you can object until then", note.strip()
+    if seen.objects:
+        note = f"Everybody agreed. When the time is over, this is done: {seen.phrase}. Object if you aren't sure: "
+        note += "it can be asked again, but what a stranger takes can't be given back."
+        return f"Object to {seen.what}?", "Waiting for you: you can object until then", note
+    note = f"Nothing changes before that. When the time is over, look at the {seen.secret} within the hour."
+    if seen.viewer != seen.request.prover:
+        note = "Nothing changes before that. It will say here how it ends."
+    stage = f"Waiting for the time to pass: {subject}, their manager and security can object until then"
+    return f"{title}: waiting for objections", stage, note
 
 
 def untold(seen: Reading) -> str:

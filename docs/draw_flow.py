@@ -16,6 +16,7 @@ PAGE = Path(__file__).with_name("flow.md")
 MOVES: Mapping[Stage, str] = {
     Stage.AWAITING_PROOF: "the prover: confirm on a registered device",
     Stage.AWAITING_APPROVAL: "the approvers: consent on theirs",
+    Stage.AWAITING_OBJECTION: "whoever was told: object; else the clock goes on",
     Stage.AWAITING_PASSWORD: "the prover: choose the new password",
     Stage.AWAITING_FULFILMENT: "the worker: make the change and read it back",
     Stage.AWAITING_COLLECTION: "the prover: see the secret, once",

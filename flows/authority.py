@@ -12,14 +12,15 @@ from datetime import datetime
 
 from flows.digest import request_digest
 from flows.errors import NotAuthorised
-from flows.model import Assurance, Method, Party, Playbook, Request
+from flows.model import Assurance, Method, ObjectionRule, Party, Person, Playbook, Request
+from flows.objections import ends_at, manager_agrees, never_hurried
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """One sealed proof: who met which challenge for which digest, on what, and what a verifier can re-check.
 
-    `purpose` is `prove`, `approve` or `sign_in`; `signed` holds the public parts of a passkey's answer, else nothing.
+    `purpose` is `prove`, `approve`, `hurry` or `sign_in`; `signed` holds the public parts of a passkey's answer.
     """
 
     nonce: str
@@ -36,6 +37,14 @@ class Evidence:
     signed: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Today:
+    """What the directory says now about a change that could be objected to: whom it is for, who may hurry it."""
+
+    subject: Person
+    hurriers: frozenset[str]
+
+
 def authorise(
     request: Request,
     playbook: Playbook,
@@ -43,12 +52,15 @@ def authorise(
     approvers: frozenset[str],
     now: datetime,
     young: Mapping[str, datetime],
+    today: Today | None = None,
 ) -> None:
     """Raise NotAuthorised unless the evidence carries this change. Fails closed at each step.
 
     1. The playbook is the one pinned to the request, and the request says what that playbook says.
     2. The person the playbook names proved themself, strongly enough, for this digest, and it still holds (S1).
     3. Enough distinct others consented, for this digest, each entitled even now (S2).
+    4. Where others could object: the manager's passkey is there, and the wait is over, or was bought. Whether anybody
+       objected is for the request's history to say, which the worker folds before it asks here.
 
     `young`: whoever's first device is new, and until when; what they proved before that counts for little.
     """
@@ -81,3 +93,29 @@ def authorise(
     } - excluded
     if len(consenting) < playbook.consent.quorum:
         raise NotAuthorised("Fewer people consented than the playbook demands.")
+    # 4
+    if playbook.objection is None:
+        return
+    if today is None or today.subject.id != request.subject:
+        raise NotAuthorised("Nobody looked up whom this is about.")
+    if not manager_agrees(playbook, prover, today.subject.manager, consenting):
+        raise NotAuthorised("The manager's passkey is missing.")
+    acted = excluded | {e.person for e in good if e.purpose == "approve"}
+    newest = max(e.at for e in good if e.purpose == "approve" and e.person in consenting)
+    if not _waited(playbook.objection, newest, now, today) and not _bought(good, acted, today):
+        raise NotAuthorised("Those who were told still have time to object.")
+
+
+def _waited(rule: ObjectionRule, agreed: datetime, now: datetime, today: Today) -> bool:
+    """Whether the wait since the newest consent is over."""
+    return now >= ends_at(agreed, rule.wait, today.subject.timezone)
+
+
+def _bought(good: Sequence[Evidence], acted: frozenset[str] | set[str], today: Today) -> bool:
+    """Whether one more person, entitled even now and distinct from everybody who acted, bought the rest of it."""
+    return not never_hurried(today.subject) and any(
+        e.purpose == "hurry"
+        and e.assurance >= Assurance.PHISHING_RESISTANT
+        and e.person in today.hurriers - acted
+        for e in good
+    )

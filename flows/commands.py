@@ -53,6 +53,13 @@ class Deny:
 
 
 @dataclass(frozen=True, slots=True)
+class Object:
+    """A no while everybody who was told can say it: a press is enough, because stopping is always easy."""
+
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
 class Cancel:
     """The requester or the subject no longer wants it."""
 
@@ -136,6 +143,7 @@ Command = (
     | Prove
     | Approve
     | Deny
+    | Object
     | Cancel
     | Disown
     | ReportConfirmed

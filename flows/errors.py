@@ -176,6 +176,18 @@ class ApprovedAlready(Refusal):
     """You approved this already. It is waiting for somebody else now."""
 
 
+class NotYoursToObject(Refusal):
+    """Only whom it concerns, who agreed, and security can stop this. If it worries you, tell security at once."""
+
+
+class NotYoursToHurry(Refusal):
+    """You can't shorten this wait. One more person of the group named for that can, or it ends by itself."""
+
+
+class NeverHurried(Refusal):
+    """For this person the wait is never shortened, because their account can do a lot. It ends by itself."""
+
+
 # -- time and turn --------------------------------------------------------------------------
 
 
@@ -268,6 +280,10 @@ class SignOnAway(Refusal):
 
 class NotToJoin(Refusal):
     """Nobody can join here with that company account. If it is yours, ask the desk to look into it."""
+
+
+class NeverHadADevice(Refusal):
+    """This works only for someone who had a device. Ask for their first one, as a device enrolment."""
 
 
 class UnknownDevice(Refusal):

@@ -89,6 +89,34 @@ class Approved:
 
 
 @dataclass(frozen=True, slots=True)
+class ObjectionsInvited:
+    """Everybody agreed: whoever is told now can stop it until `due_at`."""
+
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Hurried:
+    """One more entitled person bought the rest of the wait, with proof of their own. Valid until `until`."""
+
+    person: str
+    method: Method
+    assurance: Assurance
+    nonce: str
+    digest: str
+    device: str
+    authenticator: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Objected:
+    """Somebody who was told said no."""
+
+    person: str
+
+
+@dataclass(frozen=True, slots=True)
 class PasswordAsked:
     """Everything else is there: the person who proved themself chooses the new password, until `due_at`."""
 
@@ -228,6 +256,9 @@ Event = (
     | Verified
     | ApprovalRequested
     | Approved
+    | ObjectionsInvited
+    | Hurried
+    | Objected
     | PasswordAsked
     | PasswordChosen
     | PasswordRefused

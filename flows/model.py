@@ -15,6 +15,7 @@ class Stage(StrEnum):
 
     AWAITING_PROOF = "awaiting_proof"  # the prover: confirm on a registered device
     AWAITING_APPROVAL = "awaiting_approval"  # the approvers: consent
+    AWAITING_OBJECTION = "awaiting_objection"  # whoever was told: object; else the clock goes on
     AWAITING_PASSWORD = "awaiting_password"  # noqa: S105  the prover: choose a new password
     AWAITING_FULFILMENT = "awaiting_fulfilment"  # the worker: make the change
     AWAITING_COLLECTION = "awaiting_collection"  # the prover: see the secret once
@@ -212,6 +213,36 @@ class ApprovalRule:
             raise ValueError("an approval rule names who may approve")
 
 
+#: No wait is shorter, and so much of it is working time of the person whom it is about.
+LEAST_WAIT = timedelta(hours=4)
+#: From Friday's evening until four working hours have passed it is nearly three days, whatever the wait is.
+OVER_THE_WEEKEND = timedelta(days=3)
+#: How much longer than everybody has to agree and to object a proof must hold: for the change itself.
+MARGIN = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectionRule:
+    """How long those who were told can stop a change that everybody agreed to, and who may shorten that.
+
+    `hurried_by` holds `role:NAME` or `person:ID`; empty when nobody may.
+    """
+
+    wait: timedelta = timedelta(days=1)
+    hurried_by: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.wait < LEAST_WAIT:
+            raise ValueError("whoever is told has at least 4 hours to object")
+        if any(not selector.startswith(("role:", "person:")) for selector in self.hurried_by):
+            raise ValueError("a wait is shortened by a role or a person, never by the manager again")
+
+    @property
+    def longest(self) -> timedelta:
+        """The longest that this wait can take, weekends included."""
+        return max(self.wait, OVER_THE_WEEKEND)
+
+
 @dataclass(frozen=True, slots=True)
 class Playbook:
     """A request type as data. Loaded from one YAML file; `hash` is SHA-256 of its canonical content."""
@@ -233,6 +264,9 @@ class Playbook:
     fields: tuple[Field, ...] = ()
     justification: bool = False
     consent: ApprovalRule | None = None
+    objection: ObjectionRule | None = (
+        None  # whoever is told can stop it for a while; takes the manager's passkey
+    )
     secret: SecretKind = SecretKind.NONE
     collect_within: timedelta = timedelta(minutes=15)
     protects: bool = False  # it takes power away or gives it back, so a freeze doesn't stop it
@@ -249,6 +283,19 @@ class Playbook:
             raise ValueError("a password is chosen by the person whose account it opens")
         if not timedelta(0) < self.prove_within <= timedelta(minutes=10):
             raise ValueError("a challenge lives at most 10 minutes (SP 800-63B-4 section 3.1.3.2)")
+        if self.objection is not None:
+            self._objectionable(self.objection)
+
+    def _objectionable(self, rule: ObjectionRule) -> None:
+        """A wait for objections comes after the manager's consent, and the proof has to outlast both."""
+        if self.consent is None or "manager" not in self.consent.approvers:
+            raise ValueError("a wait for objections comes after the manager's consent")
+        if self.assurance < Assurance.PHISHING_RESISTANT:
+            raise ValueError("where somebody can object, whoever asks confirms with a passkey")
+        if self.secret is SecretKind.CHOSEN_PASSWORD:
+            raise ValueError("a password is chosen at once, so nothing can wait for objections")
+        if self.proof_lasts < self.consent.within + rule.longest + MARGIN:
+            raise ValueError("the proof ends before everybody has had their time to agree and to object")
 
     @property
     def open_to_young(self) -> bool:
@@ -378,6 +425,7 @@ class Facts(Changing):
     methods: frozenset[Method] = frozenset()  # what the prover has registered and may use now
     young_until: datetime | None = None  # when the first device of whoever proves or consents stops being new
     approvers: frozenset[str] = frozenset()  # ids of active people the playbook lets consent, read just now
+    hurriers: frozenset[str] = frozenset()  # and of those it lets shorten a wait for objections
     open_twin: str | None = None  # name of an open request for the same change
     nonce: str = ""  # 32 fresh random bytes, hex
     actor: Person | None = None  # whoever gave the command, as the directory says just now

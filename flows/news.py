@@ -34,6 +34,8 @@ class What(StrEnum):
     SIGNED_IN = "signed_in"
     REQUEST_OPENED = "request_opened"  # by somebody else
     CHANGE_MADE = "change_made"
+    OBJECTIONS_INVITED = "objections_invited"
+    OBJECTED = "objected"
     REQUEST_LOCKED = "request_locked"
     REQUEST_DISOWNED = "request_disowned"
     RECOVERY_CODE_USED = "recovery_code_used"
@@ -92,7 +94,9 @@ def of_registration(before: Registration, change: Change, at: datetime) -> Seque
 
 
 #: Verbs of our own connector whose change is news already when the registry makes it.
-_OF_DEVICES = frozenset({"invite", "add_device", "revoke_device", "freeze", "keep_frozen", "lift_freeze"})
+_OF_DEVICES = frozenset(
+    {"invite", "add_device", "re_enrol", "revoke_device", "freeze", "keep_frozen", "lift_freeze"}
+)
 
 
 def is_told_by_registry(request: Request) -> bool:

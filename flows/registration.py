@@ -6,6 +6,7 @@ of authority (S10): the store seals each, and nothing unsealed is ever believed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -134,6 +135,15 @@ class InvitationOpened:
 
 
 @dataclass(frozen=True, slots=True)
+class InvitationWithdrawn:
+    """A link that nobody had used is worth nothing any more. `by` is the request that ordered it."""
+
+    person: str
+    invitation: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceRegistered:
     """A device was bound: by an invitation, or with a proof on the device named in `by`."""
 
@@ -183,6 +193,7 @@ class SignedIn:
 RegistrationEvent = (
     InvitationIssued
     | InvitationOpened
+    | InvitationWithdrawn
     | DeviceRegistered
     | AuthenticatorRegistered
     | DeviceRenamed
@@ -335,6 +346,30 @@ def revoke(registration: Registration, device: str, by: str, now: datetime) -> C
             for a in registration.authenticators
             if a.device == device and a.revoked_at is None
         ),
+    )
+
+
+def re_enrol(
+    registration: Registration, links: Sequence[Invitation], made: Invitation, now: datetime
+) -> Change:
+    """Everything is lost: every device counts no more, every open link is worth nothing, and there is a new link.
+
+    A link ordered with a lost device would otherwise let whoever has that device back in.
+    """
+    if not registration.devices:
+        raise no.NeverHadADevice
+    gone = [revoke(registration, device.id, made.request, now) for device in registration.live]
+    open_ = [link for link in links if link.used_at is None and now < link.expires_at]
+    issued = InvitationIssued(made.person, made.id, made.request, made.expires_at)
+    return Change(
+        (
+            *(event for change in gone for event in change.events),
+            *(InvitationWithdrawn(link.person, link.id, made.request) for link in open_),
+            issued,
+        ),
+        devices=tuple(device for change in gone for device in change.devices),
+        authenticators=tuple(key for change in gone for key in change.authenticators),
+        invitations=(*(replace(link, expires_at=now) for link in open_), made),
     )
 
 

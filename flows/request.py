@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import flows.errors as no
 from flows.commands import (
@@ -23,6 +23,7 @@ from flows.commands import (
     Deny,
     Disown,
     GiveUp,
+    Object,
     Prove,
     ReportConfirmed,
     ReportRejected,
@@ -51,7 +52,10 @@ from flows.events import (
     FulfilmentOrdered,
     GivenUp,
     HandedOver,
+    Hurried,
     LockedOut,
+    Objected,
+    ObjectionsInvited,
     Opened,
     PasswordAsked,
     PasswordChosen,
@@ -75,6 +79,7 @@ from flows.model import (
     Checked,
     Facts,
     Method,
+    ObjectionRule,
     Party,
     Person,
     Playbook,
@@ -85,8 +90,10 @@ from flows.model import (
     Wrong,
 )
 from flows.news import News, What, is_told_by_registry
+from flows.objections import ends_at, kept_for_manager, manager_agrees, may_object, never_hurried
 
 S = Stage
+_Consent = TypeVar("_Consent", Approved, Hurried)
 
 #: The law. (where it stands, what happened) → where it stands then. What isn't here can't happen.
 TRANSITIONS: Mapping[tuple[Stage | None, type[Event]], Stage] = {
@@ -105,6 +112,7 @@ TRANSITIONS: Mapping[tuple[Stage | None, type[Event]], Stage] = {
     (S.AWAITING_APPROVAL, ChallengeIssued): S.AWAITING_APPROVAL,
     (S.AWAITING_APPROVAL, ChallengeFailed): S.AWAITING_APPROVAL,
     (S.AWAITING_APPROVAL, Approved): S.AWAITING_APPROVAL,
+    (S.AWAITING_APPROVAL, ObjectionsInvited): S.AWAITING_OBJECTION,
     (S.AWAITING_APPROVAL, PasswordAsked): S.AWAITING_PASSWORD,
     (S.AWAITING_APPROVAL, FulfilmentOrdered): S.AWAITING_FULFILMENT,
     (S.AWAITING_APPROVAL, Denied): S.DENIED,
@@ -112,6 +120,15 @@ TRANSITIONS: Mapping[tuple[Stage | None, type[Event]], Stage] = {
     (S.AWAITING_APPROVAL, Disowned): S.DISOWNED,
     (S.AWAITING_APPROVAL, Stopped): S.CANCELLED,
     (S.AWAITING_APPROVAL, Expired): S.EXPIRED,
+    (S.AWAITING_OBJECTION, ChallengeIssued): S.AWAITING_OBJECTION,
+    (S.AWAITING_OBJECTION, ChallengeFailed): S.AWAITING_OBJECTION,
+    (S.AWAITING_OBJECTION, Hurried): S.AWAITING_OBJECTION,
+    (S.AWAITING_OBJECTION, FulfilmentOrdered): S.AWAITING_FULFILMENT,
+    (S.AWAITING_OBJECTION, Objected): S.DENIED,
+    (S.AWAITING_OBJECTION, Cancelled): S.CANCELLED,
+    (S.AWAITING_OBJECTION, Disowned): S.DISOWNED,
+    (S.AWAITING_OBJECTION, Stopped): S.CANCELLED,
+    (S.AWAITING_OBJECTION, Expired): S.EXPIRED,
     (S.AWAITING_PASSWORD, PasswordChosen): S.AWAITING_PASSWORD,
     (S.AWAITING_PASSWORD, FulfilmentOrdered): S.AWAITING_FULFILMENT,
     (S.AWAITING_PASSWORD, Cancelled): S.CANCELLED,
@@ -139,6 +156,7 @@ TRANSITIONS: Mapping[tuple[Stage | None, type[Event]], Stage] = {
 
 LAPSED = "not collected in time"  # the reason a request carries when nobody looked at its secret
 STOPPED = "stopped, because another request was reported"
+_STOPS = Object | Cancel | Disown | Stop  # what counts until the change is ordered, however late
 _REPORTS = ReportConfirmed | ReportRejected | ReportUnconfirmed  # the worker's words, not a person's
 PASSKEY_CHALLENGE = timedelta(minutes=2)  # SP 800-63B-4 section 3.1.6; the code's lives as long as the stage
 
@@ -161,12 +179,13 @@ def decide(request: Request | None, command: Command, facts: Facts) -> list[Even
     if not isinstance(command, _REPORTS | Stop):
         _works_here(command.actor, facts)
         _not_frozen(request, command, facts)
-    if request.due_at is not None and facts.now >= request.due_at:
+    late = request.due_at is not None and facts.now >= request.due_at
+    if late and not (request.stage is S.AWAITING_OBJECTION and isinstance(command, _STOPS)):
         raise no.TooLate
     if isinstance(command, Stop):
         return _stop(request, command)
     match request.stage, command:
-        case ((S.AWAITING_PROOF | S.AWAITING_APPROVAL), BeginProof()):
+        case ((S.AWAITING_PROOF | S.AWAITING_APPROVAL | S.AWAITING_OBJECTION), BeginProof()):
             return _begin(request, command, facts)
         case S.AWAITING_PROOF, Prove():
             return _prove(request, command, facts)
@@ -175,7 +194,16 @@ def decide(request: Request | None, command: Command, facts: Facts) -> list[Even
         case S.AWAITING_APPROVAL, Deny(actor=actor):
             _entitled(request, actor, facts)
             return [Denied(actor)]
-        case ((S.AWAITING_PROOF | S.AWAITING_APPROVAL | S.AWAITING_PASSWORD), Cancel(actor=actor)):
+        case S.AWAITING_OBJECTION, Approve():
+            return _hurry(request, command, facts)
+        case S.AWAITING_OBJECTION, Object(actor=actor):
+            if facts.actor is None or not may_object(request, facts.subject, facts.actor):
+                raise no.NotYoursToObject
+            return [Objected(actor)]
+        case (
+            (S.AWAITING_PROOF | S.AWAITING_APPROVAL | S.AWAITING_OBJECTION | S.AWAITING_PASSWORD),
+            Cancel(actor=actor),
+        ):
             if actor not in (request.requester, request.subject):
                 raise no.NotYoursToCancel
             return [Cancelled(actor)]
@@ -183,6 +211,7 @@ def decide(request: Request | None, command: Command, facts: Facts) -> list[Even
             (
                 S.AWAITING_PROOF
                 | S.AWAITING_APPROVAL
+                | S.AWAITING_OBJECTION
                 | S.AWAITING_PASSWORD
                 | S.AWAITING_FULFILMENT
                 | S.AWAITING_COLLECTION
@@ -340,7 +369,7 @@ def _counting(facts: Facts) -> frozenset[Method]:
 def _not_frozen(request: Request, command: Command, facts: Facts) -> None:
     """Whoever is frozen can only stop things, and nothing goes on for them but what protects them."""
     actor = getattr(command, "actor", "")
-    if isinstance(command, Cancel | Disown | Deny | GiveUp):
+    if isinstance(command, Cancel | Disown | Deny | Object | GiveUp):
         return
     if actor not in facts.unfrozen:
         raise no.Frozen
@@ -363,11 +392,15 @@ def _begin(request: Request, begin: BeginProof, facts: Facts) -> list[Event]:
     playbook = _playbook(facts)
     if request.stage is S.AWAITING_APPROVAL:
         _entitled(request, begin.actor, facts)
+    elif request.stage is S.AWAITING_OBJECTION:
+        _may_hurry(request, begin.actor, facts)
     elif begin.actor != request.prover:
         raise no.NotYoursToProve
     _settled(playbook, facts)
     _still_trusted(request, begin.actor)
-    allowed = (Method.PASSKEY,) if request.stage is S.AWAITING_APPROVAL else usable(playbook, facts.methods)
+    allowed = (
+        usable(playbook, facts.methods) if request.stage is S.AWAITING_PROOF else (Method.PASSKEY,)
+    )  # whoever speaks for others does so with a passkey
     if begin.method not in allowed or begin.method not in facts.methods:
         raise no.ProofTooWeak
     if begin.method not in _counting(facts):
@@ -412,8 +445,9 @@ def _prove(request: Request, prove: Prove, facts: Facts) -> list[Event]:
     )
     if playbook.consent is None:
         return [verified, _ordered(request, facts, until)]
-    asked = tuple(sorted(_others(request, facts.approvers)))
-    if len(asked) < playbook.consent.quorum:
+    asked = tuple(sorted(_others(request, facts.approvers) - _kept(request, facts)))
+    spoken_for = manager_agrees(playbook, request.prover, _manager(facts), asked)
+    if len(asked) < playbook.consent.quorum or not spoken_for:
         raise no.NotAnApprover("Nobody is left who could approve this. Talk to the desk.")
     return [verified, ApprovalRequested(playbook.consent.quorum, asked, facts.now + playbook.consent.within)]
 
@@ -425,11 +459,36 @@ def _approve(request: Request, approve: Approve, facts: Facts) -> list[Event]:
     _still_trusted(request, actor)
     if isinstance(approve.answer, Wrong):
         return _failed(request, actor, approve.answer)
-    answer = _met(request, actor, approve.answer, facts.now)
+    approved = _signed(Approved, request, actor, approve.answer, facts)
+    still = facts.approvers & facts.unfrozen  # whoever left, moved or rests counts no more
+    agreed = ({a.person for a in request.approvals} & still) | {actor}
+    if len(agreed) >= rule.quorum and manager_agrees(
+        _playbook(facts), request.prover, _manager(facts), agreed
+    ):
+        return [approved, _ordered(request, facts, _proved(request).until)]
+    return [approved]
+
+
+def _hurry(request: Request, approve: Approve, facts: Facts) -> list[Event]:
+    """One more person, distinct from everybody who acted, buys the rest of the wait."""
+    actor = approve.actor
+    _may_hurry(request, actor, facts)
+    _still_trusted(request, actor)
+    if isinstance(approve.answer, Wrong):
+        return _failed(request, actor, approve.answer)
+    hurried = _signed(Hurried, request, actor, approve.answer, facts)
+    if not _still_stands(request, facts):
+        raise no.ConsentLapsed
+    return [hurried, FulfilmentOrdered(request.key)]
+
+
+def _signed(kind: type[_Consent], request: Request, actor: str, given: Checked, facts: Facts) -> _Consent:
+    """What somebody who speaks for another signed, with a passkey on a device that isn't new."""
+    answer = _met(request, actor, given, facts.now)
     _settled(_playbook(facts), facts)
     if answer.assurance < Assurance.PHISHING_RESISTANT:
         raise no.ProofTooWeak
-    approved = Approved(
+    return kind(
         actor,
         answer.method,
         answer.assurance,
@@ -439,16 +498,24 @@ def _approve(request: Request, approve: Approve, facts: Facts) -> list[Event]:
         answer.authenticator,
         facts.now + _playbook(facts).proof_lasts,
     )
-    still = facts.approvers & facts.unfrozen  # whoever left, moved or rests counts no more
-    standing = {a.person for a in request.approvals} & still
-    if len(standing | {actor}) >= rule.quorum:
-        return [approved, _ordered(request, facts, _proved(request).until)]
-    return [approved]
+
+
+def _may_hurry(request: Request, actor: str, facts: Facts) -> None:
+    """Not for the privileged · nobody who acted before · selected by the playbook, as the directory says now."""
+    if facts.subject is None:
+        raise no.UnknownPerson
+    if never_hurried(facts.subject):
+        raise no.NeverHurried
+    acted = {approval.person for approval in request.approvals}
+    if actor not in _others(request, facts.hurriers) - acted:
+        raise no.NotYoursToHurry
 
 
 def _ordered(request: Request, facts: Facts, until: datetime) -> Event:
-    """Everything that is demanded is there: the change, or first the password that it sets."""
+    """Everything that is demanded is there: the change, or first a wait for objections or the password it sets."""
     playbook = _playbook(facts)
+    if playbook.objection is not None:
+        return ObjectionsInvited(_ends_at(playbook.objection, facts, facts.now))
     if playbook.secret is SecretKind.CHOSEN_PASSWORD:
         return PasswordAsked(min(facts.now + playbook.collect_within, until))
     return FulfilmentOrdered(request.key)
@@ -460,6 +527,42 @@ def _still_agreed(request: Request, facts: Facts) -> None:
     agreed = {a.person for a in request.approvals if facts.now < a.until} & facts.approvers & facts.unfrozen
     if rule is not None and len(agreed) < rule.quorum:
         raise no.ConsentLapsed
+
+
+def _kept(request: Request, facts: Facts) -> frozenset[str]:
+    """Who can't agree just now because the last place is kept for the manager."""
+    playbook, manager = _playbook(facts), _manager(facts)
+    agreed = {a.person for a in request.approvals} & facts.approvers & facts.unfrozen
+    return frozenset(
+        person
+        for person in facts.approvers
+        if kept_for_manager(playbook, request.prover, manager, agreed, person)
+    )
+
+
+def _manager(facts: Facts) -> str | None:
+    return facts.subject.manager if facts.subject is not None else None
+
+
+def _ends_at(rule: ObjectionRule, facts: Facts, agreed: datetime) -> datetime:
+    if facts.subject is None:
+        raise no.UnknownPerson
+    return ends_at(agreed, rule.wait, facts.subject.timezone)
+
+
+def _still_stands(request: Request, facts: Facts) -> bool:
+    """Whether what was proved and agreed before a wait still carries it: everybody works here, and nobody rests."""
+    playbook = _playbook(facts)
+    parties = {request.requester, request.subject, request.prover}
+    active = all(person is not None and person.active for person in (facts.requester, facts.subject))
+    agreed = {a.person for a in request.approvals if facts.now < a.until} & facts.approvers & facts.unfrozen
+    return (
+        active
+        and facts.unfrozen >= parties
+        and facts.now < _proved(request).until
+        and len(agreed) >= _rule(facts).quorum
+        and manager_agrees(playbook, request.prover, _manager(facts), agreed)
+    )
 
 
 def _rejected(request: Request, report: ReportRejected, facts: Facts) -> list[Event]:
@@ -491,6 +594,8 @@ def _entitled(request: Request, actor: str, facts: Facts) -> None:
         raise no.SelfApproval
     if actor not in _others(request, facts.approvers):
         raise no.NotAnApprover
+    if actor in _kept(request, facts):
+        raise no.NotAnApprover("This takes the agreement of their manager.")
     if any(approval.person == actor for approval in request.approvals):
         raise no.ApprovedAlready
 
@@ -552,8 +657,20 @@ def _expire(request: Request, facts: Facts) -> list[Event]:
     match request.stage:
         case S.AWAITING_COLLECTION:
             return [SecretLapsed(), Fulfilled()]
+        case S.AWAITING_OBJECTION:
+            return _after_the_wait(request, facts)
         case _:
             return [Expired()]
+
+
+def _after_the_wait(request: Request, facts: Facts) -> list[Event]:
+    """Nobody objected: the change, if what carries it still stands and the wait is over in today's time zone, too."""
+    rule = _playbook(facts).objection
+    if rule is None or not _still_stands(request, facts):
+        return [Expired()]
+    if facts.now < _ends_at(rule, facts, max(approval.at for approval in request.approvals)):
+        return []
+    return [FulfilmentOrdered(request.key)]
 
 
 def _playbook(facts: Facts) -> Playbook:
@@ -592,7 +709,12 @@ def evolve(request: Request | None, event: Event, at: datetime) -> Request:
             after["failures"] = {**request.failures, f"{person}:{wrong}": count}
         case Verified():
             after |= {"verification": _remembered(event, at), "challenges": ()}
-        case ApprovalRequested(due_at=due_at) | PasswordAsked(due_at=due_at) | SecretReady(due_at=due_at):
+        case (
+            ApprovalRequested(due_at=due_at)
+            | ObjectionsInvited(due_at=due_at)
+            | PasswordAsked(due_at=due_at)
+            | SecretReady(due_at=due_at)
+        ):
             after |= {"due_at": due_at, "challenges": ()}
         case PasswordRefused(reason=reason, due_at=due_at):
             after |= {"due_at": due_at, "reason": reason, "cause": Cause.POLICY}
@@ -660,6 +782,20 @@ def react(request: Request, event: Event, at: datetime) -> Sequence[Effect]:
             return (SendChallenge(request.prover), *asker, Announce("security", "opened"), *others)
         case ApprovalRequested(approvers=people):
             return (AskApprovers(people),)
+        case ObjectionsInvited():
+            agreed = (approval.person for approval in request.approvals)
+            everybody = tuple(dict.fromkeys((request.subject, *concerned, request.prover, *agreed)))
+            news = write(What.OBJECTIONS_INVITED, request.subject)
+            return (
+                Tell(everybody, "objections_invited"),
+                Announce("security", "objections_invited", request.subject),
+                *news,
+            )
+        case Objected():
+            agreed = (approval.person for approval in request.approvals)
+            everybody = tuple(dict.fromkeys((*concerned, *agreed)))
+            news = write(What.OBJECTED, request.subject)
+            return (Tell(everybody, "closed"), Announce("security", "objected"), *news)
         case PasswordAsked() if request.approvals:
             return (Tell((request.prover,), "password_asked"),)
         case PasswordRefused():

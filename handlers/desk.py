@@ -45,6 +45,7 @@ from flows.events import (
     Fulfilled,
     FulfilmentOrdered,
     GivenUp,
+    Hurried,
     Notice,
     PasswordRefused,
     Refused,
@@ -79,6 +80,7 @@ _SECRETS = TABLES["secrets"]
 _secret = select(_SECRETS).where(_SECRETS.c.key == bindparam("key"))
 
 
+_PURPOSES = {Verified: "prove", Approved: "approve", Hurried: "hurry"}  # what evidence is for
 _BY_DEVICES = (
     Submit,
     BeginProof,
@@ -298,7 +300,7 @@ class Desk(Records):
     ) -> Decision:
         """An answer given on a registered device: proof by the prover, or consent by an approver."""
         request = await self.get(id)
-        kind = Approve if request.stage is Stage.AWAITING_APPROVAL else Prove
+        kind = Approve if request.stage in (Stage.AWAITING_APPROVAL, Stage.AWAITING_OBJECTION) else Prove
         try:
             question = await self._question(request, actor, method)
         except no.Refusal as refusal:
@@ -403,6 +405,9 @@ class Desk(Records):
             facts = replace(facts, methods=registered.methods, young_until=registered.young_until)
         if playbook is not None and playbook.consent is not None:
             facts = replace(facts, approvers=await self.people.approvers(playbook.consent, facts.subject))
+        if playbook is not None and playbook.objection is not None:
+            hurriers = await self.people.selected(playbook.objection.hurried_by, facts.subject)
+            facts = replace(facts, hurriers=hurriers)
         actor = getattr(command, "actor", "")
         concerned = (requester_id, subject_id, prover, actor, *agreed)
         return (
@@ -430,7 +435,7 @@ def _consequences(outcome: Outcome, request: Request, event: Event, book: Book, 
     for index, effect in enumerate(react(request, event, book.now)):
         outcome.puts.append(("outbox", rows.outbox_row(effect, request, index, book.now)))
     match event:
-        case Verified() | Approved():
+        case Verified() | Approved() | Hurried():
             proof = _evidence(request, event, book, along.signed)
             outcome.puts.append(("verifications", rows.evidence_row(proof)))
         case FulfilmentOrdered():
@@ -460,12 +465,12 @@ def _put(puts: Sequence[tuple[str, Row]], book: Book, outcome: Outcome) -> None:
 
 
 def _evidence(
-    request: Request, event: Verified | Approved, book: Book, signed: Mapping[str, str]
+    request: Request, event: Verified | Approved | Hurried, book: Book, signed: Mapping[str, str]
 ) -> Evidence:
     return Evidence(
         nonce=event.nonce,
         request=request.id,
-        purpose="prove" if isinstance(event, Verified) else "approve",
+        purpose=_PURPOSES[type(event)],
         person=event.person,
         method=event.method,
         assurance=event.assurance,

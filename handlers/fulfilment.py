@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import bindparam, select
 
 import flows.errors as no
-from flows.authority import Evidence, authorise
+from flows.authority import Evidence, Today, authorise
 from flows.commands import ReportConfirmed, ReportRejected, ReportUnconfirmed
 from flows.effects import Announce
 from flows.events import AuthorityMissing
@@ -164,9 +164,11 @@ class Fulfilment:
         for id in (request.subject, request.requester, request.prover):
             if id not in concerned or not concerned[id].active:
                 raise no.NotAuthorised("Somebody this request concerns doesn't work here any more.")
-        approvers = await self._desk.approvers(request) - await self._resting(request, playbook, evidence)
+        resting = await self._resting(request, playbook, evidence)
+        approvers = await self._desk.approvers(request) - resting
+        today = Today(concerned[request.subject], await self._desk.hurriers(request) - resting)
         young = await self._young({proof.person for proof in evidence})
-        authorise(request, playbook, evidence, approvers, self._store.clock(), young)
+        authorise(request, playbook, evidence, approvers, self._store.clock(), young, today)
 
     async def _young(self, people: Collection[str]) -> Mapping[str, datetime]:
         """Whose first device is or was new, and until when."""

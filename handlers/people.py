@@ -134,12 +134,16 @@ class People:
         return {person.id: person for person in found if person is not None}
 
     async def approvers(self, rule: ApprovalRule, subject: Person | None) -> frozenset[str]:
-        """Active people whom the rule selects, as the directory says now.
+        """Active people whom the rule selects, as the directory says now."""
+        return await self.selected(rule.approvers, subject)
+
+    async def selected(self, selectors: Iterable[str], subject: Person | None) -> frozenset[str]:
+        """Active people whom the selectors name, as the directory says now.
 
         `manager` is the subject's, `role:NAME` whoever holds it, `person:ID` that one.
         """
         chosen: dict[str, Person] = {}
-        for selector in rule.approvers:
+        for selector in selectors:
             kind, _, value = selector.partition(":")
             match kind:
                 case "manager" if subject is not None and subject.manager:

@@ -276,6 +276,13 @@ class Registry(Protocol):
         """
         ...
 
+    async def re_enrol(self, person: str, token: str, request: str) -> bool:
+        """Revoke every device of theirs, withdraw every open link, and make a new one: all or nothing.
+
+        False if this very token stands already; Rejected for someone who never had a device.
+        """
+        ...
+
     async def invited(self, person: str, token: str) -> bool:
         """Whether this token was made into a link for this person."""
         ...

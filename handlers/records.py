@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, func, select
 import flows.errors as no
 from flows.digest import commitment
 from flows.model import Person, Playbook, Request, Stage
+from flows.objections import kept_for_manager, may_object
 from flows.request import evolve
 from handlers.people import People
 from handlers.playbooks import PlaybookError, Playbooks, from_content
@@ -96,6 +97,18 @@ class Records:
         waiting = await self._readable(await self.store.fetch(_in_stage, stage=Stage.AWAITING_APPROVAL.value))
         return [request for request in waiting if await self.may_approve(request, person)]
 
+    async def awaiting_objection_by(self, person: Person) -> list[Request]:
+        """Requests that this person can still stop, or hurry, because others were asked to agree, oldest first."""
+        waiting = await self._readable(
+            await self.store.fetch(_in_stage, stage=Stage.AWAITING_OBJECTION.value)
+        )
+        return [
+            request
+            for request in waiting
+            if may_object(request, await self.people.person(request.subject), person)
+            or person.id in await self.hurriers(request)
+        ]
+
     async def awaiting_operator(self, role: str) -> list[Request]:
         """Cases that were handed to a role, oldest first."""
         cases = await self._readable(await self.store.fetch(_in_stage, stage=Stage.AWAITING_OPERATOR.value))
@@ -111,7 +124,29 @@ class Records:
             return False
         if any(approval.person == person for approval in request.approvals):
             return False
-        return person in await self.approvers(request)
+        return person in await self.consenting(request)
+
+    async def consenting(self, request: Request) -> frozenset[str]:
+        """Those of the approvers whose consent would count now: where others can object, the last place is the
+        manager's."""
+        playbook, approvers = await self.playbook_of(request), await self.approvers(request)
+        if playbook.objection is None:
+            return approvers
+        subject = await self.people.person(request.subject)
+        manager = subject.manager if subject else None
+        agreed = {approval.person for approval in request.approvals} & approvers
+        return frozenset(
+            person
+            for person in approvers
+            if not kept_for_manager(playbook, request.prover, manager, agreed, person)
+        )
+
+    async def hurriers(self, request: Request) -> frozenset[str]:
+        """Whom the pinned playbook lets shorten a wait for objections, as the directory says now."""
+        playbook = await self.playbook_of(request)
+        if playbook.objection is None:
+            return frozenset()
+        return await self.people.selected(playbook.objection.hurried_by, None)
 
     async def approvers(self, request: Request) -> frozenset[str]:
         """Whom the pinned playbook lets consent, as the directory says now."""
@@ -124,6 +159,7 @@ class Records:
         """What a person's own list holds: their requests, what waits for their consent, and cases of their roles."""
         found = {request.id: request for request in await self.concerning(person.id, most)}
         found |= {request.id: request for request in await self.awaiting_approval_by(person.id)}
+        found |= {request.id: request for request in await self.awaiting_objection_by(person)}
         for role in person.roles:
             found |= {request.id: request for request in await self.awaiting_operator(role)}
         return list(found.values())

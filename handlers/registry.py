@@ -270,6 +270,26 @@ class DeviceRegistry:
             raise Rejected(refusal.sentence) from None
         return bool(change.events)
 
+    async def re_enrol(self, person: str, token: str, request: str) -> bool:
+        """Revoke every device, withdraw every open link and make a new one, in one commit.
+
+        False if this very token stands already.
+        """
+        id, links = token_hash(token), Need("invitations", "person", person)
+
+        def decision(before: Registration, book: Book) -> Change:
+            standing = [rows.invitation(row) for row in book.rows(links)]
+            if any(link.id == id for link in standing):
+                return Change(())
+            made = Invitation(id, person, request, book.now + INVITATION_LASTS, False)
+            return registering.re_enrol(before, standing, made, book.now)
+
+        try:
+            change = await self.decide("ReEnrol", person, decision, links)
+        except no.NeverHadADevice as refusal:
+            raise Rejected(refusal.sentence) from None
+        return bool(change.events)
+
     async def first_link(self, person: str) -> str:
         """A token for one of the first two people of an empty installation."""
         token = secrets.token_urlsafe(32)

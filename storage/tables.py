@@ -130,7 +130,7 @@ class VerificationRow(SQLModel, table=True):
     __tablename__ = "verifications"
     __table_args__ = (
         UniqueConstraint("request", "purpose", "person", name="one_proof_each"),
-        _one_of("purpose", ["prove", "approve", "sign_in"]),
+        _one_of("purpose", ["prove", "approve", "hurry", "sign_in"]),
         _one_of("method", [method.value for method in Method]),
         _one_of("assurance", [assurance.value for assurance in Assurance]),
     )

@@ -23,7 +23,7 @@ from bot.web.page import (
     request_name,
     seen_by,
 )
-from flows.commands import Cancel, Command, Deny, Disown, GiveUp, Retry
+from flows.commands import Cancel, Command, Deny, Disown, GiveUp, Object, Retry
 from flows.events import ChallengeFailed, LockedOut
 from flows.model import LIMITS, Method, Playbook, Request, SecretKind, Wrong
 from handlers.desk import Decision
@@ -213,16 +213,18 @@ async def secret(request: web.Request) -> web.Response:
 
 # -- what asks first ------------------------------------------------------------------------------
 
-_ACTIONS: Mapping[str, type[Disown | Cancel | Deny | GiveUp]] = {
+_ACTIONS: Mapping[str, type[Disown | Cancel | Deny | Object | GiveUp]] = {
     "disown": Disown,
     "cancel": Cancel,
     "deny": Deny,
+    "object": Object,
     "give_up": GiveUp,
 }
 _QUESTIONS = {
     "disown": ("You didn't ask for this?", "Stop it and tell security"),
     "cancel": ("Cancel this request?", "Cancel it"),
     "deny": ("Deny this request?", "Deny it"),
+    "object": ("Object to this?", "Object: stop it now"),
     "give_up": ("Close it as not made?", "Close it"),
 }
 _WARNING = (
@@ -231,7 +233,7 @@ _WARNING = (
 )
 
 
-@routes.get("/requests/{id}/{action:disown|cancel|deny|give_up}")
+@routes.get("/requests/{id}/{action:disown|cancel|deny|object|give_up}")
 async def are_you_sure(request: web.Request) -> web.Response:
     """The consequence once more, before it happens."""
     house, (person, device) = request.app[HOUSE], reader(request)
@@ -254,7 +256,7 @@ async def are_you_sure(request: web.Request) -> web.Response:
     return render(request, "confirm.html", **context, back=f"/requests/{found.id}", hidden={})
 
 
-@routes.post("/requests/{id}/{action:disown|cancel|deny|give_up}")
+@routes.post("/requests/{id}/{action:disown|cancel|deny|object|give_up}")
 async def do_it(request: web.Request) -> web.Response:
     """Do it."""
     person, _ = reader(request)

@@ -18,6 +18,7 @@ class Countersign:
             "invite",
             "add_device",
             "revoke_device",
+            "re_enrol",
             "connect_account",
             "disconnect_account",
             "freeze",
@@ -60,6 +61,8 @@ class Countersign:
                 await self._freezes.freeze(person, request.requester, id, confirmed=confirmed)
             case "lift_freeze":
                 await self._freezes.lift(person, id, request.opened_at)
+            case "re_enrol":
+                await self._registry.re_enrol(person, _token(secret), id)
             case "make_codes":
                 await self._codes.keep(person, _codes(secret), id)
             case _:
@@ -91,6 +94,9 @@ class Countersign:
             case "make_codes":
                 done = bool(_codes(secret)) and await self._codes.kept(person, request.id)
                 seen = f"{person} has new recovery codes, and the old ones are worth nothing."
+            case "re_enrol":
+                done = await self._registry.invited(person, _token(secret))
+                seen = f"Every device of {person} was removed, and there is an enrolment link to a new one."
             case _:
                 done = await self._registry.invited(person, _token(secret))
                 kind = "a first" if request.verb == "invite" else "another"
@@ -103,6 +109,8 @@ class Countersign:
         match request.verb:
             case "revoke_device":
                 raise Rejected("A removed device can't be brought back. Add it again as a new device.")
+            case "re_enrol":
+                raise Rejected("Removed devices can't be brought back. They are added again as new devices.")
             case "connect_account" | "disconnect_account":
                 raise Rejected("That can't be undone here: its owner connects or disconnects a chat account.")
             case "make_codes":

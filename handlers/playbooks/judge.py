@@ -16,7 +16,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from flows.digest import JUSTIFICATION
-from flows.model import LEAST, Party, SecretKind
+from flows.model import LEAST, LEAST_WAIT, MARGIN, Assurance, ObjectionRule, Party, SecretKind
 from handlers.playbooks.page import SECTIONS, Page, spelled
 from handlers.playbooks.sheet import Loc, Sheet, keys, remedy_for, section
 
@@ -29,8 +29,11 @@ PASSWORD_OF = {"set_password": "chosen_password", "reset_password": "temporary_p
 MOST: Mapping[Loc, timedelta] = {
     ("proof", "within"): timedelta(minutes=10),
     ("consent", "within"): timedelta(days=7),
+    ("objection", "wait"): timedelta(days=7),
     ("change", "collect_within"): timedelta(minutes=15),
 }
+#: After a wait nobody sits before their screen, so a link may be looked at as long as it lives.
+COLLECTED_LATE = timedelta(hours=1)
 
 
 def shaped(sheet: Sheet, raw: Mapping[str, Any]) -> Values:
@@ -130,7 +133,10 @@ def judge(sheet: Sheet, page: Values, connectors: Mapping[str, frozenset[str]] |
     if tier is not None and assurance is not None and assurance < LEAST[tier]:
         remedy = f"Write `{LEAST[tier]}` or stronger."
         sheet.note(("proof", "assurance"), f"is `{assurance}`, too weak for tier {tier}", remedy)
-    for loc, most in MOST.items():
+    _judge_objection(sheet, page)
+    waits = ("objection",) in page and page.get(("change", "hands_out")) is SecretKind.ENROLMENT_LINK
+    late: Mapping[Loc, timedelta] = {("change", "collect_within"): COLLECTED_LATE} if waits else {}
+    for loc, most in {**MOST, **late}.items():
         if page.get(loc, timedelta(0)) > most:
             sheet.note(loc, f"is longer than {spelled(most)}")
     people, quorum = page.get(("consent", "from"), ()), page.get(("consent", "quorum"), 1)
@@ -147,6 +153,31 @@ def judge(sheet: Sheet, page: Values, connectors: Mapping[str, frozenset[str]] |
         others = (page.get((*loc[:-1], other)) for other in ("choices", "personal"))
         if loc[0] == "form" and loc[-1] == "reference" and name and any(others):
             sheet.note(loc, "can't go with choices or with personal")
+
+
+def _judge_objection(sheet: Sheet, page: Values) -> None:
+    """A wait comes after the manager's consent to what was confirmed with a passkey, and the proof outlasts it."""
+    if ("objection",) not in page:
+        return
+    wait = page.get(("objection", "wait"), timedelta(days=1))
+    if wait < LEAST_WAIT:
+        sheet.note(("objection", "wait"), f"is shorter than {spelled(LEAST_WAIT)}")
+        return
+    unsaid = (
+        () if ("consent", "from") not in sheet.lines else ("manager",)
+    )  # or wrong, which was told already
+    if "manager" not in page.get(("consent", "from"), unsaid):
+        wrong = "comes without the manager's consent"
+        sheet.note(("objection",), wrong, "Name `manager` among those whom `consent` is asked `from`.")
+    if page.get(("proof", "assurance"), Assurance.PHISHING_RESISTANT) < Assurance.PHISHING_RESISTANT:
+        wrong = "is too weak for what others can object to"
+        sheet.note(("proof", "assurance"), wrong, "Write `phishing_resistant`.")
+    if page.get(("change", "takes"), "none") != "none":
+        sheet.note(("change", "takes"), "can't wait for objections", "Leave out `objection`.")
+    needed = page.get(("consent", "within"), timedelta(0)) + ObjectionRule(wait).longest + MARGIN
+    if ("proof", "lasts") in page and page["proof", "lasts"] < needed:
+        wrong = "ends before everybody has had their time to agree and to object, weekends included"
+        sheet.note(("proof", "lasts"), wrong, f"Write `{spelled(needed)}` or longer.")
 
 
 def _judge_change(sheet: Sheet, page: Values, connectors: Mapping[str, frozenset[str]] | None) -> None:

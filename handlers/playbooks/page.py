@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 import flows.model
-from flows.model import ApprovalRule, Asker, Assurance, Party, Playbook, SecretKind
+from flows.model import ApprovalRule, Asker, Assurance, ObjectionRule, Party, Playbook, SecretKind
 
 UNITS = {"day": 86400, "hour": 3600, "minute": 60}
 DURATION = re.compile(r"([1-9][0-9]{0,3}) (minute|hour|day)s?")
@@ -84,6 +84,7 @@ Line = Annotated[str, Field(max_length=120), AfterValidator(_tidy)]
 Example = Annotated[str, AfterValidator(_tidy), Field(max_length=80)]
 Text = Annotated[str, Field(max_length=600), AfterValidator(_tidy)]
 Approver = Annotated[str, Field(pattern=r"^(manager|role:[a-z][a-z0-9_]{0,39}|person:\S{1,64})$")]
+Hurrier = Annotated[str, Field(pattern=r"^(role:[a-z][a-z0-9_]{0,39}|person:\S{1,64})$")]
 Duration = Annotated[timedelta, PlainValidator(duration), PlainSerializer(spelled)]
 
 
@@ -118,6 +119,17 @@ class Consent(Block):
         description="List who may agree: `manager`, `role:NAME` or `person:ID`, each once.",
     )
     within: Duration = Field(description="Write how long they have, such as `1 day`, at most `7 days`.")
+
+
+class Objection(Block):
+    wait: Duration = Field(
+        default=timedelta(days=1),
+        description="Write how long everybody who is told can object, from `4 hours` to `7 days`.",
+    )
+    hurried_by: Annotated[tuple[Hurrier, ...], AfterValidator(_distinct)] = Field(
+        default=(),
+        description="List who may shorten the wait: `role:NAME` or `person:ID`, each once; leave it out for nobody.",
+    )
 
 
 class FormField(Block):
@@ -191,6 +203,9 @@ class Page(Block):
     ask: Ask = Field(description="Say below it `who` may ask.")
     proof: Proof = Field(description="Say below it `by` whom, `assurance`, `within` and `lasts`.")
     consent: Consent | None = Field(default=None, description="Say below it `quorum`, `from` and `within`.")
+    objection: Objection | None = Field(
+        default=None, description="Say below it how long the `wait` is and who it is `hurried_by`."
+    )
     form: tuple[FormField, ...] = Field(
         default=(), max_length=20, description="List at most 20 fields, each with a name of its own."
     )
@@ -210,12 +225,14 @@ class Page(Block):
         left_out: dict[str, Any] = {} if self.examples else {"examples": True}
         if self.change.takes == "none":
             left_out["change"] = {"takes"}
+        if self.objection is None:
+            left_out["objection"] = True
         if not self.protects:
             left_out["protects"] = True
         return rfc8785.dumps(self.model_dump(mode="json", by_alias=True, exclude=left_out)).decode()
 
     def playbook(self, content: str) -> Playbook:
-        rule = self.consent
+        rule, stop = self.consent, self.objection
         return Playbook(
             name=self.name,
             version=self.version,
@@ -235,6 +252,7 @@ class Page(Block):
             fields=tuple(flows.model.Field(**field.model_dump()) for field in self.form),
             justification=self.justification,
             consent=ApprovalRule(rule.quorum, rule.people, rule.within) if rule else None,
+            objection=ObjectionRule(stop.wait, stop.hurried_by) if stop else None,
             protects=self.protects,
             secret=self.change.secret,
             collect_within=self.change.collect_within,
@@ -247,6 +265,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
         "ask": Ask,
         "proof": Proof,
         "consent": Consent,
+        "objection": Objection,
         "form": FormField,
         "change": Change,
         "guidance": Guidance,

@@ -16,7 +16,7 @@ from bot.reading import Beside, Reading
 from bot.replies import stranger_home
 from bot.views import NOTICES, form, request_card
 from flows.model import Method, Playbook, Stage
-from tests.bot.people import ACCESS, CHOSEN, MAYA, NOW, OMAR, PEOPLE, RAVI, RESET, WHY, a_request
+from tests.bot.people import ACCESS, CHOSEN, LOST, MAYA, NOW, OMAR, PEOPLE, RAVI, RESET, WHY, a_request
 
 GOLDEN = Path(__file__).parent / "golden"
 HANDLE = "v1.sealed-handle"
@@ -54,7 +54,9 @@ def beside(playbook: Playbook, viewer: str) -> Beside:
 
 def card(playbook: Playbook, stage: Stage, viewer: str, requester: str = MAYA) -> Card:
     """The card of a request in this stage, as this reader sees it. An empty viewer is a room."""
-    approved = (OMAR,) if stage in (Stage.FULFILLED, Stage.AWAITING_FULFILMENT) and playbook.consent else ()
+    agreed = (Stage.FULFILLED, Stage.AWAITING_FULFILMENT, Stage.AWAITING_OBJECTION)
+    over = playbook is LOST and stage is Stage.DENIED  # by an objection
+    approved = (OMAR,) if (stage in agreed or over) and playbook.consent else ()
     request = a_request(playbook, stage, requester=requester, approved=approved)
     return request_card(request, playbook, PEOPLE, viewer, NOW, beside(playbook, viewer))
 
@@ -69,8 +71,13 @@ def notices(playbook: Playbook, stage: Stage, viewer: str, look: Look = SLACK) -
 def stages(playbook: Playbook, viewer: str, requester: str = MAYA, look: Look = SLACK) -> Drawings:
     """One reader's message through every stage that such a request can be in."""
     carried = (HANDLE, LINK) if viewer else ("", "")
-    never = {Stage.AWAITING_COLLECTION} if playbook.consent else {Stage.AWAITING_APPROVAL, Stage.DENIED}
-    never.add(Stage.AWAITING_COLLECTION if playbook is CHOSEN else Stage.AWAITING_PASSWORD)
+    never = {Stage.AWAITING_COLLECTION if playbook in (ACCESS, CHOSEN) else Stage.AWAITING_PASSWORD}
+    if playbook.consent is None:
+        never |= {Stage.AWAITING_APPROVAL, Stage.DENIED}
+    if playbook is ACCESS:
+        never.add(Stage.AWAITING_PASSWORD)
+    if playbook is not LOST:
+        never.add(Stage.AWAITING_OBJECTION)
     return {
         stage.value: look.message(card(playbook, stage, viewer, requester), *carried)
         for stage in Stage
@@ -179,6 +186,8 @@ def drawings(look: Look = SLACK) -> Mapping[str, Drawings]:
         "access-requester": stages(ACCESS, MAYA, look=look),
         "access-approver": stages(ACCESS, OMAR, look=look),
         "access-room": stages(ACCESS, "", look=look),
+        "lost-requester": stages(LOST, RAVI, requester=RAVI, look=look),
+        "lost-subject": stages(LOST, MAYA, requester=RAVI, look=look),
         "notices-security": notices(RESET, Stage.DISOWNED, "", look=look),
         "notices-approver": notices(ACCESS, Stage.AWAITING_APPROVAL, OMAR, look=look),
         "replies": replies(look),

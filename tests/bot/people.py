@@ -14,6 +14,7 @@ from flows.model import (
     Assurance,
     Field,
     Method,
+    ObjectionRule,
     Origin,
     Party,
     Person,
@@ -100,6 +101,26 @@ ACCESS = Playbook(
         "approver": "It ends by itself. Agree only if you know what it is for; if you aren't sure, ask first.",
     },
 )
+LOST = Playbook(
+    name="lost_everything",
+    version=1,
+    hash="d" * 64,
+    title="Replacement of all devices",
+    phrase="Remove every device of {subject} and enrol a new one",
+    connector="countersign",
+    verb="re_enrol",
+    tier=3,
+    askers=frozenset({Asker.MANAGER, Asker.DESK_AGENT}),
+    prover=Party.REQUESTER,
+    assurance=Assurance.PHISHING_RESISTANT,
+    prove_within=timedelta(minutes=10),
+    proof_lasts=timedelta(days=5),
+    handed_to="administrator",
+    consent=ApprovalRule(1, ("manager", "role:administrator"), timedelta(days=1)),
+    objection=ObjectionRule(timedelta(days=1), ("role:security",)),
+    secret=SecretKind.ENROLMENT_LINK,
+    guidance={"subject": "If you still have a device, you are reading this on it: then object."},
+)
 WHY = {"justification": "Closing the first quarter with Nina; I need last year's figures."}
 
 
@@ -149,6 +170,9 @@ def a_request(
         case Stage.AWAITING_OPERATOR:
             reason = "the directory didn't answer in time"
             return replace(request, verification=proved, approvals=agreed, due_at=None, reason=reason)
+        case Stage.AWAITING_OBJECTION:
+            due = NOW + timedelta(days=1, minutes=-1)
+            return replace(request, verification=proved, approvals=agreed, due_at=due)
         case Stage.AWAITING_PASSWORD:
             due = NOW + timedelta(minutes=14, seconds=40)
             return replace(request, verification=proved, approvals=agreed, due_at=due)
@@ -189,7 +213,8 @@ def events_of_every_kind() -> list[Event]:
         due_at=later,
     )
     proofs = [
-        kind(MAYA, method, sure, "n", "d", "d-1", "a-1", later) for kind in (events.Verified, events.Approved)
+        kind(MAYA, method, sure, "n", "d", "d-1", "a-1", later)
+        for kind in (events.Verified, events.Approved, events.Hurried)
     ]
     return [
         opened,
@@ -198,6 +223,8 @@ def events_of_every_kind() -> list[Event]:
         events.ChallengeFailed(MAYA, Wrong.PASSKEY, 1),
         events.LockedOut(MAYA, Wrong.PASSKEY),
         events.ApprovalRequested(1, (OMAR,), later),
+        events.ObjectionsInvited(later),
+        events.Objected(MAYA),
         events.FulfilmentOrdered(request.key),
         events.PasswordAsked(later),
         events.PasswordChosen(MAYA, "d-1"),

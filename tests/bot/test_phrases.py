@@ -16,8 +16,8 @@ FLOORS = {
     "typos": 0.90,
     "greeting_de": 0.86,
     "greeting_es": 0.86,
-    "near_miss": 0.54,
-    "attack": 0.94,
+    "near_miss": 0.52,
+    "attack": 0.90,
     "polite_long": 0.41,
     "short": 0.86,
 }

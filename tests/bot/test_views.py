@@ -6,6 +6,7 @@ import io
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import get_args
 
 import pytest
@@ -29,6 +30,7 @@ from tests.bot.people import (
     ACCESS,
     CHOSEN,
     EVE,
+    LOST,
     MAYA,
     NINA,
     NOW,
@@ -133,6 +135,24 @@ def test_buttons_are_for_whom_they_work() -> None:
     for stage in Stage:
         assert verbs(card(RESET, stage, EVE)) == []
         assert verbs(card(ACCESS, stage, "")) == []
+
+
+def test_whoever_is_told_can_object_and_whoever_may_can_shorten_the_wait() -> None:
+    waits, hurries = S.AWAITING_OBJECTION, Beside(hurriers=frozenset({NINA, OMAR, RAVI}))
+    lost = partial(card, LOST, waits, requester=RAVI, approved=(OMAR,))
+    assert verbs(lost(viewer=MAYA)) == ["object", "disown"]
+    assert lost(viewer=MAYA).buttons[0].label == "Object: I didn't lose anything"
+    assert verbs(lost(viewer=OMAR, beside=hurries)) == ["object"], "who agreed shortens nothing"
+    assert verbs(lost(viewer=RAVI, beside=hurries)) == ["cancel", "disown"]
+    assert verbs(lost(viewer=NINA, beside=hurries)) == ["hurry"]
+    assert verbs(lost(viewer=EVE, beside=hurries)) == []
+    for viewer, asked in ((MAYA, True), (OMAR, True), (RAVI, False), (EVE, False), ("", False)):
+        seen = lost(viewer=viewer)
+        assert (seen.word == "needs you") is ("Waiting for you" in seen.stage) is asked
+    agreed = card(LOST, S.AWAITING_APPROVAL, OMAR, requester=RAVI)
+    assert "others have 24 hours to object" in agreed.note
+    over = card(LOST, S.DENIED, MAYA, requester=RAVI, approved=(OMAR,))
+    assert over.stage == "Over: somebody who was told objected"
 
 
 def test_a_stopped_request_is_not_asked_again_with_one_press() -> None:

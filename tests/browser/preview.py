@@ -29,7 +29,21 @@ from bot.words import LAPSED
 from flows.errors import NotRecovered
 from flows.model import Cause, Method, Playbook, Request, Stage
 from flows.registration import Authenticator, Device, Registration
-from tests.bot.people import ACCESS, CHOSEN, EVE, MAYA, NINA, NOW, OMAR, PEOPLE, RAVI, RESET, WHY, a_request
+from tests.bot.people import (
+    ACCESS,
+    CHOSEN,
+    EVE,
+    LOST,
+    MAYA,
+    NINA,
+    NOW,
+    OMAR,
+    PEOPLE,
+    RAVI,
+    RESET,
+    WHY,
+    a_request,
+)
 
 WEB = Path(__file__).resolve().parents[2] / "bot" / "web"
 PHONE = Device("d-1", MAYA, "Maya's phone", "", NOW - timedelta(days=80))
@@ -112,6 +126,14 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     yield one("request-confirm-for-agent", request_page(theirs, RESET, MAYA))
     yield one("request-approve", request_page(access[Stage.AWAITING_APPROVAL], ACCESS, OMAR))
     yield one("request-waiting-approval", request_page(access[Stage.AWAITING_APPROVAL], ACCESS, MAYA))
+    lost = a_request(LOST, Stage.AWAITING_OBJECTION, requester=RAVI, approved=(OMAR,))
+    yield one("request-object", request_page(lost, LOST, MAYA))
+    yield one("request-object-manager", request_page(lost, LOST, OMAR))
+    hurry = {"beside": {"methods": BOTH, "hurriers": frozenset({NINA})}}
+    yield one("request-hurry", request_page(lost, LOST, NINA, **hurry))
+    yield one("request-waiting-objection", request_page(lost, LOST, RAVI))
+    stopped = a_request(LOST, Stage.DENIED, requester=RAVI, approved=(OMAR,))
+    yield one("request-objected", request_page(stopped, LOST, MAYA))
     yield one("request-being-made", request_page(reset[Stage.AWAITING_FULFILMENT], RESET, MAYA))
     choosing = a_request(CHOSEN, Stage.AWAITING_PASSWORD)
     here = {"beside": {"device": "d-1"}, "account": "maya"}

@@ -134,6 +134,25 @@ async def what_others_agree_to_is_told_to_all_of_them_and_changes_on_every_card(
     assert "Omar" in acme.read(room)
 
 
+async def what_goes_on_by_itself_is_stopped_with_one_press(acme: Chat) -> None:
+    ravi, omar = [await acme.company.enrolled(each) for each in ("ravi", "omar")]
+    for person in ("maya", "ravi", "omar"):
+        await acme.connected(person)
+        await acme.says(person, "hello")
+    request = await acme.company.asks("lost_everything", "maya", "ravi")
+    await acme.company.proves(request, ravi)
+    await acme.company.proves(request, omar)
+    await acme.settled()
+    assert "Unless you object, this is done when the time is over" in acme.read(acme.last("maya"))
+    assert "Object: stop this" in acme.labels("omar")
+    assert "Somebody's devices are all to be replaced" in " ".join(map(acme.read, acme.security()))
+    await acme.press("maya", "Object: I didn't lose anything")
+    assert (await acme.company.desk.get(request.id)).stage is Stage.DENIED
+    for person in ("maya", "ravi", "omar"):
+        assert "somebody who was told objected" in acme.read(acme.last(person))
+    assert "Object" not in " ".join(acme.labels("omar"))
+
+
 async def what_one_of_them_denies_is_over_for_all(acme: Chat) -> None:
     maya, sam = [await acme.company.enrolled(each) for each in ("maya", "sam")]
     for person in ("sam", "omar", "nina"):
@@ -209,6 +228,7 @@ STORIES: list[Callable[[Chat], Awaitable[None]]] = [
     what_nobody_understands_gets_the_list_and_a_press_on_it_the_proposal,
     what_others_agree_to_is_told_to_all_of_them_and_changes_on_every_card,
     what_one_of_them_denies_is_over_for_all,
+    what_goes_on_by_itself_is_stopped_with_one_press,
     a_form_says_what_is_wrong_with_it_and_becomes_the_request,
     another_persons_button_is_worth_nothing,
     an_account_that_was_disconnected_is_nobodys,

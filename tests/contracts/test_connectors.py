@@ -113,6 +113,14 @@ class MemoryRegistry:
         self.tokens[token] = person
         return True
 
+    async def re_enrol(self, person: str, token: str, request: str) -> bool:
+        if token in self.tokens:
+            return False
+        if person not in self.devices:
+            raise Rejected("This works only for someone who had a device.")
+        self.devices[person], self.tokens[token] = set(), person
+        return True
+
     async def invited(self, person: str, token: str) -> bool:
         return self.tokens.get(token) == person
 
@@ -186,6 +194,12 @@ class BadLine:
         if not self.arrives:
             return True
         await self.inner.invite(person, token, request, first=first)
+        raise TimeoutError("no answer")
+
+    async def re_enrol(self, person: str, token: str, request: str) -> bool:
+        if not self.arrives:
+            return True
+        await self.inner.re_enrol(person, token, request)
         raise TimeoutError("no answer")
 
     async def invited(self, person: str, token: str) -> bool:
@@ -267,10 +281,13 @@ PARAMETERS: Mapping[str, Mapping[str, str]] = {
 }
 #: Verbs whose change is about something that eve has, and a change of the same kind that must be refused.
 EVE = frozenset({"revoke_device", "disconnect_account"})
+#: And about ravi, whose only device is gone already, so that it makes one change: the link.
+RAVI = frozenset({"re_enrol"})
 REFUSED: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "connect_account": ("connect_account", {"new_account": SAMS}),
     "disconnect_account": ("connect_account", {"new_account": SAMS}),
     "add_device": ("revoke_device", {"device": "nobody's"}),
+    "re_enrol": ("revoke_device", {"device": "nobody's"}),
     # Whom the desk let somebody ask for, may be frozen; what is refused stands in the playbook.
     **dict.fromkeys(
         ("freeze", "keep_frozen", "lift_freeze", "make_codes"), ("revoke_device", {"device": "nobody's"})
@@ -290,6 +307,11 @@ SCIM = [
 OWN = [(system, "open_door") for system in ("webhook", "command")]
 #: What needs nothing but its account.
 ALONE = frozenset({"unlock", "disable", "enable", "freeze", "keep_frozen", "lift_freeze"})
+
+
+def whose(verb: str) -> str:
+    """Whom a change of our own is about."""
+    return "eve" if verb in EVE else "ravi" if verb in RAVI else "maya"
 
 
 @pytest.fixture(scope="session")
@@ -312,12 +334,12 @@ Registries = Callable[[str], Awaitable[tuple[Ports, Changes]]]
 
 @pytest.fixture
 async def registries(sqlite_url: str) -> AsyncIterator[Registries]:
-    """By its kind, a registry where eve alone has a phone and a chat account, and how many changes came since."""
+    """By its kind, a registry where eve alone has a phone and a chat account, ravi had one, and the changes since."""
     stores: list[Store] = []
 
     async def made(kind: str) -> tuple[Ports, Changes]:
         if kind == "memory":
-            memory = MemoryRegistry({"eve": {"a-phone"}}, owners={EVES: "eve", SAMS: "sam"})
+            memory = MemoryRegistry({"eve": {"a-phone"}, "ravi": set()}, owners={EVES: "eve", SAMS: "sam"})
             return (memory, memory, memory, memory), memory.changes
         keys = Keys(["k" * 43])
         await setup.prepare(sqlite_url, keys, setup.DEMO, NOW)
@@ -325,6 +347,8 @@ async def registries(sqlite_url: str) -> AsyncIterator[Registries]:
         stores.append(store)
         registry, accounts = DeviceRegistry(store), Accounts(store)
         await with_a_device(registry, "eve", "a-phone")
+        await with_a_device(registry, "ravi", "ravis-phone")
+        await registry.revoke("ravi", "ravis-phone", "CS-00000")
         await accounts.connect("eve", EVES, "CS-00000")
         await accounts.connect("sam", SAMS, "CS-00000")
         events = TABLES["audit_events"].c
@@ -393,7 +417,7 @@ async def trial(
     refused, about = REFUSED.get(verb, (verb, {"device": "nobody's"}))
     return Trial(
         Countersign(*ports),
-        a_request(verb, subject="eve" if verb in EVE else "maya", **parameters),
+        a_request(verb, subject=whose(verb), **parameters),
         # A link is for anybody the desk let ask; the registry refuses a first one to someone with a device.
         a_request(refused, subject="omar" if refused == "connect_account" else "eve", **about),
         changes,
@@ -577,7 +601,7 @@ async def test_a_lost_answer_is_found_by_reading_back(system: str, verb: str, re
     ports, changes = await registries(system)
     line = BadLine(*ports, arrives=True)
     connector = Countersign(line, line, line, line)
-    asked = a_request(verb, "eve" if verb in EVE else "maya", **PARAMETERS.get(verb, {}))
+    asked = a_request(verb, whose(verb), **PARAMETERS.get(verb, {}))
     with pytest.raises(TimeoutError):
         await connector.carry_out(asked, asked.key, SECRET)
     assert await connector.check(asked, asked.key, SECRET) is not None
@@ -587,10 +611,10 @@ async def test_a_lost_answer_is_found_by_reading_back(system: str, verb: str, re
 
 @pytest.mark.parametrize("verb", sorted(Countersign.verbs))
 async def test_a_registry_that_only_says_yes_gets_no_receipt(verb: str) -> None:
-    memory = MemoryRegistry({"eve": {"a-phone"}}, owners={EVES: "eve", SAMS: "sam"})
+    memory = MemoryRegistry({"eve": {"a-phone"}, "ravi": set()}, owners={EVES: "eve", SAMS: "sam"})
     line = BadLine(memory, memory, memory, memory, arrives=False)
     connector = Countersign(line, line, line, line)
-    asked = a_request(verb, "eve" if verb in EVE else "maya", **PARAMETERS.get(verb, {}))
+    asked = a_request(verb, whose(verb), **PARAMETERS.get(verb, {}))
     with pytest.raises(RuntimeError, match="does not show"):
         await connector.carry_out(asked, asked.key, SECRET)
 
@@ -605,6 +629,14 @@ async def test_only_an_invitation_is_for_those_who_never_had_a_device(
     with pytest.raises(Rejected, match="never had a device"):
         await connector.carry_out(invitation, invitation.key, SECRET)
     assert (await connector.carry_out(another, another.key, SECRET)).reference == another.key
+
+
+@pytest.mark.parametrize("system", ["memory", "store"])
+async def test_only_who_had_a_device_is_enrolled_again(system: str, registries: Registries) -> None:
+    ports, _ = await registries(system)
+    connector, asked = Countersign(*ports), a_request("re_enrol", "maya")
+    with pytest.raises(Rejected, match="only for someone who had a device"):
+        await connector.carry_out(asked, asked.key, SECRET)
 
 
 # -- the pretend directory ------------------------------------------------------------------

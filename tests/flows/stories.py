@@ -27,6 +27,7 @@ from flows.commands import (
     Deny,
     Disown,
     GiveUp,
+    Object,
     Prove,
     ReportConfirmed,
     ReportRejected,
@@ -42,11 +43,13 @@ from flows.effects import Announce, AskApprovers, CarryOut, Effect, SendChalleng
 from flows.errors import Refusal
 from flows.events import (
     ApprovalRequested,
+    Approved,
     ChallengeIssued,
     ChangeConfirmed,
     Event,
     FulfilmentOrdered,
     HandedOver,
+    ObjectionsInvited,
     Opened,
     PasswordAsked,
     SecretReady,
@@ -60,6 +63,7 @@ from flows.model import (
     Checked,
     Facts,
     Method,
+    ObjectionRule,
     Origin,
     Party,
     Person,
@@ -86,6 +90,7 @@ PEOPLE = {
         Person("sam", "Sam Okafor", "sam.okafor", manager="nina", roles=frozenset({"administrator"})),
         Person("ravi", "Ravi Menon", "ravi.menon", manager="omar", roles=frozenset({"desk_agent"})),
         Person("eve", "Eve Mallory", "eve.mallory", manager="omar"),
+        Person("vera", "Vera Santos", "vera.santos", manager="nina", roles=frozenset({"security"})),
     )
 }
 
@@ -142,13 +147,40 @@ ENROLMENT = a_playbook(
     secret=SecretKind.ENROLMENT_LINK,
     handed_to="administrator",
 )
+LOST = a_playbook(
+    "re_enrol",
+    connector="countersign",
+    tier=3,
+    askers=frozenset({Asker.MANAGER, Asker.ADMINISTRATOR, Asker.DESK_AGENT}),
+    prover=Party.REQUESTER,
+    assurance=Assurance.PHISHING_RESISTANT,
+    proof_lasts=timedelta(days=5),
+    consent=ApprovalRule(1, ("manager", "role:administrator"), timedelta(days=1)),
+    objection=ObjectionRule(timedelta(days=1), ("role:security",)),
+    secret=SecretKind.ENROLMENT_LINK,
+    handed_to="administrator",
+)
 
 
 def approvers(
     rule: ApprovalRule | None, subject: Person | None, people: Collection[Person]
 ) -> frozenset[str]:
     """Whom a rule selects among the people who work here."""
-    if rule is None or subject is None:
+    return selected(rule.approvers if rule else (), subject, people)
+
+
+def hurriers(
+    rule: ObjectionRule | None, subject: Person | None, people: Collection[Person]
+) -> frozenset[str]:
+    """Whom a rule lets shorten a wait among the people who work here."""
+    return selected(rule.hurried_by if rule else (), subject, people)
+
+
+def selected(
+    selectors: Collection[str], subject: Person | None, people: Collection[Person]
+) -> frozenset[str]:
+    """Whom these selectors name among the people who work here."""
+    if subject is None:
         return frozenset()
     return frozenset(
         person.id
@@ -158,7 +190,7 @@ def approvers(
             (selector == "manager" and person.id == subject.manager)
             or selector == f"person:{person.id}"
             or selector.removeprefix("role:") in person.roles
-            for selector in rule.approvers
+            for selector in selectors
         )
     )
 
@@ -284,7 +316,7 @@ class Story:
             requester, subject, proving = self.it.requester, self.it.subject, self.it.prover
         if isinstance(command, BeginProof | Approve):
             proving = command.actor
-        rule = playbook.consent if playbook else None
+        rule, waits = (playbook.consent, playbook.objection) if playbook else (None, None)
         return Facts(
             now=self.now,
             playbook=playbook,
@@ -293,6 +325,7 @@ class Story:
             methods=self.methods.get(proving, frozenset()),
             young_until=self.young.get(proving),
             approvers=approvers(rule, people.get(subject), people.values()),
+            hurriers=hurriers(waits, people.get(subject), people.values()),
             open_twin=self.twin,
             nonce=f"{next(self._nonces):064x}",
             actor=people.get(getattr(command, "actor", "")),
@@ -394,6 +427,15 @@ def considered(actor: str, playbook: Playbook = ACCESS) -> Story:
     return proved(playbook).when(begins(actor)).then(ChallengeIssued)
 
 
+def waiting(requester: str = "ravi", consent: str = "omar") -> Story:
+    """Maya lost everything: somebody asked, her manager is one of those who confirmed it, and others are told."""
+    story = opened(LOST, requester, "maya").when(begins(requester)).then(ChallengeIssued)
+    story.when(proves(requester)).then(Verified, ApprovalRequested, does=[AskApprovers])
+    story.when(begins(consent)).then(ChallengeIssued)
+    story.when(approves(consent)).then(Approved, ObjectionsInvited, does=[Tell, Announce, Write])
+    return story.stands(Stage.AWAITING_OBJECTION, due_at=MORNING + timedelta(days=1))
+
+
 def choosing() -> Story:
     """Maya has proved herself, and the new password is hers to choose."""
     story = questioned(CHOSEN).when(proves("maya")).then(Verified, PasswordAsked)
@@ -428,6 +470,7 @@ def every_command(story: Story, actor: str) -> list[Command]:
         GiveUp(actor),
         Tick(),
         Deny(actor),
+        Object(actor),
         Cancel(actor),
         Disown(actor),
         Stop(actor),

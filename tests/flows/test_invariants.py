@@ -25,7 +25,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from flows.authority import Evidence, authorise
+from flows.authority import Evidence, Today, authorise
 from flows.commands import (
     Approve,
     BeginProof,
@@ -35,6 +35,7 @@ from flows.commands import (
     Deny,
     Disown,
     GiveUp,
+    Object,
     Prove,
     ReportConfirmed,
     ReportRejected,
@@ -56,7 +57,10 @@ from flows.events import (
     Disowned,
     Event,
     FulfilmentOrdered,
+    Hurried,
     LockedOut,
+    Objected,
+    ObjectionsInvited,
     PasswordAsked,
     PasswordChosen,
     PasswordRefused,
@@ -83,6 +87,7 @@ from tests.flows.stories import (
     AGREED,
     CHOSEN,
     ENROLMENT,
+    LOST,
     MORNING,
     PEOPLE,
     RECEIPT,
@@ -91,9 +96,10 @@ from tests.flows.stories import (
     UNLOCK,
     WELL,
     approvers,
+    hurriers,
 )
 
-PLAYBOOKS = {p.name: p for p in (UNLOCK, RESET, CHOSEN, AGREED, ACCESS, ENROLMENT)}
+PLAYBOOKS = {p.name: p for p in (UNLOCK, RESET, CHOSEN, AGREED, ACCESS, ENROLMENT, LOST)}
 #: Who usually asks for what: most sequences should get somewhere.
 USUAL = [
     (UNLOCK, "maya", "maya"),
@@ -106,6 +112,9 @@ USUAL = [
     (ENROLMENT, "nina", "maya"),
     (ENROLMENT, "sam", "eve"),
     (ACCESS, "eve", "eve"),
+    (LOST, "ravi", "maya"),
+    (LOST, "omar", "maya"),
+    (LOST, "sam", "eve"),
 ]
 EVERYBODY = sorted(PEOPLE)
 MOST = {Wrong.NUMBER: 3, Wrong.CODE: 5, Wrong.PASSKEY: 5}
@@ -118,7 +127,9 @@ WAITS = [
 ]
 WAITS += [timedelta(hours=2), timedelta(days=1)]
 
-TURNS = ["late", "no", "retry", "give up", "rejected", "refused", "left", "seen"]
+TURNS = ["late", "no", "retry", "give up", "rejected", "refused", "left", "seen", "object", "wait"]
+
+DAY = timedelta(days=1)
 
 which, who = st.integers(0, 23), st.sampled_from(EVERYBODY)
 #: The person whose turn it is, or anybody at all.
@@ -136,6 +147,8 @@ class Account:
     questions: dict[tuple[str, Method], tuple[str, datetime]] = field(default_factory=dict)
     proof: tuple[datetime, Assurance] | None = None
     consents: dict[str, datetime] = field(default_factory=dict)
+    invited: datetime | None = None
+    hurriers: set[str] = field(default_factory=set)
     evidence: list[Evidence] = field(default_factory=list)
     failed: Counter[tuple[str, Wrong]] = field(default_factory=Counter)
     happened: list[Event] = field(default_factory=list)
@@ -279,6 +292,12 @@ class Core(RuleBasedStateMachine):
             case "seen":
                 self.collects(n, "", "laptop")
                 self.collects(n, "eve", "phone")
+            case "object":
+                self.says(n, "", Object)
+            case "wait":
+                if self.accounts[n - 100].invited is not None:
+                    self.now += DAY
+                    self.gives(n, lambda account: Tick())
             case "left":
                 self.now = max(self.now, self.requests[n - 100].due_at or self.now)
                 self.gives(n, lambda account: Tick())
@@ -391,9 +410,9 @@ class Core(RuleBasedStateMachine):
 
     # -- the rest ---------------------------------------------------------------------------
 
-    @rule(n=which, actor=turn, kind=st.sampled_from([Cancel, Disown, Deny, Deny, Retry, GiveUp]))
+    @rule(n=which, actor=turn, kind=st.sampled_from([Cancel, Disown, Deny, Deny, Object, Retry, GiveUp]))
     def says(self, n: int, actor: str, kind: Callable[[str], Command]) -> None:
-        if kind in (Cancel, Disown):
+        if kind in (Cancel, Disown, Object):
             self.gives(n, lambda account: kind(actor or account.asked.subject))
             if kind is Disown and (actor or self.accounts[self.pick(n)].asked.subject) in self.frozen:
                 for other, account in enumerate(self.accounts):
@@ -482,6 +501,22 @@ class Core(RuleBasedStateMachine):
                 assert assurance is Assurance.PHISHING_RESISTANT, "S2: the consent's proof is too weak"
                 account.consents[person] = event.until
                 account.evidence.append(self.kept(account, event, "approve"))
+            case ObjectionsInvited(due_at=due_at):
+                assert account.playbook is LOST
+                assert due_at >= self.now + DAY, "nobody had a day to object"
+                account.invited = self.now
+            case Hurried(person=person, assurance=assurance):
+                self.was_met(n, account, event, right)
+                assert "security" in self.people[person].roles, "somebody hurried who may not"
+                assert person not in account.concerned | set(account.consents) | self.frozen, "not one more"
+                assert assurance is Assurance.PHISHING_RESISTANT
+                assert not self.people[account.asked.subject].roles & {"administrator", "security"}
+                account.hurriers.add(person)
+                account.evidence.append(self.kept(account, event, "hurry"))
+            case Objected(person=person):
+                subject = self.people[account.asked.subject]
+                told = {subject.id, subject.manager, *account.consents}
+                assert person in told or self.people[person].roles & {"administrator", "security"}
             case FulfilmentOrdered():
                 self.may_be_ordered(n, account)
             case Disowned(person=person):
@@ -509,7 +544,7 @@ class Core(RuleBasedStateMachine):
             case SecretReady():
                 assert account.count(ChangeConfirmed) == 1
 
-    def was_met(self, n: int, account: Account, event: Verified | Approved, right: bool) -> None:
+    def was_met(self, n: int, account: Account, event: Verified | Approved | Hurried, right: bool) -> None:
         assert right, f"S1: a wrong answer was taken: {event}"
         assert self.issued.get(event.nonce) == n, "S7: this request never put that question"
         assert event.nonce not in self.met, "S7: a question was met twice"
@@ -528,13 +563,30 @@ class Core(RuleBasedStateMachine):
         }
         assert len(standing) >= (rule.quorum if rule else 0), "S2: ordered with too few consents"
         evidence, people = account.evidence, self.entitled(account) - self.frozen
-        authorise(self.requests[n], account.playbook, evidence, people, self.now, {})
+        subject = self.people[account.asked.subject]
+        today = Today(
+            subject, hurriers(account.playbook.objection, subject, self.people.values()) - self.frozen
+        )
+        authorise(self.requests[n], account.playbook, evidence, people, self.now, {}, today)
+        if account.playbook is LOST:
+            self.waited_or_hurried(n, account, standing, today)
         for left_out in range(len(evidence)):
             if rule is None or len(standing) == rule.quorum:
                 some = evidence[:left_out] + evidence[left_out + 1 :]
                 if evidence[left_out].person in {account.prover, *standing}:
                     with pytest.raises(NotAuthorised):
-                        authorise(self.requests[n], account.playbook, some, people, self.now, {})
+                        authorise(self.requests[n], account.playbook, some, people, self.now, {}, today)
+
+    def waited_or_hurried(self, n: int, account: Account, standing: set[str], today: Today) -> None:
+        """Nothing is ordered early without one more person, nor at all without the manager's passkey."""
+        assert account.invited is not None, "ordered before anybody could object"
+        assert today.subject.manager in {account.prover, *standing}, "the manager's passkey is missing"
+        if self.now < account.invited + DAY:
+            assert account.hurriers, "ordered before the wait was over"
+            slow = [each for each in account.evidence if each.purpose != "hurry"]
+            people = self.entitled(account) - self.frozen
+            with pytest.raises(NotAuthorised):
+                authorise(self.requests[n], account.playbook, slow, people, self.now, {}, today)
 
     @invariant()
     def no_request_is_changed_twice(self) -> None:
@@ -610,7 +662,12 @@ class Core(RuleBasedStateMachine):
             return next((id for id in holders if id not in account.concerned), "ravi")
         if account.proof is None:
             return account.prover
+        if account.invited is not None:
+            return "vera"
         left = sorted(self.entitled(account) - account.concerned - set(account.consents))
+        manager = self.people[account.asked.subject].manager
+        if account.playbook is LOST and manager in left:
+            return manager
         return left[0] if left else "omar"
 
     def answer(self, account: Account, person: str, method: Method, **changed: Any) -> Command:
@@ -619,7 +676,7 @@ class Core(RuleBasedStateMachine):
         kind = Approve if account.proof else Prove
         return kind(person, replace(right, **changed))
 
-    def kept(self, account: Account, event: Verified | Approved, purpose: str) -> Evidence:
+    def kept(self, account: Account, event: Verified | Approved | Hurried, purpose: str) -> Evidence:
         return Evidence(
             nonce=event.nonce,
             request=account.asked.id,
@@ -647,6 +704,7 @@ class Core(RuleBasedStateMachine):
             subject=self.people[asked.subject],
             methods=self.registered[proving],
             approvers=self.entitled(account),
+            hurriers=hurriers(account.playbook.objection, self.people[asked.subject], self.people.values()),
             nonce=f"{self.nonces:064x}",
             actor=self.people.get(getattr(command, "actor", "")),
             **WELL | {"unfrozen": frozenset(PEOPLE) - self.frozen},

@@ -41,6 +41,7 @@ from tests.flows.stories import (
     CHOSEN,
     CODE,
     ENROLMENT,
+    LOST,
     MORNING,
     PASSKEY,
     RESET,
@@ -92,11 +93,11 @@ def test_only_opening_begins_a_request_and_it_begins_once() -> None:
 
 
 def test_decide_says_all_that_the_law_knows_and_nothing_else() -> None:
-    """Every way through six playbooks, right and wrong, in time and too late: each row is used, none is missing."""
+    """Every way through seven playbooks, right and wrong, in time and too late: each row is used, none is missing."""
     used: set[tuple[Stage | None, type]] = set()
     subject = "maya"
-    for playbook in (UNLOCK, RESET, CHOSEN, AGREED, ACCESS, ENROLMENT):
-        requester = "nina" if playbook is ENROLMENT else subject
+    for playbook in (UNLOCK, RESET, CHOSEN, AGREED, ACCESS, ENROLMENT, LOST):
+        requester = {ENROLMENT.name: "nina", LOST.name: "ravi"}.get(playbook.name, subject)
         seen: set[object] = set()
         todo: deque[Story] = deque([a_request(playbook)])
         while todo:
@@ -115,17 +116,21 @@ def _next(story: Story, requester: str, subject: str) -> list[Story]:
     if story.request is None:
         tried.append(asks(requester, subject)(story))
     else:
-        for actor in (requester, "omar", "sam", "ravi"):
+        others = ("omar", "vera", subject) if story.playbook is LOST else ("omar", "sam", "ravi")
+        for actor in (requester, *others):
             tried += [begins(actor, PASSKEY), begins(actor, CODE), *every_command(story, actor)]
         # One kind of wrong answer each says as much as all of them, and leaves fewer ways to walk.
         tried = [command for command in tried if getattr(command, "answer", None) is not Wrong.CODE]
         tried += [Prove(requester, Wrong.NUMBER), Approve("omar", Wrong.PASSKEY)]
+        tried += [Approve("vera", Wrong.PASSKEY)]
     found = []
-    for late, command in [(False, c) for c in tried] + [(True, Tick())]:
+    much_later = timedelta(days=10)  # when no proof holds any more
+    ticks = [(timedelta(0), Tick()), (much_later, Tick())]
+    for late, command in [*((None, command) for command in tried), *ticks]:
         after = Story(story.playbook or RESET)
         after.now, after.request = story.now, story.request
-        if late and after.request is not None and after.request.due_at is not None:
-            after.now = after.request.due_at
+        if late is not None and after.request is not None and after.request.due_at is not None:
+            after.now = after.request.due_at + late
         try:
             after.happened = decide(after.request, command, after.facts(command))
         except Refusal:

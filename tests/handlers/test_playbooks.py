@@ -467,6 +467,76 @@ WRONG: Mapping[str, tuple[str | bytes, int, str, str, str]] = {
         "too long",
         "in lists",
     ),
+    "a wait under four hours": (
+        with_("handed_to", "objection:\n  wait: 3 hours\nhanded_to"),
+        29,
+        "objection.wait",
+        "shorter than 4 hours",
+        "how long everybody",
+    ),
+    "a wait over a week": (
+        with_("handed_to", "objection:\n  wait: 8 days\nhanded_to"),
+        29,
+        "objection.wait",
+        "longer than 7 days",
+        "how long everybody",
+    ),
+    "a wait without the manager": (
+        with_(
+            "handed_to", "objection:\n  wait: 1 day\nhanded_to", with_("from: [manager]", "from: [role:boss]")
+        ),
+        28,
+        "objection",
+        "without the manager's consent",
+        "Name `manager`",
+    ),
+    "a wait without any consent": (
+        with_(
+            "handed_to",
+            "objection:\n  wait: 1 day\nhanded_to",
+            with_("consent:\n  quorum: 1\n  from: [manager]\n  within: 2 days\n", ""),
+        ),
+        24,
+        "objection",
+        "without the manager's consent",
+        "Name `manager`",
+    ),
+    "a wait after a weak proof": (
+        with_("handed_to", "objection:\n  wait: 1 day\nhanded_to"),
+        10,
+        "proof.assurance",
+        "too weak for what others can object to",
+        "phishing_resistant",
+    ),
+    "a wait that outlasts the proof": (
+        with_("handed_to", "objection:\n  wait: 1 day\nhanded_to"),
+        12,
+        "proof.lasts",
+        "ends before everybody",
+        "`121 hours`",
+    ),
+    "a wait the manager hurries": (
+        with_("handed_to", "objection:\n  hurried_by: [manager]\nhanded_to"),
+        29,
+        "objection.hurried_by.1",
+        "`manager`",
+        "leave it out for nobody",
+    ),
+    "a wait before a chosen password": (
+        with_(
+            "handed_to",
+            "objection:\n  wait: 1 day\nhanded_to",
+            with_(
+                "hands_out: temporary_password",
+                "takes: chosen_password",
+                with_("by: requester", "by: subject"),
+            ),
+        ),
+        26,
+        "change.takes",
+        "can't wait for objections",
+        "Leave out",
+    ),
     "a version before the first": (with_("version: 1", "version: 0"), 2, "version", "less than 1", "from 1"),
 }
 

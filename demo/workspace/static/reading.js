@@ -40,6 +40,7 @@ const NUMBER = /^\d{3} \d{3}$/;
 const STANDS = [
   ["proof", /: confirm on \S+ registered device/],
   ["approval", /: approve or deny/],
+  ["objection", / can object until then/],
   ["choice", /: choose the new password/],
   ["secret", /: look at the /],
   ["making", /is making the change/],
@@ -48,7 +49,7 @@ const STANDS = [
   ["disowned", /didn't ask for it/],
   ["over", /^Over/],
 ];
-const OPEN = new Set(["proof", "approval", "choice", "secret", "making", "other"]);
+const OPEN = new Set(["proof", "approval", "objection", "choice", "secret", "making", "other"]);
 
 /** The cards in a conversation: {ts, name, title, stage, stands, open, number, message}, oldest first. */
 export function cards(conversation) {
