@@ -89,6 +89,7 @@ def test_the_shipped_playbooks_load() -> None:
         "freeze_person",
         "keep_frozen",
         "lift_freeze",
+        "lost_everything",
     }
     reset, enrolment = playbooks["password_reset"], playbooks["device_enrolment"]
     assert (reset.tier, reset.prover, reset.assurance) == (1, Party.SUBJECT, Assurance.MULTI_FACTOR)
