@@ -24,7 +24,7 @@ from sqlalchemy import LargeBinary
 from sqlmodel import SQLModel
 
 from flows.errors import Tampered
-from storage.tables import SEALED, Instant, iso
+from storage.tables import LATER, SEALED, Instant, iso
 
 _ID = 4  # bytes of key id in front of every seal and box
 
@@ -114,6 +114,8 @@ def _content(table: str, row: Mapping[str, Any]) -> bytes:
     for place in odd:
         if (plain := _PLAIN.get(type(content[place]))) is not None:
             content[place] = plain(content[place])
+    if table in LATER and (more := {n: row[n] for n, unset in LATER[table].items() if row[n] != unset}):
+        content.append(more)
     return _encode(content)
 
 
@@ -128,4 +130,7 @@ def _covered(table: str, columns: Sequence[str]) -> tuple[itemgetter[Any], Seque
     return itemgetter(*columns), odd
 
 
-_COVERED = {table: _covered(table, columns) for table, columns in SEALED.items()}
+_COVERED = {
+    table: _covered(table, [name for name in columns if name not in LATER.get(table, ())])
+    for table, columns in SEALED.items()
+}

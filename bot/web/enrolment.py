@@ -96,6 +96,8 @@ async def passkey_created(request: web.Request) -> web.Response:
         made.counter,
         house.store.clock(),
         backed_up=made.backed_up,
+        synced=made.synced,
+        name=_own_name(session, device, str(body.get("name", ""))),
     )
     await house.registry.enrol(invitation.id, _browser(session), device, key)
     response = web.json_response({"location": "/enrol"})
@@ -143,7 +145,7 @@ async def done(request: web.Request) -> web.Response:
     owner, now = session.person, house.store.clock()
     young = (await house.registry.registration(owner.id)).young_until
     settles = moment(young, now, owner.timezone) if young is not None and now < young else None
-    context = {"owner": owner.name, "until": None, "name": session.device.name, "alone": False}
+    context = {"owner": owner.name, "until": None, "name": session.device.name, "alone": False, "here": ""}
     return render(
         request, "enrol.html", step="done", qr="", key="", error="", errors={}, settles=settles, **context
     )
@@ -187,6 +189,11 @@ def _device(house: House, session: Session, invitation: Invitation, name: str) -
     return Device(id, invitation.person, named(name), secret, house.store.clock()), cookie
 
 
+def _own_name(session: Session, device: Device, name: str) -> str:
+    """A passkey's own name, where it joins others on a device; the first one needs none. Raises BadName."""
+    return named(name) if session.device is not None and session.device.id == device.id else ""
+
+
 def _creation_challenge(house: House, session: Session, invitation: Invitation) -> bytes:
     """One for this invitation in this browser; the invitation is used up with it."""
     bound_to = f"{invitation.id}:{_browser(session)}".encode()
@@ -217,7 +224,8 @@ async def _step(
         "step": step,
         "owner": owner.name,
         "until": moment(invitation.expires_at, house.store.clock(), owner.timezone),
-        "name": session.device.name if known and session.device else f"{owner.name.split()[0]}'s device",
+        "name": f"{owner.name.split()[0]}'s security key" if known else f"{owner.name.split()[0]}'s device",
+        "here": session.device.name if known and session.device else "",
         "alone": step == "app" and not known,
         "settles": None,
         "qr": qr,

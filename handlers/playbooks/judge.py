@@ -16,7 +16,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from flows.digest import JUSTIFICATION
-from flows.model import LEAST, Party, SecretKind
+from flows.model import LEAST, Assurance, Party, SecretKind
 from handlers.playbooks.page import SECTIONS, Page, spelled
 from handlers.playbooks.sheet import Loc, Sheet, keys, remedy_for, section
 
@@ -127,6 +127,9 @@ def judge(sheet: Sheet, page: Values, connectors: Mapping[str, frozenset[str]] |
     if tier is not None and assurance is not None and assurance < LEAST[tier]:
         remedy = f"Write `{LEAST[tier]}` or stronger."
         sheet.note(("proof", "assurance"), f"is `{assurance}`, too weak for tier {tier}", remedy)
+    if page.get(("proof", "device_bound")) and assurance not in (None, Assurance.PHISHING_RESISTANT):
+        remedy = "Write `assurance: phishing_resistant`, or leave it out."
+        sheet.note(("proof", "device_bound"), "is given, but only a passkey stays on one device", remedy)
     for loc, most in MOST.items():
         if page.get(loc, timedelta(0)) > most:
             sheet.note(loc, f"is longer than {spelled(most)}")
