@@ -131,13 +131,20 @@ class Company:
         return self.house.worker
 
     async def enrolled(
-        self, person: str, *, passkey: bool = True, app: bool = True, told: bool = False, new: bool = False
+        self,
+        person: str,
+        *,
+        passkey: bool = True,
+        app: bool = True,
+        told: bool = False,
+        new: bool = False,
+        synced: bool = False,
     ) -> Phone:
         """Register a device through an enrolment link, in one browser, as one of those who began the installation:
         it serves for everything at once. `new`: as everybody after them, whose first device has to wait.
 
-        With `told` its owner is told of it, as always; most stories begin later, when that is past.
-
+        With `told` its owner is told of it, as always; most stories begin later, when that is past. `synced`: its
+        passkey may be copied to other devices.
         """
         house, now = self.house, self.hands()
         token, browser = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
@@ -148,9 +155,12 @@ class Company:
         soft = SoftAuthenticator(origin=house.settings.public_url) if passkey else None
         browser_hash, seed = token_hash(browser), None
         if soft is not None:
+            soft.backup_eligible = synced
             offered = await house.passkeys.offer(person, person, b"c" * 32, ())
             made = await house.passkeys.register(soft.make(offered), b"c" * 32)
-            key = Authenticator(made.id, person, id, Method.PASSKEY, made.material, made.counter, now)
+            key = Authenticator(
+                made.id, person, id, Method.PASSKEY, made.material, made.counter, now, synced=made.synced
+            )
             await house.registry.enrol(invitation.id, browser_hash, device, key)
             browser_hash = device.cookie_hash
         if app:
