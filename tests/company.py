@@ -30,7 +30,7 @@ from demo import directory
 from demo.directory import DemoDirectory
 from flows.model import Method, Origin, Request
 from flows.news import News
-from flows.registration import INIT, SIGN_ON, Authenticator, Device
+from flows.registration import INIT, SIGN_ON, Authenticator, Device, add_authenticator
 from handlers.connectors.countersign import Countersign
 from handlers.desk import Decision, Desk
 from handlers.house import House, Outside, build, seed_binding
@@ -171,6 +171,18 @@ class Company:
         if not told:
             await self.store.run(_OUTBOX.delete().where(_OUTBOX.c.key.startswith("news:")))
         return Phone(person, id, f"{id}.{secret}", soft, seed)
+
+    async def adds(self, phone: Phone, name: str = "Another", *, synced: bool = False) -> SoftAuthenticator:
+        """One more passkey on a device that somebody has."""
+        house, soft = self.house, SoftAuthenticator(self.house.settings.public_url, backup_eligible=synced)
+        offered = await house.passkeys.offer(phone.person, phone.person, b"c" * 32, ())
+        made = await house.passkeys.register(soft.make(offered), b"c" * 32)
+        common = (phone.person, phone.device, Method.PASSKEY, made.material, made.counter, self.hands())
+        key = Authenticator(made.id, *common, synced=made.synced, name=name)
+        await house.registry.decide(
+            "Enrol", phone.person, lambda before, book: add_authenticator(before, key)
+        )
+        return soft
 
     async def refusals(self) -> list[str]:
         """The names of every refusal on record, oldest first."""

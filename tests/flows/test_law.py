@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import inspect
 import re
 from collections import deque
-import base64
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from datetime import datetime, timedelta

@@ -10,11 +10,10 @@ import pytest
 
 import flows.errors as no
 from flows.model import Method, Stage
-from flows.registration import Authenticator, add_authenticator
+from flows.registration import Authenticator
 from handlers.verifiers.passkey import CHANGED
 from storage.sql import TABLES
-from tests.authenticator import SoftAuthenticator
-from tests.company import Company, Phone, company, handing_out
+from tests.company import Company, company, handing_out
 from tests.intruder import Intruder
 
 BOUND = """
@@ -57,27 +56,6 @@ async def key_of(acme: Company, person: str) -> Authenticator:
     return key
 
 
-async def another(acme: Company, phone: Phone) -> SoftAuthenticator:
-    """A synced passkey besides the one that is on this person's device."""
-    house, soft = acme.house, SoftAuthenticator(acme.house.settings.public_url, backup_eligible=True)
-    made = await house.passkeys.register(
-        soft.make(await house.passkeys.offer(phone.person, phone.person, b"c" * 32, ())), b"c" * 32
-    )
-    key = Authenticator(
-        made.id,
-        phone.person,
-        phone.device,
-        Method.PASSKEY,
-        made.material,
-        made.counter,
-        acme.hands(),
-        synced=made.synced,
-        name="In the cloud",
-    )
-    await house.registry.decide("Enrol", phone.person, lambda before, book: add_authenticator(before, key))
-    return soft
-
-
 async def test_a_passkey_that_stays_on_one_device_is_enough_and_a_synced_one_isnt(acme: Company) -> None:
     maya, eve = await acme.enrolled("maya"), await acme.enrolled("eve", synced=True)
     request = await acme.asks("payroll_reset", "maya")
@@ -93,7 +71,7 @@ async def test_a_passkey_that_stays_on_one_device_is_enough_and_a_synced_one_isn
 
 async def test_of_several_passkeys_only_those_that_stay_are_offered(acme: Company) -> None:
     phone = await acme.enrolled("maya")
-    cloud = await another(acme, phone)
+    cloud = await acme.adds(phone, synced=True)
     request = await acme.asks("payroll_reset", "maya")
     _, asked = await acme.desk.begin(request.id, "maya", Method.PASSKEY)
     offered = [each["id"] for each in asked["allowCredentials"]]  # type: ignore[attr-defined]
