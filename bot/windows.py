@@ -131,5 +131,5 @@ class Windows:
             device_lines(registration, person, "", now),
             codes_line(await codes_of(house.store, person.id), person, now),
         )
-        handle = partial(chat.handle, person, place)
-        return replies.home(person, lines, offered, handle, chat.devices, devices)
+        handing = partial(chat.handle, person, place)
+        return replies.home(person, lines, offered, handing, chat.devices, devices)
