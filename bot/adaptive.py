@@ -27,7 +27,7 @@ from microsoft_teams.cards import (
 from bot import lines
 from bot.adaptive_parts import VERSION, Color, fields, line, rows, run, sentence
 from bot.cards import Card, Fact, Form, Home, HomeLine, Reply, Status, Verb
-from bot.lines import MINE, OFFERS, RECENT, WAITING, List
+from bot.lines import DEVICES, MINE, OFFERS, RECENT, WAITING, List
 from bot.texts import NOTHING, clean, cut, paired
 from bot.verbs import HOME
 
@@ -212,6 +212,10 @@ def home(page: Home) -> dict[str, Any]:
                 yield from rows(page.offers[: size.buttons], at)
             yield from listed(MINE, page.mine, size)
             yield from listed(RECENT, page.recent, size)
+            if page.devices:
+                yield _section(DEVICES)
+                for each in lines.devices(page):
+                    yield from sentence(each, 150, size="Small", is_subtle=True)
             yield from sentence(page.small, size.text, size="Small", is_subtle=True)
 
     return _fitted(page.greeting, body)

@@ -26,7 +26,7 @@ from slack_sdk.models.views import View
 from bot import lines
 from bot.block_parts import MOST_BUTTONS, VALUE, buttons, escaped, field, gap, line, plain, run
 from bot.cards import Card, Choice, Form, Home, HomeLine, Reply
-from bot.lines import MINE, OFFERS, RECENT, WAITING, List
+from bot.lines import DEVICES, MINE, OFFERS, RECENT, WAITING, List
 from bot.texts import clean, paired
 
 _HEADER, _FACT, _TITLE, _SUBMIT, _FALLBACK = 150, 1000, 24, 24, 3000
@@ -164,6 +164,9 @@ def home(page: Home) -> dict[str, Any]:
             parts += [DividerBlock(), _heading(OFFERS), *(ActionsBlock(elements=row) for row in asks)]
         parts += [DividerBlock(), *_list(MINE, page.mine, rows)]
         parts += [DividerBlock(), *_list(RECENT, page.recent, rows)]
+        if page.devices:
+            parts += [DividerBlock(), _heading(DEVICES)]
+            parts += [ContextBlock(elements=[plain(each)]) for each in lines.devices(page)]
         if clean(page.small):
             parts += [DividerBlock(), ContextBlock(elements=[plain(page.small)])]
     drawn: dict[str, Any] = View(type="home", blocks=parts).to_dict()

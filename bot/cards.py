@@ -233,7 +233,10 @@ class HomeLine:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """A person's own page in a chat: what waits for them, what is under way, what they can ask for."""
+    """A person's own page in a chat: what waits for them, what is under way, what they can ask for, their devices.
+
+    `devices` has a line for each of them, and one for their recovery codes.
+    """
 
     greeting: str
     mine: tuple[HomeLine, ...] = ()
@@ -242,6 +245,7 @@ class Home:
     offers: tuple[Choice, ...] = ()
     links: tuple[Choice, ...] = ()
     small: str = ""
+    devices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,8 +286,20 @@ class CodesLine:
 
 
 @dataclass(frozen=True, slots=True)
+class PasskeyLine:
+    """One of several passkeys on a device: its own name, what it is and when it was last used."""
+
+    name: str
+    kind: str
+    used: Moment | None
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceLine:
-    """One registered device in its owner's list. `here` is the one this is read on."""
+    """One registered device in its owner's list. `here` is the one this is read on.
+
+    `passkeys` lists them where there are several.
+    """
 
     id: str
     name: str
@@ -292,3 +308,4 @@ class DeviceLine:
     used: Moment | None
     here: bool
     only: bool
+    passkeys: tuple[PasskeyLine, ...] = ()

@@ -13,7 +13,7 @@ import typer
 from sqlalchemy import select
 
 from bot import console, slack_doctor
-from flows.errors import UnknownRequest
+from flows.errors import UnknownDevice, UnknownRequest
 from handlers import doctor
 from handlers.evidence import Auditor
 from handlers.findings import Finding, Level
@@ -187,19 +187,48 @@ def audit_verify(
 
 @cli.command()
 def devices(
-    person: Annotated[str, typer.Argument(help="Whose, by person id.")], as_json: Json = False
+    person: Annotated[str, typer.Argument(help="Whose, by person id.")],
+    recall: Annotated[str, typer.Option(help="Ask for the removal of this one, by its id or name.")] = "",
+    by: Annotated[str, typer.Option("--as", help="The administrator who asks, and confirms it next.")] = "",
+    as_json: Json = False,
 ) -> None:
-    """A person's registered devices. Example: python app.py devices maya"""
+    """A person's registered devices. Example: python app.py devices maya
+
+    With --recall and --as it asks for the removal of one: that administrator confirms it on their own device page,
+    and one more person agrees. Example: python app.py devices maya --recall "Old phone" --as nina
+    """
+    if bool(recall) != bool(by):
+        raise typer.BadParameter("--recall and --as go together", param_hint="--as" if recall else "--recall")
+
+    async def ask() -> int:
+        async with reading() as (_, store):
+            known = [(row[0], row[1]) for row in await Auditor(store, {}).devices(person) if not row[-1]]
+        found = [str(id) for id, name in known if recall in (id, name)]
+        if len(found) != 1:
+            raise UnknownDevice(f"Name it by its id, as `python app.py devices {person}` shows it.")
+        client = console.ServiceClient(load_reach().socket_path)
+        told = await client.ask("device_recall", by, person, {"device": found[0]})
+        return await console.follow(client, told, wait=False, as_json=as_json)
 
     async def work() -> int:
         async with reading() as (_, store):
-            rows = await Auditor(store, {}).devices(person)
-            columns = ("device", "name", "can prove with", "registered", "revoked")
+            rows: Sequence[Sequence[object]] = await Auditor(store, {}).devices(person)
+            columns: Sequence[str] = (
+                "device",
+                "name",
+                "can prove with",
+                "last used",
+                "registered",
+                "revoked",
+            )
+            if not as_json:  # in 80 columns
+                shown = [place for place, column in enumerate(columns) if column != "registered"]
+                columns, rows = [columns[n] for n in shown], [[row[n] for n in shown] for row in rows]
             empty = f"No device is registered for {person}."
             console.listing("Devices", columns, rows, as_json=as_json, empty=empty)
         return console.DONE
 
-    run(work(), as_json=as_json)
+    run(ask() if recall else work(), as_json=as_json)
 
 
 @cli.command()

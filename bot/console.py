@@ -238,8 +238,8 @@ def listing(
         say(Text(empty, style="dim"))
         return
     table = _table(title)
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for place, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=place == 0)  # a name to copy stays in one piece
     for row in found:
         table.add_row(*(Text(_TIME.sub(_DAY, value)) for value in row))
     say(table)

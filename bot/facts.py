@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from bot.cards import MOST_FACTS, CodesLine, DeviceLine, Fact
+from bot.cards import MOST_FACTS, CodesLine, DeviceLine, Fact, Moment, PasskeyLine
 from bot.reading import Beside, Reading, listed
 from bot.times import left, moment, spell, took
 from flows.model import Assurance, Method, Person, Playbook, Request, Stage
 from flows.recovery import CodeSet
-from flows.registration import Registration
+from flows.registration import Authenticator, Registration
 
 NOTHING = Beside()
 _BEFORE_THE_WAIT = (Stage.AWAITING_PROOF, Stage.AWAITING_APPROVAL)
 
-_CAN = {Method.PASSKEY: "a passkey", Method.CODE: "sign-in app codes"}
 _METHODS = {Method.PASSKEY: "passkey", Method.CODE: "number and sign-in app code"}
 _EXACTLY = {
     Assurance.NONE: "no assurance",
@@ -70,6 +69,8 @@ def _proof(seen: Reading) -> tuple[str, str]:
         at = seen.when(proof.at)
         return f"{_METHODS[proof.method]}, {at.short}", f"{_EXACTLY[proof.assurance]} · {at.full}"
     asked = "passkey"
+    if seen.playbook.device_bound:
+        asked = "passkey that stays on one device"
     if seen.playbook.assurance < Assurance.PHISHING_RESISTANT:
         asked = "passkey, or number and sign-in app code"
     return f"{asked}, {'not given' if seen.request.stage.closed else 'not yet given'}", ""
@@ -125,23 +126,44 @@ def device_lines(
     registration: Registration, owner: Person, here: str, now: datetime
 ) -> tuple[DeviceLine, ...]:
     """A person's live devices, this one first: what each can do and when it last did."""
+
+    def last(proofs: Sequence[Authenticator]) -> Moment | None:
+        used = max((proof.used_at for proof in proofs if proof.used_at), default=None)
+        return moment(used, now, owner.timezone) if used else None
+
     lines = []
     for device in registration.live:
-        proofs = [proof for proof in registration.proofs if proof.device == device.id]
-        names = [_CAN[method] for method in Method if any(proof.method is method for proof in proofs)]
-        used = max((proof.used_at for proof in proofs if proof.used_at), default=None)
+        proofs = sorted(
+            (p for p in registration.proofs if p.device == device.id), key=lambda p: p.registered_at
+        )
+        passkeys = [proof for proof in proofs if proof.method is Method.PASSKEY]
+        apps = [proof for proof in proofs if proof.method is Method.CODE]
+        names = [f"{len(passkeys)} passkeys"] if len(passkeys) > 1 else [p.kind for p in passkeys]
+        names += [apps[0].kind] if apps else []
+        several = passkeys if len(passkeys) > 1 else []
         lines.append(
             DeviceLine(
                 id=device.id,
                 name=device.name,
                 can=listed(names, "and") if names else "nothing yet",
                 registered=moment(device.registered_at, now, owner.timezone),
-                used=moment(used, now, owner.timezone) if used else None,
+                used=last(proofs),
                 here=device.id == here,
                 only=len(registration.live) == 1,
+                passkeys=tuple(PasskeyLine(p.name or device.name, p.kind, last([p])) for p in several),
             )
         )
     return tuple(sorted(lines, key=lambda line: not line.here))
+
+
+def home_lines(lines: Sequence[DeviceLine], codes: CodesLine | None) -> tuple[str, ...]:
+    """The same in one line each, for a chat, and how many recovery codes are left."""
+    said = [
+        f"{line.name}: {line.can} · {f'last used {line.used.relative}' if line.used else 'never used'}"
+        for line in lines
+    ]
+    left = f"{codes.left} of {codes.of} recovery codes left" if codes else "No recovery codes yet"
+    return (*said, left)
 
 
 def codes_line(codes: CodeSet | None, owner: Person, now: datetime) -> CodesLine | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bot.cards import Card, Choice, HomeLine, Status, Verb, Weight
+from bot.cards import Card, Choice, Home, HomeLine, Status, Verb, Weight
 from bot.views import OPEN_DEVICE_PAGE
 
 
@@ -23,6 +23,8 @@ WAITING = List(
 MINE = List("Under way", "You have nothing under way. What you ask for stands here until it is over.", 6)
 RECENT = List("Ended lately", "What has ended stands here for a while.", 4)
 OFFERS = "Ask for"
+DEVICES = "My devices"
+MOST_DEVICES = 6
 
 
 def choices(card: Card, handle: str, link: str) -> list[Choice]:
@@ -63,6 +65,15 @@ def number_note(card: Card) -> str:
 def spoken(card: Card) -> str:
     """The whole card in a sentence: for notifications and screen readers."""
     return f"{card.status.shape} {card.heading} · {stage(card)} · {card.name}"
+
+
+def devices(page: Home) -> list[str]:
+    """What stands under a person's devices: at most so many, and how many recovery codes they have left."""
+    *each, codes = page.devices
+    left_out = (
+        [f"And {len(each) - MOST_DEVICES} more, on your device page."] if len(each) > MOST_DEVICES else []
+    )
+    return [*each[:MOST_DEVICES], *left_out, codes]
 
 
 def more(lines: tuple[HomeLine, ...], most: int) -> str:

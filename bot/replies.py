@@ -241,9 +241,13 @@ def home(
     lines: Sequence[HomeLine],
     offered: Sequence[tuple[Playbook, bool]],
     handle: Handing,
-    devices: str,
+    address: str,
+    devices: Sequence[str] = (),
 ) -> Home:
-    """A person's own page. `offered`: what they may ask for, and whether there is something to fill in first."""
+    """A person's own page. `offered`: what they may ask for, and whether there is something to fill in first.
+
+    `address` is the device page's.
+    """
     open_ones = [line for line in lines if not line.card.over]
     return Home(
         greeting=f"Hello, {person.name.split(' ')[0]}",
@@ -254,7 +258,11 @@ def home(
             Choice(playbook.title, Verb.ASK_FORM if form else Verb.ASK, handle(playbook.name))
             for playbook, form in offered
         ),
-        links=(Choice("Open my device page", Verb.OPEN, url=devices),),
+        links=(
+            Choice("Open my device page", Verb.OPEN, url=address),
+            Choice("Look after my devices", Verb.OPEN, url=f"{address}/devices"),
+        ),
+        devices=tuple(devices),
         small="Write to me, in your own words, whenever you need something.",
     )
 

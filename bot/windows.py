@@ -14,11 +14,13 @@ import flows.errors as no
 from bot import replies
 from bot.asking import SUBJECT, apart, for_others, inputs, meant, offers, references
 from bot.cards import Click, Form, Home, HomeLine, Verb
+from bot.facts import codes_line, device_lines, home_lines
 from bot.handles import Handle, place_of
 from bot.verbs import FORM, HOME, Chat, needs_form
 from flows.accounts import Account
 from flows.model import Person, Playbook
 from handlers.forms import read_form
+from handlers.recovery import codes_of
 
 
 class Windows:
@@ -124,4 +126,10 @@ class Windows:
                 HomeLine(await chat.card(each, person), handle, f"{chat.devices}/requests/{each.id}")
             )
         offered = [(each, await self._asks(each, person)) for each in await offers(house, person)]
-        return replies.home(person, lines, offered, partial(chat.handle, person, place), chat.devices)
+        registration, now = await house.registry.registration(person.id), house.store.clock()
+        devices = home_lines(
+            device_lines(registration, person, "", now),
+            codes_line(await codes_of(house.store, person.id), person, now),
+        )
+        handing = partial(chat.handle, person, place)
+        return replies.home(person, lines, offered, handing, chat.devices, devices)

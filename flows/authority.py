@@ -6,6 +6,7 @@ request's stage: they look at verifications and approvals, each sealed in a row 
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,9 @@ from flows.digest import request_digest
 from flows.errors import NotAuthorised
 from flows.model import Assurance, Method, ObjectionRule, Party, Person, Playbook, Request
 from flows.objections import ends_at, manager_agrees, never_hurried
+
+#: Where the flags stand in authenticator data, and which bit says that the passkey may be copied to other devices.
+FLAGS, BACKUP_ELIGIBLE = 32, 0x08
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,21 @@ class Evidence:
     until: datetime
     signed: Mapping[str, str]
 
+    @property
+    def device_bound(self) -> bool:
+        """True where a passkey signed that it stays on one device: flag BE is 0 (WebAuthn Level 3 section 6.1).
+
+        It reads what was signed, so it holds as far as a verifier finds the signature right.
+        """
+        if self.method is not Method.PASSKEY:
+            return False
+        text = self.signed.get("authenticator_data", "")
+        try:
+            data = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        except ValueError:
+            return False
+        return len(data) > FLAGS and not data[FLAGS] & BACKUP_ELIGIBLE
+
 
 @dataclass(frozen=True, slots=True)
 class Today:
@@ -57,7 +76,8 @@ def authorise(
     """Raise NotAuthorised unless the evidence carries this change. Fails closed at each step.
 
     1. The playbook is the one pinned to the request, and the request says what that playbook says.
-    2. The person the playbook names proved themself, strongly enough, for this digest, and it still holds (S1).
+    2. The person the playbook names proved themself, strongly enough, for this digest, and it still holds (S1);
+       with a passkey that stays on one device, where the playbook demands that.
     3. Enough distinct others consented, for this digest, each entitled even now (S2).
     4. Where others could object: the manager's passkey is there, and the wait is over, or was bought. Whether anybody
        objected is for the request's history to say, which the worker folds before it asks here.
@@ -80,6 +100,8 @@ def authorise(
     if not playbook.open_to_young:
         good = [e for e in good if e.person not in young or e.at >= young[e.person]]
     proofs = [e for e in good if e.purpose == "prove" and e.person == prover == request.prover]
+    if playbook.device_bound:
+        proofs = [e for e in proofs if e.device_bound]
     if not any(e.assurance >= playbook.assurance for e in proofs):
         raise NotAuthorised("There is no valid proof by the person the playbook names.")
     # 3

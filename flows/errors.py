@@ -87,6 +87,10 @@ class StrongerProofNeeded(Refusal):
     """The registered devices can't give the proof this needs. Add a passkey on the device page first."""
 
 
+class DeviceBoundNeeded(Refusal):
+    """This takes a passkey that stays on one device, not a synced one. Add such a one, or a security key, first."""
+
+
 class DeviceTooYoung(Refusal):
     """Your first device is new: for three days it can't give access to anything new, nor act for others."""
 

@@ -270,6 +270,7 @@ class Playbook:
     secret: SecretKind = SecretKind.NONE
     collect_within: timedelta = timedelta(minutes=15)
     protects: bool = False  # it takes power away or gives it back, so a freeze doesn't stop it
+    device_bound: bool = False  # the proof takes a passkey that stays on one device
     guidance: Mapping[str, str] = field(default_factory=dict)
     examples: tuple[str, ...] = ()  # what people might write when they want this
 
@@ -279,6 +280,8 @@ class Playbook:
         least = LEAST[self.tier]
         if self.assurance < least:
             raise ValueError(f"tier {self.tier} needs {least} or stronger, not {self.assurance}")
+        if self.device_bound and self.assurance < Assurance.PHISHING_RESISTANT:
+            raise ValueError(f"only a passkey stays on one device, so {self.assurance} is too little")
         if self.secret is SecretKind.CHOSEN_PASSWORD and self.prover is not Party.SUBJECT:
             raise ValueError("a password is chosen by the person whose account it opens")
         if not timedelta(0) < self.prove_within <= timedelta(minutes=10):
@@ -319,7 +322,10 @@ class Challenge:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A verifier's yes: which challenge was answered, how, on which device."""
+    """A verifier's yes: which challenge was answered, how, on which device.
+
+    `device_bound`: it was answered by a passkey that stays on the device it was made on.
+    """
 
     method: Method
     nonce: str
@@ -327,6 +333,7 @@ class Checked:
     assurance: Assurance
     device: str
     authenticator: str
+    device_bound: bool = False
 
 
 class Wrong(StrEnum):
@@ -423,6 +430,7 @@ class Facts(Changing):
     requester: Person | None = None
     subject: Person | None = None
     methods: frozenset[Method] = frozenset()  # what the prover has registered and may use now
+    device_bound: bool = False  # one of the prover's passkeys stays on the device it was made on
     young_until: datetime | None = None  # when the first device of whoever proves or consents stops being new
     approvers: frozenset[str] = frozenset()  # ids of active people the playbook lets consent, read just now
     hurriers: frozenset[str] = frozenset()  # and of those it lets shorten a wait for objections

@@ -42,6 +42,11 @@ class Authenticator:
     """What a person proves with. `material` is a COSE public key (passkey) or a sealed seed (sign-in app).
 
     `counter` only grows: the passkey's signature counter, or the last accepted 30-second step.
+
+    `synced` is what a passkey said of itself when it was registered (backup eligibility, WebAuthn Level 3 section
+    6.1.3): True for one that may be copied to other devices, False for one that stays where it was made, None where
+    that wasn't kept; then its next use tells. `backed_up`: there is such a copy, as far as it last said. `name` is
+    its own where a device has several; empty where the device's name will do.
     """
 
     id: str
@@ -54,6 +59,22 @@ class Authenticator:
     backed_up: bool = False
     used_at: datetime | None = None
     revoked_at: datetime | None = None
+    synced: bool | None = None
+    name: str = ""
+
+    @property
+    def device_bound(self) -> bool:
+        """True for a passkey that is known to stay on the device it was made on."""
+        return self.method is Method.PASSKEY and self.synced is False
+
+    @property
+    def kind(self) -> str:
+        """What its owner reads that it is."""
+        if self.method is Method.CODE:
+            return "sign-in app codes"
+        return {True: "a synced passkey", False: "a passkey on this device only", None: "a passkey"}[
+            self.synced
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,9 +394,12 @@ def re_enrol(
     )
 
 
-def used(authenticator: Authenticator, counter: int, backed_up: bool, now: datetime) -> Authenticator:
-    """An authenticator after a proof: its counter moved on."""
-    return replace(authenticator, counter=counter, backed_up=backed_up, used_at=now)
+def used(
+    authenticator: Authenticator, counter: int, backed_up: bool, now: datetime, synced: bool | None = None
+) -> Authenticator:
+    """An authenticator after a proof: its counter moved on, and what it is stays, once it is known."""
+    known = synced if authenticator.synced is None else authenticator.synced
+    return replace(authenticator, counter=counter, backed_up=backed_up, used_at=now, synced=known)
 
 
 def sign_in(registration: Registration, authenticator: Authenticator, cookie_hash: str, key: str) -> Change:

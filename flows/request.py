@@ -324,6 +324,7 @@ def _askable(ask: Submit, playbook: Playbook, prover: str, facts: Facts) -> None
         raise no.NoRegisteredDevice
     if not usable(playbook, facts.methods):
         raise no.StrongerProofNeeded
+    _bound(playbook, device_bound=facts.device_bound)
     if not usable(playbook, _counting(facts)):
         raise no.CodesRest
     _settled(playbook, facts)
@@ -381,6 +382,11 @@ def _not_frozen(request: Request, command: Command, facts: Facts) -> None:
         raise no.PersonRests
 
 
+def _bound(playbook: Playbook, *, device_bound: bool) -> None:
+    if playbook.device_bound and not device_bound:
+        raise no.DeviceBoundNeeded
+
+
 def _settled(playbook: Playbook, facts: Facts) -> None:
     """A first device that is new serves for little. Raises DeviceTooYoung, with the time it will be old enough."""
     until = facts.young_until
@@ -405,6 +411,8 @@ def _begin(request: Request, begin: BeginProof, facts: Facts) -> list[Event]:
         raise no.ProofTooWeak
     if begin.method not in _counting(facts):
         raise no.CodesRest
+    if request.stage is S.AWAITING_PROOF:
+        _bound(playbook, device_bound=facts.device_bound)
     lifetime = PASSKEY_CHALLENGE if begin.method is Method.PASSKEY else playbook.prove_within
     expires = facts.now + lifetime
     if begin.method is Method.CODE and request.due_at is not None:
@@ -432,6 +440,7 @@ def _prove(request: Request, prove: Prove, facts: Facts) -> list[Event]:
     _settled(playbook, facts)
     if answer.assurance < demanded(playbook, facts.methods):
         raise no.ProofTooWeak
+    _bound(playbook, device_bound=answer.device_bound)
     until = facts.now + playbook.proof_lasts
     verified = Verified(
         prove.actor,

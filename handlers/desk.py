@@ -293,6 +293,9 @@ class Desk(Records):
         """Start an answer: a fresh challenge, and what the device page needs to put the question."""
         request = (await self.submit(id, BeginProof(actor, method))).request
         question = await self._question(request, actor, method)
+        if request.stage is Stage.AWAITING_PROOF and (await self.playbook_of(request)).device_bound:
+            bound = [key for key in question.authenticators if key.device_bound]
+            question = replace(question, authenticators=bound)
         return request, await self.verifiers[method].ask(question)
 
     async def answer(
@@ -402,7 +405,12 @@ class Desk(Records):
         )
         if isinstance(command, _BY_DEVICES):
             registered = await self.registry.registration(proving)
-            facts = replace(facts, methods=registered.methods, young_until=registered.young_until)
+            facts = replace(
+                facts,
+                methods=registered.methods,
+                device_bound=any(key.device_bound for key in registered.proofs),
+                young_until=registered.young_until,
+            )
         if playbook is not None and playbook.consent is not None:
             facts = replace(facts, approvers=await self.people.approvers(playbook.consent, facts.subject))
         if playbook is not None and playbook.objection is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import bindparam, select
@@ -13,7 +13,7 @@ from flows.digest import request_digest
 from flows.errors import NotAuthorised, Tampered
 from flows.events import FulfilmentOrdered
 from flows.model import Method, Request, Stage
-from flows.registration import AuthenticatorRegistered, DeviceRegistered, DeviceRevoked
+from flows.registration import Authenticator, AuthenticatorRegistered, DeviceRegistered, DeviceRevoked
 from handlers.findings import Finding, Level
 from handlers.house import verifiers
 from handlers.playbooks import sha256 as playbook_hash
@@ -88,15 +88,17 @@ class Auditor:
 
     async def devices(self, person: str) -> list[tuple[object, ...]]:
         """A person's devices for reading: never a key, a seed or a cookie."""
-        methods: dict[str, list[str]] = {}
-        for key in await self._store.fetch(_keys, person=person):
-            if key["revoked_at"] is None:
-                methods.setdefault(key["device"], []).append(key["method"])
+        kept: dict[str, list[Authenticator]] = {}
+        for row in await self._store.fetch(_keys, person=person):
+            key = rows.authenticator(row)
+            if key.revoked_at is None:
+                kept.setdefault(key.device, []).append(key)
         return [
             (
                 row["id"],
                 row["name"],
-                ", ".join(sorted(methods.get(row["id"], []))) or "nothing",
+                ", ".join(_kinds(kept.get(row["id"], []))) or "nothing",
+                max((iso(key.used_at) for key in kept.get(row["id"], []) if key.used_at), default=""),
                 iso(row["registered_at"]),
                 iso(row["revoked_at"]) if row["revoked_at"] else "",
             )
@@ -305,6 +307,12 @@ def _as_the_log_says(
 def count_of(number: int, thing: str) -> str:
     """`1 row`, `2 rows`."""
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
+def _kinds(keys: Sequence[Authenticator]) -> list[str]:
+    """What a device proves with, passkeys first; those with a name of their own say it."""
+    ordered = sorted(keys, key=lambda key: (key.method is not Method.PASSKEY, key.registered_at))
+    return [f"{key.kind} (“{key.name}”)" if key.name else key.kind for key in ordered]
 
 
 def _agrees(row: Row, body: dict[str, Any]) -> bool:

@@ -111,11 +111,15 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What the commit must compare and set: this authenticator, unchanged since it was read, gets this counter."""
+    """What the commit must compare and set: this authenticator, unchanged since it was read, gets this counter.
+
+    `synced` is what a passkey said of itself, for one of which that isn't known yet.
+    """
 
     authenticator: Authenticator
     counter: int
     backed_up: bool = False
+    synced: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

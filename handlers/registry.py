@@ -328,7 +328,7 @@ def compare_and_set(book: Book, used: Used) -> Authenticator:
     row = book.row("authenticators", used.authenticator.id)
     if row is None or rows.authenticator(row) != used.authenticator:
         raise no.UsedAlready
-    return registering.used(used.authenticator, used.counter, used.backed_up, book.now)
+    return registering.used(used.authenticator, used.counter, used.backed_up, book.now, used.synced)
 
 
 def _told(row: Row) -> dict[str, Any]:

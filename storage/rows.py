@@ -163,6 +163,7 @@ def authenticator(row: Mapping[str, Any]) -> Authenticator:
             "method": Method(row["method"]),
             "material": bytes(row["material"]),
             "backed_up": bool(row["backed_up"]),
+            "synced": None if row["synced"] is None else bool(row["synced"]),
         }
     )
 

@@ -114,10 +114,8 @@ def _content(table: str, row: Mapping[str, Any]) -> bytes:
     for place in odd:
         if (plain := _PLAIN.get(type(content[place]))) is not None:
             content[place] = plain(content[place])
-    for _ in range(LATER.get(table, 0)):
-        if content[-1] != "":
-            break
-        content.pop()
+    if table in LATER and (more := {n: row[n] for n, unset in LATER[table].items() if row[n] != unset}):
+        content.append(more)
     return _encode(content)
 
 
@@ -132,4 +130,7 @@ def _covered(table: str, columns: Sequence[str]) -> tuple[itemgetter[Any], Seque
     return itemgetter(*columns), odd
 
 
-_COVERED = {table: _covered(table, columns) for table, columns in SEALED.items()}
+_COVERED = {
+    table: _covered(table, [name for name in columns if name not in LATER.get(table, ())])
+    for table, columns in SEALED.items()
+}

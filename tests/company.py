@@ -30,7 +30,7 @@ from demo import directory
 from demo.directory import DemoDirectory
 from flows.model import DEVICE_PAGE, Method, Origin, Request
 from flows.news import News
-from flows.registration import INIT, SIGN_ON, Authenticator, Device
+from flows.registration import INIT, SIGN_ON, Authenticator, Device, add_authenticator
 from handlers.connectors.countersign import Countersign
 from handlers.desk import Decision, Desk
 from handlers.house import House, Outside, build, seed_binding
@@ -135,13 +135,20 @@ class Company:
         return self.house.worker
 
     async def enrolled(
-        self, person: str, *, passkey: bool = True, app: bool = True, told: bool = False, new: bool = False
+        self,
+        person: str,
+        *,
+        passkey: bool = True,
+        app: bool = True,
+        told: bool = False,
+        new: bool = False,
+        synced: bool = False,
     ) -> Phone:
         """Register a device through an enrolment link, in one browser, as one of those who began the installation:
         it serves for everything at once. `new`: as everybody after them, whose first device has to wait.
 
-        With `told` its owner is told of it, as always; most stories begin later, when that is past.
-
+        With `told` its owner is told of it, as always; most stories begin later, when that is past. `synced`: its
+        passkey may be copied to other devices.
         """
         house, now = self.house, self.hands()
         token, browser = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
@@ -153,9 +160,12 @@ class Company:
         soft = SoftAuthenticator(origin=house.settings.public_url) if passkey else None
         browser_hash, seed = token_hash(browser), None
         if soft is not None:
+            soft.backup_eligible = synced
             offered = await house.passkeys.offer(person, person, b"c" * 32, ())
             made = await house.passkeys.register(soft.make(offered), b"c" * 32)
-            key = Authenticator(made.id, person, id, Method.PASSKEY, made.material, made.counter, now)
+            key = Authenticator(
+                made.id, person, id, Method.PASSKEY, made.material, made.counter, now, synced=made.synced
+            )
             await house.registry.enrol(invitation.id, browser_hash, device, key)
             browser_hash = device.cookie_hash
         if app:
@@ -166,6 +176,18 @@ class Company:
         if not told:
             await self.store.run(_OUTBOX.delete().where(_OUTBOX.c.key.startswith("news:")))
         return Phone(person, id, f"{id}.{secret}", soft, seed, signs)
+
+    async def adds(self, phone: Phone, name: str = "Another", *, synced: bool = False) -> SoftAuthenticator:
+        """One more passkey on a device that somebody has."""
+        house, soft = self.house, SoftAuthenticator(self.house.settings.public_url, backup_eligible=synced)
+        offered = await house.passkeys.offer(phone.person, phone.person, b"c" * 32, ())
+        made = await house.passkeys.register(soft.make(offered), b"c" * 32)
+        common = (phone.person, phone.device, Method.PASSKEY, made.material, made.counter, self.hands())
+        key = Authenticator(made.id, *common, synced=made.synced, name=name)
+        await house.registry.decide(
+            "Enrol", phone.person, lambda before, book: add_authenticator(before, key)
+        )
+        return soft
 
     async def refusals(self) -> list[str]:
         """The names of every refusal on record, oldest first."""

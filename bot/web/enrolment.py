@@ -97,6 +97,8 @@ async def passkey_created(request: web.Request) -> web.Response:
         made.counter,
         house.store.clock(),
         backed_up=made.backed_up,
+        synced=made.synced,
+        name=_own_name(session, device, str(body.get("name", ""))),
     )
     await house.registry.enrol(invitation.id, browser_of(session), device, key)
     response = web.json_response({"location": "/enrol", "key": key_name(device.key)})
@@ -146,7 +148,7 @@ async def done(request: web.Request) -> web.Response:
     owner, now = session.person, house.store.clock()
     young = (await house.registry.registration(owner.id)).young_until
     settles = moment(young, now, owner.timezone) if young is not None and now < young else None
-    context = {"owner": owner.name, "until": None, "name": session.device.name, "alone": False}
+    context = {"owner": owner.name, "until": None, "name": session.device.name, "alone": False, "here": ""}
     return render(
         request, "enrol.html", step="done", qr="", key="", error="", errors={}, settles=settles, **context
     )
@@ -197,6 +199,11 @@ def _device(
     return Device(id, invitation.person, named(name), secret, now, key=usable_point(key)), cookie
 
 
+def _own_name(session: Session, device: Device, name: str) -> str:
+    """A passkey's own name, where it joins others on a device; the first one needs none. Raises BadName."""
+    return named(name) if session.device is not None and session.device.id == device.id else ""
+
+
 def _creation_challenge(house: House, session: Session, invitation: Invitation, key: str) -> bytes:
     """One for this invitation in this browser with this key; the invitation is used up with it."""
     bound_to = f"{invitation.id}:{browser_of(session)}:{key_name(key)}".encode()
@@ -228,7 +235,8 @@ async def _step(
         "step": step,
         "owner": owner.name,
         "until": moment(invitation.expires_at, house.store.clock(), owner.timezone),
-        "name": session.device.name if known and session.device else f"{owner.name.split()[0]}'s device",
+        "name": f"{owner.name.split()[0]}'s security key" if known else f"{owner.name.split()[0]}'s device",
+        "here": session.device.name if known and session.device else "",
         "alone": step == "app" and not known,
         "settles": None,
         "qr": qr,

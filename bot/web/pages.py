@@ -25,7 +25,8 @@ from bot.web.page import (
 )
 from flows.commands import Cancel, Command, Deny, Disown, GiveUp, Object, Retry
 from flows.events import ChallengeFailed, LockedOut
-from flows.model import LIMITS, Method, Playbook, Request, SecretKind, Wrong
+from flows.model import LIMITS, Method, Playbook, Request, SecretKind, Stage, Wrong
+from flows.request import usable
 from handlers.desk import Decision
 
 routes = web.RouteTableDef()
@@ -141,12 +142,35 @@ async def code(request: web.Request) -> web.Response:
     reader(request)
     typed = await request.post()
     number, digits = str(typed.get("number", "")), str(typed.get("code", ""))
-    decision = await _answer(request, Method.CODE, {"number": number, "code": digits})
+    try:
+        decision = await _answer(request, Method.CODE, {"number": number, "code": digits})
+    except _GOES_ON as refusal:
+        return await _stepped_up(request, refusal, number)
     wrong = _wrong(decision)
     if wrong is None or LockedOut in decision:
         raise web.HTTPSeeOther(f"/requests/{decision.request.id}")
     errors = {wrong.wrong.value: wrong_answer(wrong)}
     return await _page(request, decision.request, status=422, errors=errors, typed={"number": number})
+
+
+# What ends an answer but not the request: another way to confirm it may stand on the very same page.
+_GOES_ON = (no.ProofTooWeak, no.CodesRest, no.UsedAlready, no.ChallengeExpired, no.NoChallenge)
+
+
+async def _stepped_up(request: web.Request, refusal: no.Refusal, number: str) -> web.Response:
+    """The page once more, saying which stronger method to use, with its button. Raises the refusal for all others."""
+    house, (person, _) = request.app[HOUSE], reader(request)
+    found = await house.desk.get(_id(request))
+    if found.prover != person.id or found.stage is not Stage.AWAITING_PROOF:
+        raise refusal
+    registered = (await house.registry.registration(person.id)).methods
+    good = usable(await house.desk.playbook_of(found), registered)
+    if Method.CODE not in good:
+        refusal = no.ProofTooWeak() if good else no.StrongerProofNeeded()
+    sentence = refusal.sentence
+    if Method.PASSKEY in good:
+        sentence += " Its button is right here, and nothing that you asked for is lost."
+    return await _page(request, found, status=409, error=sentence, typed={"number": number})
 
 
 async def _answer(request: web.Request, method: Method, answer: Mapping[str, str]) -> Decision:

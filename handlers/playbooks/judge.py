@@ -133,6 +133,9 @@ def judge(sheet: Sheet, page: Values, connectors: Mapping[str, frozenset[str]] |
     if tier is not None and assurance is not None and assurance < LEAST[tier]:
         remedy = f"Write `{LEAST[tier]}` or stronger."
         sheet.note(("proof", "assurance"), f"is `{assurance}`, too weak for tier {tier}", remedy)
+    if page.get(("proof", "device_bound")) and assurance not in (None, Assurance.PHISHING_RESISTANT):
+        remedy = "Write `assurance: phishing_resistant`, or leave it out."
+        sheet.note(("proof", "device_bound"), "is given, but only a passkey stays on one device", remedy)
     _judge_objection(sheet, page)
     waits = ("objection",) in page and page.get(("change", "hands_out")) is SecretKind.ENROLMENT_LINK
     late: Mapping[Loc, timedelta] = {("change", "collect_within"): COLLECTED_LATE} if waits else {}

@@ -107,6 +107,10 @@ class Proof(Block):
     lasts: Duration = Field(
         description="Write how long the proof holds, such as `1 hour`; longer than others have to agree."
     )
+    device_bound: bool = Field(
+        default=False,
+        description="Write `true`, with `assurance: phishing_resistant`, where a synced passkey isn't enough.",
+    )
 
 
 class Consent(Block):
@@ -229,6 +233,8 @@ class Page(Block):
             left_out["objection"] = True
         if not self.protects:
             left_out["protects"] = True
+        if not self.proof.device_bound:
+            left_out["proof"] = {"device_bound"}
         return rfc8785.dumps(self.model_dump(mode="json", by_alias=True, exclude=left_out)).decode()
 
     def playbook(self, content: str) -> Playbook:
@@ -254,6 +260,7 @@ class Page(Block):
             consent=ApprovalRule(rule.quorum, rule.people, rule.within) if rule else None,
             objection=ObjectionRule(stop.wait, stop.hurried_by) if stop else None,
             protects=self.protects,
+            device_bound=self.proof.device_bound,
             secret=self.change.secret,
             collect_within=self.change.collect_within,
             guidance={who: text for who, text in self.guidance if text},

@@ -45,6 +45,7 @@ from webauthn.helpers.structs import (
     AuthenticationCredential,
     AuthenticatorAssertionResponse,
     AuthenticatorSelectionCriteria,
+    CredentialDeviceType,
     PublicKeyCredentialDescriptor,
     ResidentKeyRequirement,
     UserVerificationRequirement,
@@ -65,6 +66,7 @@ ALGORITHMS = [
     COSEAlgorithmIdentifier.RSASSA_PKCS1_v1_5_SHA_256,
 ]
 COPIED = "a passkey's counter went backward: it may have been copied"
+CHANGED = "a passkey says of itself what it didn't when it was registered: whether it can be synced"
 
 # A credential id has at most 1023 bytes (WebAuthn section 7.1), so at most 1364 characters of base64url.
 _ID = re.compile(r"[A-Za-z0-9_-]{1,1364}")
@@ -89,6 +91,7 @@ class Registered:
     material: bytes
     counter: int
     backed_up: bool
+    synced: bool
 
 
 def credential_id(answer_json: str) -> str | None:
@@ -126,7 +129,9 @@ class PasskeyVerifier:
         1. It is JSON of at most 16 KiB and names a live passkey of the person asked.
         2. That passkey signed it for this challenge, here, with the person present and verified.
         3. If it says whose passkey it is, that is the person asked.
-        4. Its counter grew, or it never counts. Else the passkey may have been copied: a no with an alarm.
+        4. It can be synced if it could when it was registered, and can't if it couldn't: that never changes
+           (section 7.2, on backup eligibility). Else it isn't what was registered: a no with an alarm.
+        5. Its counter grew, or it never counts. Else the passkey may have been copied: a no with an alarm.
            Judged last, and by us: the library does it before the signature, where anyone could raise it.
         """
         challenge = _challenge(question.nonce, question.digest)
@@ -145,6 +150,10 @@ class PasskeyVerifier:
         if credential.response.user_handle not in (None, _user_handle(question.person)):
             return Verdict(Wrong.PASSKEY)
         # 4
+        synced = _synced(verified.credential_device_type)
+        if authenticator.synced not in (None, synced):
+            return Verdict(Wrong.PASSKEY, alarm=CHANGED)
+        # 5
         if 0 < authenticator.counter >= verified.new_sign_count:
             return Verdict(Wrong.PASSKEY, alarm=COPIED)
         return Verdict(
@@ -155,8 +164,9 @@ class PasskeyVerifier:
                 self.assurance,
                 authenticator.device,
                 authenticator.id,
+                device_bound=not synced,
             ),
-            used=Used(authenticator, verified.new_sign_count, verified.credential_backed_up),
+            used=Used(authenticator, verified.new_sign_count, verified.credential_backed_up, synced),
             signed={
                 "credential_id": authenticator.id,
                 "authenticator_data": bytes_to_base64url(credential.response.authenticator_data),
@@ -260,7 +270,11 @@ class PasskeyVerifier:
         except _UNUSABLE as error:
             raise RegistrationFailed from error
         return Registered(
-            given, verified.credential_public_key, verified.sign_count, verified.credential_backed_up
+            given,
+            verified.credential_public_key,
+            verified.sign_count,
+            verified.credential_backed_up,
+            _synced(verified.credential_device_type),
         )
 
     def _request(self, challenge: bytes, allowed: Sequence[Authenticator]) -> dict[str, object]:
@@ -295,6 +309,11 @@ def _refuse_framed(client_data: bytes) -> None:
     """Raise ValueError if our page stood inside another origin's: the library reads that and doesn't judge."""
     if parse_client_data_json(client_data).cross_origin:
         raise ValueError("our page stood inside another origin's")
+
+
+def _synced(kind: CredentialDeviceType) -> bool:
+    """Whether the flags allow copies on other devices: backup eligibility, bit 3 (section 6.1)."""
+    return kind is not CredentialDeviceType.SINGLE_DEVICE
 
 
 def _plain(attestation_object: bytes) -> bool:

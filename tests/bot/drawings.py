@@ -169,6 +169,11 @@ def homes(look: Look = SLACK) -> Drawings:
         offers=offers,
         links=links,
         small="This account is Omar Haddad's.",
+        devices=(
+            "Work laptop: 2 passkeys · last used 2 hours ago",
+            "Omar's phone: a synced passkey and sign-in app codes · never used",
+            "7 of 10 recovery codes left",
+        ),
     )
     new = Home("Hello, Eve", offers=offers, links=links)
     stranger = stranger_home("https://desk.example.com/accounts/connect")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from bot.cards import MOST_FACTS, Button, Card, Status, Verb, Weight
-from bot.facts import device_lines, question
+from bot.facts import device_lines, home_lines, question
 from bot.reading import Beside, Reading, plain
 from bot.terminal import draw
 from bot.times import ago, left, moment, spell
@@ -394,9 +394,31 @@ def test_devices_say_what_they_can_and_when_they_last_did() -> None:
     app = replace(key, id="a-2", method=Method.CODE, used_at=None)
     first, second = device_lines(Registration(MAYA, (phone, laptop), (key, app)), PEOPLE[MAYA], "d-2", NOW)
     assert (first.name, first.here, first.can) == ("Laptop", True, "a passkey and sign-in app codes")
+    assert first.passkeys == ()
     assert first.used is not None
     assert first.used.relative == "2 hours ago"
     assert (second.can, second.used, second.only) == ("nothing yet", None, False)
+
+
+def test_devices_say_which_passkeys_stay_on_them_and_name_them_where_there_are_several() -> None:
+    laptop = Device("d-2", MAYA, "Laptop", "", NOW - timedelta(days=3))
+    key = Authenticator("a-1", MAYA, "d-2", Method.PASSKEY, b"", 0, NOW, synced=True)
+    spare = replace(key, id="a-2", synced=False, name="Spare key", used_at=NOW - timedelta(hours=2))
+    (alone,) = device_lines(Registration(MAYA, (laptop,), (key,)), PEOPLE[MAYA], "", NOW)
+    assert alone.can == "a synced passkey"
+    (bound,) = device_lines(Registration(MAYA, (laptop,), (spare,)), PEOPLE[MAYA], "", NOW)
+    assert bound.can == "a passkey on this device only"
+    (both,) = device_lines(Registration(MAYA, (laptop,), (key, spare)), PEOPLE[MAYA], "", NOW)
+    assert both.can == "2 passkeys"
+    assert [(each.name, each.kind) for each in both.passkeys] == [
+        ("Laptop", "a synced passkey"),
+        ("Spare key", "a passkey on this device only"),
+    ]
+    assert [each.used.relative if each.used else None for each in both.passkeys] == [None, "2 hours ago"]
+    assert home_lines([both], None) == (
+        "Laptop: 2 passkeys · last used 2 hours ago",
+        "No recovery codes yet",
+    )
 
 
 # -- times ----------------------------------------------------------------------------------------

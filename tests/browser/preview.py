@@ -212,6 +212,7 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         "error": "",
         "errors": {},
         "alone": False,
+        "here": "",
         "settles": None,
     }
     yield "enrol-begin", "enrol.html", {**enrol, "step": "begin"}
@@ -225,6 +226,9 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         "name": "A device's name has between 1 and 40 characters. Choose another.",
     }
     yield "enrol-app-alone-errors", "enrol.html", {**app, "alone": True, "errors": mistyped}
+    more = {**enrol, **frame(NINA), "here": "Nina's laptop", "name": "Nina's security key"}
+    yield "enrol-more", "enrol.html", {**more, "step": "begin"}
+    yield "enrol-more-name", "enrol.html", {**more, "step": "device"}
     yield "enrol-done", "enrol.html", {**enrol, **frame(NINA), "step": "done", "name": "Nina's phone"}
 
     new = {**enrol, **frame(NINA), "step": "done", "name": "Nina's phone"}
@@ -244,7 +248,8 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     )
     others = (
         replace(passkey, id="a-2", method=Method.CODE, used_at=None),
-        replace(passkey, id="a-3", device="d-2", used_at=NOW - timedelta(days=3)),
+        replace(passkey, id="a-3", device="d-2", used_at=NOW - timedelta(days=3), synced=True),
+        replace(passkey, id="a-4", device="d-2", used_at=None, synced=False, name="Key on my key ring"),
     )
     registration = Registration(MAYA, (PHONE, LAPTOP), (passkey, *others))
     lines = device_lines(registration, PEOPLE[MAYA], "d-1", NOW)

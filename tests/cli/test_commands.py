@@ -304,6 +304,56 @@ def test_a_request_changed_from_outside_is_told_while_it_is_followed(office: Off
     assert "changed from outside" in result.stderr
 
 
+# -- recalling --------------------------------------------------------------------------------
+
+
+def test_an_administrator_asks_for_a_recall_here_and_confirms_it_on_their_own_device(office: Office) -> None:
+    listed = json.loads(office.types("devices", "ravi", "--json").stdout)
+    asked = office.types("devices", "ravi", "--recall", "ravi's phone", "--as", "nina")
+    assert asked.exit_code == 0, asked.output
+    name = NAME.findall(asked.stdout)[0]
+
+    async def stands() -> Request:
+        return await office.acme.desk.get(name)
+
+    request = office.beside.do(stands())
+    assert (request.playbook, request.prover, request.stage) == (
+        "device_recall",
+        "nina",
+        Stage.AWAITING_PROOF,
+    )
+    assert request.parameters == {"device": listed[0]["device"]}
+    assert json.loads(office.types("devices", "ravi", "--json").stdout) == listed, "nothing has changed yet"
+
+    async def agreed() -> None:
+        await office.acme.proves(request, office.phones["nina"])
+        await office.acme.proves(request, office.phones["sam"])
+
+    office.beside.do(agreed())
+    while json.loads(office.types("show", name, "--json").stdout)["closed"] is False:
+        pass
+    (device,) = json.loads(office.types("devices", "ravi", "--json").stdout)
+    assert device["revoked"]
+    assert device["can prove with"] == "nothing"
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "said"),
+    [
+        (("--recall", "no such thing", "--as", "nina"), 1, "There is no such device"),
+        (("--recall", "omar's phone", "--as", "maya"), 1, "You can't ask this"),
+        (("--recall", "omar's phone"), 2, "go together"),
+        (("--as", "nina"), 2, "go together"),
+    ],
+)
+def test_a_recall_takes_a_device_and_an_administrator(
+    office: Office, more: Sequence[str], code: int, said: str
+) -> None:
+    result = office.types("devices", "omar", *more)
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert said in result.stderr
+
+
 # -- reading ----------------------------------------------------------------------------------
 
 
@@ -382,7 +432,11 @@ def test_the_evidence_is_verified_and_a_change_of_it_is_found(archive: Archive) 
 
 def test_devices_are_listed_without_anything_secret(archive: Archive) -> None:
     (device,) = json.loads(archive.types("devices", "maya", "--json").stdout)
-    assert (device["name"], device["can prove with"]) == ("maya's phone", "code, passkey")
+    assert (device["name"], device["can prove with"]) == (
+        "maya's phone",
+        "a passkey on this device only, sign-in app codes",
+    )
+    assert device["last used"]
     assert device["device"] in archive.types("devices", "maya").stdout
     assert archive.types("devices", "eve").stdout == "No device is registered for eve.\n"
 

@@ -19,10 +19,16 @@ from hypothesis import strategies as st
 
 from flows.authority import Evidence
 from flows.model import Assurance, Checked, Method, Wrong
-from flows.registration import Authenticator
+from flows.registration import Authenticator, used
 from handlers.ports import Question, Verdict, Verifier
 from handlers.verifiers.code import CodeVerifier, first_step, new_seed, provisioning_uri
-from handlers.verifiers.passkey import COPIED, PasskeyVerifier, RegistrationFailed, credential_id
+from handlers.verifiers.passkey import (
+    CHANGED,
+    COPIED,
+    PasskeyVerifier,
+    RegistrationFailed,
+    credential_id,
+)
 from tests.authenticator import NotAllowed, SoftAuthenticator, b64, unb64
 
 NOW = datetime(2026, 3, 2, 9, 30, 15, tzinfo=UTC)
@@ -205,7 +211,13 @@ async def test_a_right_answer_is_checked_for_this_nonce_and_digest(make_bench: M
     verdict = await bench.verifier.check(question, await bench.answer(question, mine), NOW)
 
     assert verdict.answer == Checked(
-        bench.verifier.method, question.nonce, question.digest, bench.verifier.assurance, mine.device, mine.id
+        bench.verifier.method,
+        question.nonce,
+        question.digest,
+        bench.verifier.assurance,
+        mine.device,
+        mine.id,
+        device_bound=mine.method is Method.PASSKEY,
     )
     assert bench.verifier.assurance is bench.verifier.method.assurance
     assert verdict.used is not None
@@ -460,6 +472,78 @@ async def test_a_synced_passkey_never_counts_and_is_right_all_the_same() -> None
     assert verdict.used is not None
     assert (verdict.used.authenticator, verdict.used.counter) == (mine, 0)
     assert verdict.used.backed_up
+
+
+@pytest.mark.parametrize("synced", [True, False])
+async def test_a_passkey_is_registered_as_what_it_says_it_is(synced: bool) -> None:
+    passkeys, phone = PasskeyVerifier("desk.example", "Countersign", ORIGIN), SoftAuthenticator(ORIGIN)
+    phone.backup_eligible = synced
+    new = await passkeys.register(phone.make(await passkeys.offer("maya", "Maya", CHALLENGE, [])), CHALLENGE)
+    assert (new.synced, new.backed_up) == (synced, False)
+
+
+@pytest.mark.parametrize("registered", [True, False])
+async def test_a_passkey_that_is_suddenly_of_the_other_kind_raises_the_alarm(registered: bool) -> None:
+    passkeys, phone, mine, question = await a_passkey(counter=8)
+    phone.counter, phone.backup_eligible = 8, not registered
+    question = replace(question, authenticators=[replace(mine, synced=registered)])
+
+    answer = {"credential": phone.get(await passkeys.ask(question))}
+
+    assert await passkeys.check(question, answer, NOW) == Verdict(Wrong.PASSKEY, alarm=CHANGED)
+
+
+async def test_that_alarm_takes_the_real_key_too() -> None:
+    passkeys, phone, mine, question = await a_passkey()
+    phone.backup_eligible = True
+    question = replace(question, authenticators=[replace(mine, synced=False)])
+    credential = json.loads(phone.get(await passkeys.ask(question)))
+    credential["response"]["signature"] = one_bit_off(credential["response"]["signature"])
+
+    assert await passkeys.check(question, {"credential": json.dumps(credential)}, NOW) == PASSKEY_NO
+
+
+@pytest.mark.parametrize("backed_up", [True, False])
+async def test_a_copy_may_come_and_go_and_is_remembered(backed_up: bool) -> None:
+    passkeys, phone, mine, question = await a_passkey()
+    phone.backup_eligible, phone.backed_up = True, backed_up
+    question = replace(question, authenticators=[replace(mine, synced=True, backed_up=not backed_up)])
+
+    verdict = await passkeys.check(question, {"credential": phone.get(await passkeys.ask(question))}, NOW)
+
+    assert verdict.used is not None
+    assert used(verdict.used.authenticator, 9, verdict.used.backed_up, NOW).backed_up is backed_up
+
+
+@pytest.mark.parametrize("synced", [True, False])
+async def test_the_kind_of_a_passkey_from_before_is_learned_from_its_next_use(synced: bool) -> None:
+    passkeys, phone, mine, question = await a_passkey()
+    phone.backup_eligible = synced
+    question = replace(question, authenticators=[replace(mine, synced=None)])
+
+    verdict = await passkeys.check(question, {"credential": phone.get(await passkeys.ask(question))}, NOW)
+
+    assert verdict.used is not None
+    after = used(mine, 9, False, NOW, verdict.used.synced)
+    assert (after.synced, after.device_bound) == (synced, not synced)
+    assert used(after, 10, False, NOW, not synced).synced is synced, "once known, nothing changes it"
+
+
+@pytest.mark.parametrize("synced", [True, False])
+async def test_kept_evidence_says_by_itself_whether_the_passkey_stays_on_one_device(synced: bool) -> None:
+    passkeys, phone, _, question = await a_passkey()
+    phone.backup_eligible = synced
+    verdict = await passkeys.check(question, {"credential": phone.get(await passkeys.ask(question))}, NOW)
+    assert isinstance(verdict.answer, Checked)
+    assert verdict.answer.device_bound is not synced
+
+    evidence = evidence_of(question, verdict)
+    assert evidence.device_bound is not synced
+    assert await passkeys.recheck(evidence)
+    for changed in ("", "A", "AAAA", "\N{SNOWMAN}" * 50, "=" * 50):
+        assert not replace(evidence, signed={**evidence.signed, "authenticator_data": changed}).device_bound
+    assert not replace(evidence, signed={}).device_bound
+    assert not replace(evidence, method=Method.CODE).device_bound
 
 
 async def test_a_credential_is_bounded_before_it_is_read() -> None:

@@ -203,6 +203,7 @@ class Story:
         self.people = dict(PEOPLE)
         self.methods = {id: frozenset(Method) for id in PEOPLE}
         self.young: dict[str, datetime] = {}
+        self.bound = frozenset(PEOPLE)  # who has a passkey that stays on one device
         self.twin: str | None = None
         self.standing: dict[str, Any] = WELL
         self.now = MORNING
@@ -230,6 +231,7 @@ class Story:
         methods: Mapping[str, Collection[Method]] | None = None,
         managers: Mapping[str, str] | None = None,
         young: Mapping[str, datetime] | None = None,
+        bound: Collection[str] | None = None,
         twin: str | None = None,
         people: Mapping[str, Person] | None = None,
         frozen: Collection[str] = (),
@@ -249,6 +251,7 @@ class Story:
             self.people[id] = replace(self.people[id], manager=manager)
         self.methods |= {id: frozenset(registered) for id, registered in (methods or {}).items()}
         self.young |= young or {}
+        self.bound = self.bound if bound is None else frozenset(bound)
         self.twin = twin
         self.people |= people or {}
         self.standing = {
@@ -323,6 +326,7 @@ class Story:
             requester=people.get(requester),
             subject=people.get(subject),
             methods=self.methods.get(proving, frozenset()),
+            device_bound=proving in self.bound,
             young_until=self.young.get(proving),
             approvers=approvers(rule, people.get(subject), people.values()),
             hurriers=hurriers(waits, people.get(subject), people.values()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import inspect
 import re
 from collections import deque
@@ -269,6 +270,7 @@ def test_the_limits_are_those_that_are_published() -> None:
         ({"prove_within": timedelta(minutes=10, seconds=1)}, "at most 10 minutes"),
         ({"prove_within": timedelta(0)}, "at most 10 minutes"),
         ({"secret": SecretKind.CHOSEN_PASSWORD, "prover": Party.REQUESTER}, "whose account it opens"),
+        ({"device_bound": True}, "only a passkey stays on one device"),
     ],
 )
 def test_a_playbook_that_may_not_be_cannot_be_made(wrong: dict[str, object], why: str) -> None:
@@ -335,6 +337,18 @@ def test_the_evidence_of_the_person_the_playbook_names_carries_a_change() -> Non
     consent = evidence(enrolment, "sam", "approve")
     assert authorised(enrolment, ENROLMENT, evidence(enrolment, "nina"), consent)
     assert not authorised(enrolment, ENROLMENT, evidence(enrolment, "maya"), consent)
+
+
+@pytest.mark.parametrize(("flags", "carries"), [(0x05, True), (0x0D, False), (0x1D, False)])
+def test_a_playbook_that_wants_one_device_believes_what_its_passkey_signed(flags: int, carries: bool) -> None:
+    bound = replace(RESET, assurance=Assurance.PHISHING_RESISTANT, device_bound=True)
+    request = opened(bound).given(bound=["maya"]).it
+    data = base64.urlsafe_b64encode(bytes(32) + bytes([flags]) + bytes(4)).decode().rstrip("=")
+    proof = evidence(request, "maya", signed={"authenticator_data": data})
+    assert authorised(request, bound, proof) is carries
+    assert authorised(request, RESET, proof), "where nothing of the kind is demanded"
+    assert not authorised(request, bound, evidence(request, "maya")), "nothing was signed"
+    assert not authorised(request, bound, replace(proof, assurance=Assurance.MULTI_FACTOR))
 
 
 def test_what_a_new_device_proved_carries_nothing_of_tier_2_and_3() -> None:

@@ -1,0 +1,99 @@
+"""Passkeys in a real browser: a copied one is noticed, a removed device is out, a security key joins a laptop."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from flows.model import Stage
+from handlers.verifiers.passkey import COPIED
+from tests.browser.site import Site, Visitor, site
+
+
+@pytest.fixture
+async def desk(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Site]:
+    async with site(sqlite_url, tmp_path) as running:
+        yield running
+
+
+async def passkey(visitor: Visitor) -> dict[str, Any]:
+    """The one passkey in somebody's authenticator, private key and all, as a thief would have it."""
+    held = {"authenticatorId": visitor.authenticator}
+    (found,) = (await visitor.cdp.send("WebAuthn.getCredentials", held))["credentials"]
+    return dict(found)
+
+
+async def test_a_copy_of_a_passkey_counts_behind_the_real_one_and_security_hears(
+    desk: Site, chromium: Browser
+) -> None:
+    maya, eve = await desk.visitor(chromium), await desk.visitor(chromium)
+    await maya.enrols("maya", "Maya's phone")
+    copied = await passkey(maya)
+    first = await desk.acme.asks("account_unlock", "maya")
+    await maya.page.goto(f"/requests/{first.id}")
+    await maya.page.get_by_role("button", name="I asked for this").click()
+    await expect(maya.page.get_by_text("Done:")).to_be_visible()
+
+    (cookie,) = [c for c in await maya.context.cookies() if "countersign" in c["name"].lower()]
+    await eve.context.add_cookies([cookie])  # type: ignore[list-item]
+    copy = {"authenticatorId": eve.authenticator, "credential": {**copied, "signCount": 0}}
+    await eve.cdp.send("WebAuthn.addCredential", copy)
+    request = await desk.acme.asks("password_reset", "maya")
+    await eve.page.goto(f"/requests/{request.id}")
+    await eve.page.get_by_role("button", name="I asked for this").click()
+    await expect(eve.page.locator("#told")).to_contain_text("couldn't be used")
+    assert (await desk.acme.desk.get(request.id)).stage is Stage.AWAITING_PROOF
+    await desk.acme.worker.drain()
+    assert ("security", "alarm", f"maya: {COPIED}") in desk.acme.mailbox.announced
+
+
+async def test_of_two_devices_the_removed_one_is_out_with_cookie_passkey_and_open_page(
+    desk: Site, chromium: Browser
+) -> None:
+    laptop, phone = await desk.visitor(chromium), await desk.visitor(chromium)
+    await laptop.enrols("maya", "Work laptop")
+    token = "t" * 43
+    await desk.acme.house.registry.invite("maya", token, "CS-00000", first=False)
+    await phone.opens(token, "Maya's phone")
+    waiting = await desk.acme.asks("password_reset", "maya")
+    await laptop.page.goto(f"/requests/{waiting.id}")
+    registered = (await desk.acme.house.registry.registration("maya")).live
+    gone = next(device for device in registered if device.name == "Work laptop")
+    await phone.page.goto(f"/devices/{gone.id}/remove")
+    await phone.page.get_by_role("button", name="Remove it").click()
+    await phone.page.get_by_role("button", name="I asked for this").click()
+    await expect(phone.page.get_by_text("Done:")).to_be_visible()
+
+    status, _ = await laptop.posts(f"/requests/{waiting.id}/passkey/begin", {})
+    assert status == 403, "the page that stood open"
+    await laptop.page.goto("/devices")
+    await expect(laptop.page.get_by_role("heading", name="This browser isn't signed in")).to_be_visible()
+    await laptop.page.get_by_role("button", name="Sign in with my passkey").click()
+    await expect(laptop.page.locator("#told")).to_contain_text("no such device")
+    await phone.page.goto(f"/requests/{waiting.id}")
+    await phone.page.get_by_role("button", name="I asked for this").click()
+    await expect(phone.page.get_by_role("button", name="Show it now")).to_be_visible()
+
+
+async def test_a_security_key_joins_the_laptop_under_its_own_name(desk: Site, chromium: Browser) -> None:
+    maya = await desk.visitor(chromium)
+    await maya.enrols("maya", "Work laptop")
+    token = "k" * 43
+    await desk.acme.house.registry.invite("maya", token, "CS-00000", first=False)
+    await maya.page.goto(f"/enrol/{token}")
+    await expect(maya.page.get_by_role("heading", name="Add a passkey to Work laptop")).to_be_visible()
+    await maya.page.get_by_role("button", name="Begin on this device").click()
+    await maya.page.get_by_label("Name of this passkey").fill("Key on my key ring")
+    await maya.cdp.send("WebAuthn.removeVirtualAuthenticator", {"authenticatorId": maya.authenticator})
+    key = {"protocol": "ctap2", "transport": "usb", "hasResidentKey": True, "hasUserVerification": True}
+    state = {"isUserVerified": True, "automaticPresenceSimulation": True}
+    await maya.cdp.send("WebAuthn.addVirtualAuthenticator", {"options": {**key, **state}})
+    await maya.page.get_by_role("button", name="Create the passkey").click()
+    await maya.page.get_by_role("link", name="Do it without an app").click()
+    await maya.page.goto("/devices")
+    await expect(maya.page.get_by_text("Can confirm with 2 passkeys")).to_be_visible()
+    await expect(maya.page.get_by_text("Key on my key ring: a passkey on this device only")).to_be_visible()
