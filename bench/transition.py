@@ -139,6 +139,7 @@ def known(id: str, playbook: Playbook, now: datetime) -> Facts:
         unfrozen=frozenset({person.id}),
         codes_count=True,
         may_prompt=True,
+        may_ask_others=frozenset({"approvers", "others"}),
         waiting="",
     )
 

@@ -130,6 +130,10 @@ class PromptedEnough(Refusal):
     """That was asked too often without being confirmed. Confirm on your device page, or wait ten minutes."""
 
 
+class AskedEnough(Refusal):
+    """You have asked a lot of other people within the last hour. Wait a while, then ask again."""
+
+
 class CodesRest(Refusal):
     """There were too many wrong numbers or codes, so they don't count for now. Use a passkey, or talk to security."""
 

@@ -440,6 +440,7 @@ class Facts(Changing):
     unfrozen: frozenset[str] = frozenset()  # ids of the people concerned who aren't frozen now
     codes_count: bool = False  # the prover's numbers and codes: not after too many wrong ones
     may_prompt: bool = False  # the requester may ask the prover to confirm something more
-    waiting: str | None = (
-        None  # another request that waits for the prover's confirmation; empty when none does
-    )
+    may_ask_others: frozenset[str] = (
+        frozenset()
+    )  # what the requester hasn't asked too often: approvers, others
+    waiting: str | None = None  # another request that waits for the prover; empty when none does

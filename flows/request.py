@@ -264,6 +264,10 @@ def _open(ask: Submit, facts: Facts) -> list[Event]:
         raise no.NotYoursToAsk
     if requester.id not in facts.unfrozen:
         raise no.Frozen
+    if "others" not in facts.may_ask_others and ask.subject != ask.requester:
+        raise no.AskedEnough
+    if "approvers" not in facts.may_ask_others and playbook.consent is not None:
+        raise no.AskedEnough
     prover = ask.subject if playbook.prover is Party.SUBJECT else ask.requester
     try:
         subject = _helped(playbook, subject, facts)

@@ -17,6 +17,9 @@ FAILURES = 10  # wrong numbers and codes within a day, then codes wait
 FAILURES_IN_ALL = (
     50  # since the last success, then codes are locked until security lifts it; the standard allows 100
 )
+HOUR = timedelta(hours=1)
+#: The most that one person may ask of others within an hour: to agree, or by asking in somebody else's name.
+OF_OTHERS = {"approvers": 10, "others": 30}
 DAY = timedelta(days=1)
 FREEZE = timedelta(
     hours=24
@@ -41,6 +44,7 @@ class Standing(Changing):
     prompts: tuple[Prompt, ...] = ()
     failures: tuple[datetime, ...] = ()
     failed: int = 0
+    bothered: tuple[Prompt, ...] = ()  # what this person asked of others; `by` is one of OF_OTHERS
     waiting: str = ""
     waiting_until: datetime | None = None
     alarmed_at: datetime | None = None
@@ -57,6 +61,10 @@ class Standing(Changing):
         """True when this initiator may not start another request for them yet."""
         times = [prompt.at for prompt in self.prompts if prompt.by == by]
         return any(sum(now - at < span for at in times) >= most for span, most in PROMPTS.items())
+
+    def bothered_enough(self, whom: str, now: datetime) -> bool:
+        """True when this person has asked enough of others for now."""
+        return sum(now - each.at < HOUR for each in self.bothered if each.by == whom) >= OF_OTHERS[whom]
 
     def locked(self, now: datetime) -> bool:
         """True while numbers and codes don't count, the right ones included."""
@@ -106,6 +114,12 @@ def prompted(standing: Standing, by: str, request: str, until: datetime, now: da
     """Somebody started a request that waits for this person until then."""
     prompts = (*_lately(standing.prompts, now), Prompt(by, now))
     return standing.but({"prompts": prompts, "waiting": request, "waiting_until": until})
+
+
+def bothers(standing: Standing, whom: str, now: datetime) -> Standing:
+    """This person asked something of others. No success forgets it."""
+    lately = tuple(each for each in standing.bothered if now - each.at < HOUR)
+    return standing.but({"bothered": (*lately, Prompt(whom, now))})
 
 
 def answered(standing: Standing, request: str) -> Standing:

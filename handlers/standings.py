@@ -14,6 +14,7 @@ from flows import standing as standing_
 from flows.effects import Announce
 from flows.events import (
     AlarmRaised,
+    ApprovalRequested,
     Cancelled,
     ChallengeFailed,
     Disowned,
@@ -26,7 +27,17 @@ from flows.events import (
 )
 from flows.model import DEVICE_PAGE, Request, Wrong
 from flows.news import Item, News, What
-from flows.standing import DAY, FREEZE, QUIET, UNCONFIRMED, CodesLocked, FreezeLifted, PersonFrozen, Standing
+from flows.standing import (
+    DAY,
+    FREEZE,
+    OF_OTHERS,
+    QUIET,
+    UNCONFIRMED,
+    CodesLocked,
+    FreezeLifted,
+    PersonFrozen,
+    Standing,
+)
 from handlers.ports import Rejected
 from storage import rows
 from storage.book import Book, Need, Outcome, Work
@@ -146,6 +157,9 @@ def facts(book: Book, people: Collection[str], requester: str, prover: str) -> M
     return {
         "unfrozen": frozenset(person for person in people if not _of(book, person).frozen(book.now)),
         "codes_count": not prompted.locked(book.now),
+        "may_ask_others": frozenset(
+            whom for whom in OF_OTHERS if not _of(book, requester).bothered_enough(whom, book.now)
+        ),
         "may_prompt": not prompted.prompted_enough(requester, book.now),
         "waiting": prompted.asked_elsewhere(book.now),
     }
@@ -161,6 +175,11 @@ def count(outcome: Outcome, request: Request, event: Event, book: Book, freeze: 
                     outcome,
                     standing_.prompted(before, request.requester, request.id, due_at, book.now),
                 )
+            if request.requester != request.subject:
+                asking = _of(book, request.requester, outcome)
+                _put(outcome, standing_.bothers(asking, "others", book.now))
+        case ApprovalRequested():
+            _put(outcome, standing_.bothers(_of(book, request.requester, outcome), "approvers", book.now))
         case ChallengeFailed(person=person, wrong=wrong) if person == request.prover:
             _failed(outcome, book, before, wrong, request.id)
         case Verified():

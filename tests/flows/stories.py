@@ -96,7 +96,13 @@ PEOPLE = {
 
 
 #: Nobody is frozen, nothing was counted.
-WELL = {"unfrozen": frozenset(PEOPLE), "codes_count": True, "may_prompt": True, "waiting": ""}
+WELL = {
+    "unfrozen": frozenset(PEOPLE),
+    "codes_count": True,
+    "may_prompt": True,
+    "may_ask_others": frozenset({"approvers", "others"}),
+    "waiting": "",
+}
 
 
 def a_playbook(name: str, **more: Any) -> Playbook:
@@ -238,6 +244,7 @@ class Story:
         codes_rest: bool = False,
         prompted_enough: bool = False,
         waiting: str = "",
+        asked_enough: str = "",
         **request: Any,
     ) -> Story:
         """The world as it is from here on; anything else named is set on the request itself."""
@@ -256,6 +263,7 @@ class Story:
         self.people |= people or {}
         self.standing = {
             "unfrozen": frozenset(PEOPLE) - frozenset(frozen),
+            "may_ask_others": frozenset({"approvers", "others"}) - {asked_enough},
             "codes_count": not codes_rest,
             "may_prompt": not prompted_enough,
             "waiting": waiting,

@@ -248,6 +248,13 @@ def test_who_asks_on_their_own_device_is_prompted_by_nobody() -> None:
     story.when(lambda s: replace(asks("ravi", "maya")(s), origin=here)).refused(no.NotForThem)
 
 
+def test_who_asks_a_lot_of_others_has_to_wait_and_can_still_ask_for_themselves() -> None:
+    a_request().given(asked_enough="others").when(asks("ravi", "maya")).refused(no.AskedEnough)
+    a_request(ACCESS).given(asked_enough="approvers").when(asks("maya")).refused(no.AskedEnough)
+    for enough in ("others", "approvers"):
+        a_request().given(asked_enough=enough).when(asks("maya")).then(Opened, does=[SendChallenge, Announce])
+
+
 def test_while_codes_rest_the_right_one_is_refused_and_a_passkey_counts() -> None:
     story = questioned(UNLOCK, CODE).given(codes_rest=True)
     for command in (proves("maya", CODE), Prove("maya", Wrong.NUMBER), begins("maya", CODE)):

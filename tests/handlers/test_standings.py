@@ -123,6 +123,31 @@ async def test_one_request_at_a_time_asks_a_person_to_confirm(database_url: str,
         assert await acme.asks("account_unlock", "maya")
 
 
+async def test_approvers_and_others_are_asked_ten_and_thirty_times_an_hour_by_the_same_person(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    """On one's own device page as well, and whatever succeeded in between."""
+    async with company(sqlite_url, tmp_path) as acme:
+        maya, omar = await acme.enrolled("maya"), await acme.enrolled("omar")
+        why = {"group": "finance-share", "justification": "Closing the quarter"}
+        for _ in range(10):
+            request = await acme.asks("group_access", "maya", answers=why, origin=ON_DEVICE)
+            await acme.proves(request, maya)
+            await acme.desk.submit(request.id, Cancel("maya"))
+        with pytest.raises(no.AskedEnough):
+            await acme.asks("group_access", "maya", answers=why, origin=ON_DEVICE)
+        assert await acme.asks("account_unlock", "maya", origin=ON_DEVICE)
+        worry = {"justification": "She sounds odd."}
+        for _ in range(30):
+            request = await acme.asks("freeze_person", "eve", by="omar", answers=worry, origin=ON_DEVICE)
+            await acme.desk.submit(request.id, Cancel("omar"))
+        with pytest.raises(no.AskedEnough):
+            await acme.asks("freeze_person", "eve", by="omar", answers=worry, origin=ON_DEVICE)
+        acme.hands.forward(hours=1)
+        assert await acme.asks("freeze_person", "eve", by="omar", answers=worry, origin=ON_DEVICE)
+        assert omar
+
+
 # -- wrong answers --------------------------------------------------------------------------
 
 
