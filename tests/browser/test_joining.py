@@ -28,7 +28,7 @@ async def test_maya_joins_with_her_company_account(desk: Site, chromium: Browser
     maya = await desk.visitor(chromium)
     page = maya.page
     await page.goto("/sign-in")
-    await page.get_by_role("link", name="sign on with your company account").click()
+    await page.get_by_role("link", name="Join with my company account").click()
     await page.get_by_role("button", name="Sign on with your company account").click()
     await page.get_by_role("button", name="Maya Lindqvist").click()
     await expect(page.get_by_role("heading", name="Name it and create its passkey")).to_be_visible()
