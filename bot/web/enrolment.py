@@ -44,7 +44,7 @@ async def arrive(request: web.Request) -> web.Response:
 @routes.post("/enrol/{token:[A-Za-z0-9_-]{43}}")
 async def begin(request: web.Request) -> web.Response:
     """This browser takes the link; the token leaves the address."""
-    house, session, token = request.app[HOUSE], _signed(request), request.match_info["token"]
+    house, session, token = request.app[HOUSE], request[SESSION], request.match_info["token"]
     found = await house.registry.invitation(token)
     before = token_hash(cookies.secret_of(session.cookie))
     pressed_twice = found is not None and found.browser_hash == before
@@ -223,7 +223,9 @@ async def _step(
     if owner is None:
         raise no.LinkUnknown
     session: Session = request[SESSION]
-    known = session.device is not None and session.device.person == invitation.person
+    # A link from elsewhere comes without a signature; what is pressed next carries one, where there is a key.
+    device = session.device or (session.claimed if step == "begin" else None)
+    known = device is not None and device.person == invitation.person
     qr, key = "", ""
     if step == "app":
         seed = _seed(house, invitation)
@@ -236,7 +238,7 @@ async def _step(
         "owner": owner.name,
         "until": moment(invitation.expires_at, house.store.clock(), owner.timezone),
         "name": f"{owner.name.split()[0]}'s security key" if known else f"{owner.name.split()[0]}'s device",
-        "here": session.device.name if known and session.device else "",
+        "here": device.name if known and device else "",
         "alone": step == "app" and not known,
         "settles": None,
         "qr": qr,
