@@ -68,6 +68,10 @@ class OpenLdap:
         """Groups that list it."""
         return equals("member", dn)
 
+    def primary(self, entry: Entry) -> str:
+        """Groups list all of their members."""
+        return ""
+
     def inside(self, group: Entry) -> Sequence[str]:
         """Those it lists. Groups within groups aren't followed."""
         return in_parts(group.all("member"))
@@ -84,6 +88,14 @@ class OpenLdap:
 
     def untouchable(self, entry: Entry) -> str:
         """The directory's own rights say so: its administrators lie outside of the part that is served."""
+        return ""
+
+    computed = ()
+    transitive = False
+    administrators = ""
+
+    def highest(self, top: Entry) -> str:
+        """It marks no groups."""
         return ""
 
     def changes(self, verb: str, entry: Entry, secret: str) -> Changes:
@@ -108,7 +120,6 @@ class OpenLdap:
         """Servers keep what begins so as a hash that was made elsewhere (RFC 2307 §5.3), past every rule."""
         return TAKEN_FOR_A_HASH if SCHEME.match(secret) else ""
 
-    administrators = ""
     hashes = ("userPassword",)
 
     def never(self, verb: str, entry: Entry) -> Sequence[Changes]:

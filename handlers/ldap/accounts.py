@@ -10,21 +10,19 @@ import asyncio
 import hashlib
 import weakref
 from collections import OrderedDict
-from collections.abc import Sequence
 from datetime import timedelta
 
 from flows.model import Receipt, Request
 from handlers.ldap.config import LdapDirectory
 from handlers.ldap.dialect import GROUPS, OPPOSITE, PASSWORDS, VERBS, Dialect, State
-from handlers.ldap.people import AT_ONCE, LdapPeople, protected
-from handlers.ldap.session import Entry, Ldap, Overtaken, added, equals, every, removed, some
+from handlers.ldap.guard import LEFT_ALONE, Guard
+from handlers.ldap.people import LdapPeople
+from handlers.ldap.session import Entry, Ldap, Overtaken, added, equals, every, removed
 from handlers.ports import NO_PASSWORD, NoAccount, PolicyRefused, Rejected, Unreachable
 
 #: How far a directory's clock may be behind ours.
 SKEW = timedelta(minutes=5)
 REMEMBERED = 1000  # passwords that were sent: enough for every change that is under way
-LEFT_ALONE = "This group is never changed by request. An administrator of the directory changes it by hand."
-PROTECTED = "This account is never changed by request. An administrator of the directory changes it by hand."
 
 
 class Accounts:
@@ -34,7 +32,8 @@ class Accounts:
 
     def __init__(self, given: LdapDirectory, dialect: Dialect) -> None:
         self.ldap = Ldap(given)
-        self.people = LdapPeople(self.ldap, given, dialect)
+        self.guard = Guard(self.ldap, given, dialect)
+        self.people = LdapPeople(self.ldap, given, dialect, self.guard)
         self.given = given
         self.dialect = dialect
         self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
@@ -101,31 +100,8 @@ class Accounts:
     async def groups(self, name: str, most: int = 0) -> list[Entry]:
         """Groups of this name; all of them without one. Raises Unreachable."""
         wanted = every(self.dialect.group, equals("cn", name) if name else "")
-        return (
-            await self.ldap.search(self.given.groups, wanted, self._group_attributes, most=most)
-            if self.given.groups
-            else []
-        )
-
-    async def administrators(self, most: int) -> list[Entry]:
-        """Accounts that are never changed by request, wherever they are. Raises Unreachable."""
-        dialect, root = self.dialect, _root(self.given.people)
-        filters = [dialect.administrators] if dialect.administrators else []
-        for group in self.given.untouchable:
-            for each in await self.ldap.search(group, dialect.group, ["member"], below=False):
-                filters += dialect.inside(each)
-        found: dict[str, Entry] = {}
-        for filter in filters:
-            wanted = every(dialect.person, filter)
-            among = await self.ldap.search(root, wanted, dialect.attributes, most=most)
-            found |= {entry.dn: entry for entry in among}
-            if len(found) >= most:
-                break
-        return list(found.values())[:most]
-
-    async def protected(self, entry: Entry) -> bool:
-        """Whether it is in a group whose members are never changed by request. Raises Unreachable."""
-        return await protected(self.ldap, self.given, self.dialect, entry.dn)
+        told = ("cn", *self.dialect.attributes)
+        return await self.ldap.search(self.given.groups, wanted, told, most=most) if self.given.groups else []
 
     async def reads_hashes(self, entry: Entry) -> bool:
         """Whether we are shown what this account's password is checked against. Raises Unreachable."""
@@ -181,15 +157,13 @@ class Accounts:
 
     async def _change(self, request: Request, key: str, secret: str) -> None:
         entry, state = await self.account(request.subject)
-        guarded = await self._guarded()
-        why = self.dialect.untouchable(entry)
-        if why or await self.protected(entry):
-            raise Rejected(why or PROTECTED)
+        if why := await self.guard.protects(entry):
+            raise Rejected(why)
         if state.disabled and request.verb in PASSWORDS | {"unlock"}:
             raise Rejected("The account is disabled. Whoever disabled it has to enable it first.")
         if request.verb in GROUPS:
             group = await self._group(request.parameters["group"])
-            if any(self._left_alone(each, guarded) for each in await self._and_above(group)):
+            if await self.guard.leaves_alone(group):
                 raise Rejected(LEFT_ALONE)
             put = added if request.verb == "add_to_group" else removed
             await self.ldap.modify(group.dn, put("member", entry.dn))
@@ -197,36 +171,6 @@ class Accounts:
             await self._set(request.verb, entry, key, secret)
         else:
             await self.ldap.modify(entry.dn, self.dialect.changes(request.verb, entry, secret))
-
-    async def _guarded(self) -> frozenset[str]:
-        """The untouchable groups, as the directory writes them. Raises Rejected while one isn't there."""
-        found = {name: await self.ldap.find(name, self.dialect.group) for name in self.given.untouchable}
-        for name, group in found.items():
-            if group is None:
-                raise Rejected(
-                    f"There is no group {name}, whose members may not be touched. Mend the settings."
-                )
-        return frozenset(group.dn.casefold() for group in found.values() if group)
-
-    @property
-    def _group_attributes(self) -> Sequence[str]:
-        return ("cn", *self.dialect.attributes)
-
-    async def _and_above(self, group: Entry) -> list[Entry]:
-        """A group, and every one that it is in, also through others: whoever joins it is in them, too."""
-        known, new = {group.dn: group}, [group]
-        while new:
-            holding = some(*(self.dialect.holding(each.dn) for each in new[:AT_ONCE]))
-            wanted, root = every(self.dialect.group, holding), _root(self.given.people)
-            found = await self.ldap.search(root, wanted, self._group_attributes)
-            new = [*new[AT_ONCE:], *(each for each in found if each.dn not in known)]
-            known |= {each.dn: each for each in new}
-        return list(known.values())
-
-    def _left_alone(self, group: Entry, guarded: frozenset[str]) -> bool:
-        """Whether no request joins or leaves it: it gives a role here, or its members are untouchable."""
-        named = group.dn.casefold() in guarded or self.given.gives_a_role(group.one("cn"))
-        return named or bool(self.dialect.untouchable(group))
 
     async def _set(self, verb: str, entry: Entry, key: str, secret: str) -> None:
         """Send a password. One that was sent before and is refused now may be the one that is set already.
@@ -259,13 +203,6 @@ class Accounts:
             raise Rejected(NO_PASSWORD)
         if request.verb in GROUPS and not request.parameters.get("group"):
             raise Rejected("The request doesn't say which group. Ask again and name one.")
-
-
-def _root(dn: str) -> str:
-    """The part of a name that every entry of the directory has: its domain components, else its last part."""
-    parts = [part.strip() for part in dn.split(",")]
-    domain = [part for part in parts if part.lower().startswith("dc=")]
-    return ",".join(domain or parts[-1:])
 
 
 def _fingerprint(key: str, account: str, secret: str) -> bytes:

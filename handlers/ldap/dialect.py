@@ -39,10 +39,6 @@ class Dialect(Reader, Protocol):
         """How an account stands."""
         ...
 
-    def untouchable(self, entry: Entry) -> str:
-        """Why nothing is ever changed about this account by request; empty for most."""
-        ...
-
     def changes(self, verb: str, entry: Entry, secret: str) -> Changes:
         """What one of PASSWORDS, `unlock`, `disable` or `enable` writes."""
         ...
@@ -75,11 +71,6 @@ class Dialect(Reader, Protocol):
 
     def writes(self, entry: Entry) -> Sequence[str]:
         """What those say."""
-        ...
-
-    @property
-    def administrators(self) -> str:
-        """The filter for the directory's own administrators; empty where the directory doesn't mark them."""
         ...
 
     @property

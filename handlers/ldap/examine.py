@@ -92,7 +92,7 @@ async def _sample(accounts: Accounts, name: str) -> Entry | None:
     dialect = accounts.dialect
     filter = dialect.called(name) if name else "(objectClass=*)"
     for entry in await accounts.below(filter, most=1 if name else LOOKED_AT):
-        if name or not (dialect.untouchable(entry) or await accounts.protected(entry)):
+        if name or not await accounts.guard.protects(entry, strictly=False):
             return entry
     return None
 
@@ -173,17 +173,22 @@ async def _administrators(accounts: Accounts, most: int = MOST) -> list[Finding]
     if missing:
         seen = f"there is no group {', '.join(missing)}, so every change is refused"
         return [Finding("administrators", Level.FAIL, seen, "Check the names under `untouchable`.")]
-    those = await accounts.administrators(most + 1)
-    more = f"; only the first {most} were tried, and there are more" if len(those) > most else ""
-    reached = {entry.dn: await _granted(accounts, entry) for entry in those[:most]}
+    those, unread = await accounts.guard.administrators(most + 1)
+    tried = [*those, *(Entry(name, {}) for name in unread)]
+    more = f"; only the first {most} were tried, and there are more" if len(tried) > most else ""
+    reached = {entry.dn: await _granted(accounts, entry) for entry in tried[:most]}
     reached = {dn: rights for dn, rights in reached.items() if rights}
     if reached:
         remedy = "Move them out of the delegated part, or let the delegation end above them."
         told = _listed([f"{dn} ({', '.join(rights)})" for dn, rights in reached.items()])
         return [Finding("administrators", Level.FAIL, f"we could change {told}{more}", remedy)]
-    if not those:
+    if not tried:
         remedy = "Name your administrators' groups under `untouchable`."
         return [Finding("administrators", Level.WARN, "none are known, so none could be tried", remedy)]
+    if unread:
+        seen = f"{len(unread)} can't be read, so what we may isn't sure: {_listed(unread)}{more}"
+        remedy = "Let the service account read them (not their passwords), or take who left out of the group."
+        return [Finding("administrators", Level.WARN, seen, remedy)]
     if more:
         seen = f"none of them can be changed by us{more}"
         return [Finding("administrators", Level.WARN, seen, "Name smaller groups: so many can't be watched.")]

@@ -9,23 +9,13 @@ from typing import Protocol
 
 from flows.model import Person
 from handlers.ldap.config import LdapDirectory
+from handlers.ldap.guard import AT_ONCE, Guard, Ranks
 from handlers.ldap.session import Entry, Ldap, equals, every, some
 from handlers.ports import By
 
-#: Distinguished names in one filter: servers limit how long one may be.
-AT_ONCE = 50
 
-
-class Reader(Protocol):
+class Reader(Ranks, Protocol):
     """How one kind of server keeps people. A filter is text of RFC 4515."""
-
-    person: str
-    group: str
-
-    @property
-    def attributes(self) -> Sequence[str]:
-        """What is read of a person's entry."""
-        ...
 
     def lasting(self, entry: Entry) -> str:
         """The id that outlasts every renaming, in its one spelling: servers take others for it, too."""
@@ -43,20 +33,13 @@ class Reader(Protocol):
         """The person of an entry, without manager and roles."""
         ...
 
-    def holding(self, dn: str) -> str:
-        """The filter for groups that this name is in."""
-        ...
-
-    def inside(self, group: Entry) -> Sequence[str]:
-        """Filters for everybody in a group, one after another."""
-        ...
-
 
 class LdapPeople:
     """People below one name. Managers are named by their lasting ids; roles come from the groups that give them."""
 
-    def __init__(self, ldap: Ldap, given: LdapDirectory, reader: Reader) -> None:
+    def __init__(self, ldap: Ldap, given: LdapDirectory, reader: Reader, guard: Guard) -> None:
         self._ldap = ldap
+        self._guard = guard
         self._given = given
         self._reader = reader
 
@@ -112,7 +95,7 @@ class LdapPeople:
             manager=await self._boss(entry.one("manager")),
             roles=await self._roles(entry.dn),
             timezone=self._given.timezone,
-            privileged=person.privileged or await protected(self._ldap, self._given, self._reader, entry.dn),
+            privileged=bool(await self._guard.protects(entry, strictly=False)),
         )
 
     async def _boss(self, dn: str) -> str | None:
@@ -135,16 +118,7 @@ class LdapPeople:
         )
 
 
-async def protected(ldap: Ldap, given: LdapDirectory, reader: Reader, dn: str) -> bool:
-    """Whether this name is in a group whose members are never changed by request. Raises Unreachable."""
-    wanted = every(reader.group, reader.holding(dn))
-    for group in given.untouchable:
-        if await ldap.search(group, wanted, ["cn"], below=False):
-            return True
-    return False
-
-
 def in_parts(names: Sequence[str]) -> list[str]:
     """Filters for entries of these distinguished names (RFC 5020)."""
-    parts = [names[start : start + AT_ONCE] for start in range(0, len(names), AT_ONCE)]
-    return [some(*(equals("entryDN", name) for name in part)) for part in parts]
+    each_part = [names[start : start + AT_ONCE] for start in range(0, len(names), AT_ONCE)]
+    return [some(*(equals("entryDN", name) for name in part)) for part in each_part]
