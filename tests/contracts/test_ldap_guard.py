@@ -172,7 +172,10 @@ async def test_an_administrator_who_is_no_person_is_tried_and_one_who_cant_be_re
     """Such as an account for programs, whose password a forgotten rule lets us write."""
     root, boss = (f"cn={each},ou=services,{slapd.BASE}" for each in ("root", "boss"))
     admins = f"cn=admins,{slapd.GROUPS}"
-    writes = f'access to dn.exact="{root}" attrs=userPassword by dn.exact="{slapd.SERVICE.name}" =w by anonymous auth\n'
+    writes = (
+        f'access to dn.exact="{root}" attrs=userPassword\n'
+        f'  by dn.exact="{slapd.SERVICE.name}" =w\n  by anonymous auth\n'
+    )
     hides = f'access to dn.exact="{boss}" by dn.exact="{slapd.SERVICE.name}" none by * read\n'
     for first, level, says in (
         ("", Level.PASS, "2 tried"),

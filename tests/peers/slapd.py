@@ -130,6 +130,7 @@ def running(
 
 
 def _config(folder: Path, authority: Authority, identity: Identity, rules: str) -> str:
+    organisation = ORGANISATION.replace("\\", r"\\")  # as its file has it between quotes
     return f"""
 include /etc/ldap/schema/core.schema
 include /etc/ldap/schema/cosine.schema
@@ -168,7 +169,7 @@ overlay refint
 refint_attributes member memberOf manager
 database mdb
 maxsize 268435456
-suffix "{ORGANISATION}"
+suffix "{organisation}"
 rootdn "{ADMIN.name}"
 directory {folder}/organisation
 dbnosync
