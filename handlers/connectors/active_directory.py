@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from flows.model import Person
 from handlers.ldap.config import LdapDirectory
@@ -102,12 +102,14 @@ class ActiveDirectory:
         return [some(equals(f"memberOf:{IN_CHAIN}:", group.dn), primary)]
 
     def state(self, entry: Entry) -> State:
-        """`whenChanged` is the earliest that can be told: pwdLastSet is 0 while the password has to be changed."""
+        """pwdLastSet is 0 while the password has to be changed: then it was set before `whenChanged`."""
+        set_at = _flags(entry, "pwdLastSet")
+        changed_at = _EPOCH + timedelta(microseconds=set_at // 10) if set_at > 0 else None
         return State(
             locked=bool(_flags(entry, "msDS-User-Account-Control-Computed") & LOCKED),
             disabled=bool(_flags(entry, "userAccountControl") & DISABLED),
             must_change=entry.one("pwdLastSet") == "0",
-            changed_at=moment(entry.one("whenChanged")),
+            changed_at=changed_at or moment(entry.one("whenChanged")),
         )
 
     def untouchable(self, entry: Entry) -> str:
@@ -186,6 +188,7 @@ class ActiveDirectory:
         return accepted or MUST_CHANGE in said
 
 
+_EPOCH = datetime(1601, 1, 1, tzinfo=UTC)  # of pwdLastSet, which counts in 100 ns
 #: S-1-5-32, as a binary security id ([MS-DTYP] §2.4.2.2).
 _BUILT_IN_DOMAIN = bytes((1, 1, 0, 0, 0, 0, 0, 5)) + OF_ALL.to_bytes(4, "little")
 

@@ -110,7 +110,9 @@ class OpenLdap:
             case "disable":
                 return replaced(pwdAccountLockedTime=(FOR_GOOD.encode(),))
             case _:
-                return removed("pwdAccountLockedTime", entry.one("pwdAccountLockedTime"))
+                locked = entry.one("pwdAccountLockedTime")
+                meant = bool(locked) and (verb == "unlock" or locked == FOR_GOOD)
+                return removed("pwdAccountLockedTime", locked) if meant else {}
 
     def only_if(self, verb: str) -> str:
         """A new password takes every lock away: one that was put there for good meanwhile has to stay."""

@@ -16,12 +16,13 @@ from flows.model import Receipt, Request
 from handlers.ldap.config import LdapDirectory
 from handlers.ldap.dialect import GROUPS, OPPOSITE, PASSWORDS, VERBS, Dialect, State
 from handlers.ldap.guard import LEFT_ALONE, Guard
-from handlers.ldap.people import LdapPeople
+from handlers.ldap.people import LdapPeople, seen
 from handlers.ldap.session import Entry, Ldap, Overtaken, added, equals, every, removed
 from handlers.ports import NO_PASSWORD, NoAccount, PolicyRefused, Rejected, Unreachable
 
 #: How far a directory's clock may be behind ours.
 SKEW = timedelta(minutes=5)
+PRESENT = "That is the account's present password. Choose another one."
 REMEMBERED = 1000  # passwords that were sent: enough for every change that is under way
 
 
@@ -72,7 +73,7 @@ class Accounts:
         entry = await self._found(request.subject)
         if entry is None:
             return None
-        shown = await self._shown(request, entry, secret or "")
+        shown = await self._shown(request, entry, key, secret or "")
         return Receipt(key, shown) if shown else None
 
     async def undo(self, request: Request, key: str) -> Receipt:
@@ -100,8 +101,8 @@ class Accounts:
     async def groups(self, name: str, most: int = 0) -> list[Entry]:
         """Groups of this name; all of them without one. Raises Unreachable."""
         wanted = every(self.dialect.group, equals("cn", name) if name else "")
-        told = ("cn", *self.dialect.attributes)
-        return await self.ldap.search(self.given.groups, wanted, told, most=most) if self.given.groups else []
+        told, base = ("cn", *self.dialect.attributes), self.given.groups
+        return await seen(self.ldap, base, wanted, told, most) if base else []
 
     async def reads_hashes(self, entry: Entry) -> bool:
         """Whether we are shown what this account's password is checked against. Raises Unreachable."""
@@ -126,18 +127,20 @@ class Accounts:
             raise Rejected("There is no such group below the part of the directory that is served.")
         return found[0]
 
-    async def _shown(self, request: Request, entry: Entry, secret: str) -> str:
+    async def _accepts(self, entry: Entry, secret: str) -> bool:
+        """Whether this account's password is this one."""
+        return self.dialect.right(*await self.ldap.accepts(self.dialect.login(entry), secret))
+
+    async def _shown(self, request: Request, entry: Entry, key: str, secret: str) -> str:
         """What the directory shows of a change that is in place; empty while it isn't."""
         state, verb = self.dialect.state(entry), request.verb
         match verb:
             case "reset_password" | "set_password":
                 must_change = verb == "reset_password"
-                if state.must_change is not must_change or (
-                    state.changed_at and state.changed_at < request.opened_at - SKEW
-                ):
+                ours = _fingerprint(key, entry.dn, secret) in self._sent
+                if state.must_change is not must_change or not (ours or _changed_since(request, state)):
                     return ""
-                accepted = await self.ldap.accepts(self.dialect.login(entry), secret)
-                if not self.dialect.right(*accepted):
+                if not await self._accepts(entry, secret):
                     return ""
                 then = ", and has to be changed at the next sign-in" if must_change else ""
                 return f"The password is set{then}."
@@ -165,14 +168,22 @@ class Accounts:
             group = await self._group(request.parameters["group"])
             if await self.guard.leaves_alone(group):
                 raise Rejected(LEFT_ALONE)
-            put = added if request.verb == "add_to_group" else removed
-            await self.ldap.modify(group.dn, put("member", entry.dn))
+            await self._move(group, entry, joins=request.verb == "add_to_group")
         elif request.verb in PASSWORDS:
-            await self._set(request.verb, entry, key, secret)
-        else:
-            await self.ldap.modify(entry.dn, self.dialect.changes(request.verb, entry, secret))
+            await self._set(request.verb, entry, state, key, secret)
+        elif changes := self.dialect.changes(request.verb, entry, secret):
+            await self.ldap.modify(entry.dn, changes)
 
-    async def _set(self, verb: str, entry: Entry, key: str, secret: str) -> None:
+    async def _move(self, group: Entry, entry: Entry, *, joins: bool) -> None:
+        """Into a group or out of it. Raises Overtaken when it is refused because somebody else just did it."""
+        try:
+            await self.ldap.modify(group.dn, (added if joins else removed)("member", entry.dn))
+        except Rejected:  # Active Directory has no answer of its own for that
+            if await self._inside(group, entry.dn) is joins:
+                raise Overtaken("Somebody else made this change at the same moment.") from None
+            raise
+
+    async def _set(self, verb: str, entry: Entry, state: State, key: str, secret: str) -> None:
         """Send a password. One that was sent before and is refused now may be the one that is set already.
 
         What was sent by a process that is gone isn't known here: then it is the read-back that finds it.
@@ -182,6 +193,9 @@ class Accounts:
             raise PolicyRefused(why)
         sent = _fingerprint(key, entry.dn, secret)
         again = sent in self._sent
+        # A locked account takes none. A wrong one counts as a failure there, until it is set.
+        if verb == "set_password" and not (again or state.locked) and await self._accepts(entry, secret):
+            raise PolicyRefused(PRESENT)
         self._sent[sent] = None
         if len(self._sent) > REMEMBERED:
             self._sent.popitem(last=False)
@@ -203,6 +217,17 @@ class Accounts:
             raise Rejected(NO_PASSWORD)
         if request.verb in GROUPS and not request.parameters.get("group"):
             raise Rejected("The request doesn't say which group. Ask again and name one.")
+
+
+def _changed_since(request: Request, state: State) -> bool:
+    """Whether the password was set since the request was opened, which a process that is gone may have done.
+
+    A temporary password is known to nobody else, so it may have been set by a clock that is behind. A chosen one may
+    be the present one: it has to be new by the directory's own clock, which may tell whole seconds only.
+    """
+    if request.verb == "reset_password":
+        return state.changed_at is None or state.changed_at >= request.opened_at - SKEW
+    return state.changed_at is not None and state.changed_at >= request.opened_at.replace(microsecond=0)
 
 
 def _fingerprint(key: str, account: str, secret: str) -> bytes:

@@ -24,7 +24,7 @@ VERBS = frozenset({*PASSWORDS, "unlock", *OPPOSITE})
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How an account stands. `changed_at`: not before this was its password set; None where that isn't told."""
+    """How an account stands. `changed_at`: its password was set then or before; None where that isn't told."""
 
     locked: bool
     disabled: bool
@@ -40,7 +40,7 @@ class Dialect(Reader, Protocol):
         ...
 
     def changes(self, verb: str, entry: Entry, secret: str) -> Changes:
-        """What one of PASSWORDS, `unlock`, `disable` or `enable` writes."""
+        """What one of PASSWORDS, `unlock`, `disable` or `enable` writes; nothing where that stands there already."""
         ...
 
     def only_if(self, verb: str) -> str:

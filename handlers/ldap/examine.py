@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from handlers.findings import Finding, Level, certified
 from handlers.ldap.accounts import Accounts
 from handlers.ldap.dialect import GROUPS, VERBS
+from handlers.ldap.people import seen
 from handlers.ldap.session import Changes, Entry, removed
 from handlers.ports import Rejected, Unreachable
 
@@ -74,7 +75,7 @@ async def _parts(accounts: Accounts) -> list[Finding]:
         ("people", given.people, dialect.person),
         ("groups", given.groups, dialect.group),
     ):
-        if base and not await accounts.ldap.search(base, filter, ["cn"], most=1):
+        if base and not await _any(accounts, base, filter):
             remedy = f"Check `{check}`, and that the service account may read there."
             found.append(Finding(check, Level.FAIL, f"there are none below {base}", remedy))
         elif base:
@@ -85,6 +86,13 @@ async def _parts(accounts: Accounts) -> list[Finding]:
             seen = f"there is no group {', '.join(missing)}, so it gives nobody the role {role}"
             found.append(Finding("roles", Level.FAIL, seen, "Check the spelling under `roles`."))
     return found
+
+
+async def _any(accounts: Accounts, base: str, filter: str) -> bool:
+    try:
+        return bool(await seen(accounts.ldap, base, filter, ["cn"], most=1))
+    except Unreachable:  # of which the servers themselves were looked at before
+        return False
 
 
 async def _sample(accounts: Accounts, name: str) -> Entry | None:

@@ -9,9 +9,9 @@ from typing import Protocol
 
 from flows.model import Person
 from handlers.ldap.config import LdapDirectory
-from handlers.ldap.guard import AT_ONCE, Guard, Ranks
+from handlers.ldap.guard import ANY, AT_ONCE, Guard, Ranks
 from handlers.ldap.session import Entry, Ldap, equals, every, some
-from handlers.ports import By
+from handlers.ports import By, Unreachable
 
 
 class Reader(Ranks, Protocol):
@@ -49,43 +49,47 @@ class LdapPeople:
         return await self._whole(found[0]) if len(found) == 1 else None
 
     async def _owners(self, id: str) -> list[Entry]:
-        found = await self._entries(self._reader.whose(id))
+        found = await self.entries(self._reader.whose(id))
         return [entry for entry in found if self._reader.lasting(entry) == id]
 
     async def find(self, by: By, value: str) -> Sequence[Person]:
         """Those who hold a role, report to somebody, or are called so. Raises Unreachable."""
         match by:
             case "name":
-                found = await self._entries(self._reader.called(value))
+                found = await self.entries(self._reader.called(value))
             case "manager":
                 bosses = await self._owners(value)
-                found = await self._entries(some(*(equals("manager", boss.dn) for boss in bosses)))
+                found = await self.entries(some(*(equals("manager", boss.dn) for boss in bosses)))
             case _:
                 found = await self._holders(value)
         return [await self._whole(entry) for entry in {entry.dn: entry for entry in found}.values()]
 
-    # -- inside -----------------------------------------------------------------------------------
+    async def entries(self, filter: str, most: int = 0) -> list[Entry]:
+        """People's entries that match, the first `most` if that is given; none match an empty filter.
 
-    async def _entries(self, filter: str) -> list[Entry]:
-        """People that match. None match an empty filter."""
+        Raises Unreachable.
+        """
         if not filter:
             return []
-        wanted = every(self._reader.person, filter, self._given.only)
-        return await self._ldap.search(self._given.people, wanted, self._reader.attributes)
+        given, reader = self._given, self._reader
+        wanted = every(reader.person, filter, given.only)
+        return await seen(self._ldap, given.people, wanted, reader.attributes, most)
+
+    # -- inside -----------------------------------------------------------------------------------
 
     async def _holders(self, role: str) -> list[Entry]:
         named = [equals("cn", name) for name in self._given.roles.get(role, ())]
         found: list[Entry] = []
         for group in await self._groups(some(*named), "member"):
             for filter in self._reader.inside(group):
-                found += await self._entries(filter)
+                found += await self.entries(filter)
         return found
 
     async def _groups(self, filter: str, *attributes: str) -> list[Entry]:
         if not filter:
             return []
         wanted = every(self._reader.group, filter)
-        return await self._ldap.search(self._given.groups, wanted, ["cn", *attributes])
+        return await seen(self._ldap, self._given.groups, wanted, ["cn", *attributes])
 
     async def _whole(self, entry: Entry) -> Person:
         """A person with their manager and their roles."""
@@ -116,6 +120,14 @@ class LdapPeople:
         return frozenset(
             role for role, names in given.items() if inside & {each.casefold() for each in names}
         )
+
+
+async def seen(ldap: Ldap, base: str, filter: str, attributes: Sequence[str], most: int = 0) -> list[Entry]:
+    """Entries below a name from the settings. Raises Unreachable where that itself isn't seen."""
+    found = await ldap.search(base, filter, attributes, most=most)
+    if not found and not await ldap.find(base, ANY):
+        raise Unreachable(f"We can't read {base} in the directory. Check that name, and our rights.")
+    return found
 
 
 def in_parts(names: Sequence[str]) -> list[str]:
