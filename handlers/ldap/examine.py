@@ -43,7 +43,7 @@ async def _examined(accounts: Accounts, needed: Collection[str], name: str) -> l
             remedy = "Check `people`, `only` and the spelling."
             return [*found, Finding("account", Level.FAIL, f"there isn't {who} below `people`", remedy)]
         if name:
-            found.append(_account(accounts, entry))
+            found.append(await _account(accounts, entry))
         return found + await _rights(accounts, needed, entry) + await _administrators(accounts)
     except (Unreachable, Rejected) as failure:
         return [
@@ -105,14 +105,14 @@ async def _sample(accounts: Accounts, name: str) -> Entry | None:
     return None
 
 
-def _account(accounts: Accounts, entry: Entry) -> Finding:
+async def _account(accounts: Accounts, entry: Entry) -> Finding:
     state, person = accounts.dialect.state(entry), accounts.dialect.read(entry, datetime.now(UTC))
     words = {
         "locked": state.locked,
         "disabled": state.disabled,
         "past its end": not person.active and not state.disabled,
         "its password has to be changed": state.must_change,
-        "never changed by request": person.privileged,
+        "never changed by request": bool(await accounts.guard.protects(entry, strictly=False)),
     }
     told = ", ".join(word for word, is_so in words.items() if is_so) or "open"
     return Finding("account", Level.PASS, f"{entry.dn}: {told}; its lasting id is {person.id}")

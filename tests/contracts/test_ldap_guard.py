@@ -194,3 +194,11 @@ async def test_an_administrator_who_is_no_person_is_tried_and_one_who_cant_be_re
             )
             told = (await found(server, {"unlock"}, untouchable=[admins]))["administrators"]
             assert (told.level, says in told.seen) == (level, True), told.seen
+
+
+async def test_a_look_at_an_account_says_that_it_is_never_changed(site: Site) -> None:
+    name, _ = site.hire()
+    group = founded(site, site.peer.dn(name))
+    for untouchable, says in (([], False), ([site.group(group)], True)):
+        told = await found(site.server, {"unlock"}, name, untouchable=untouchable)
+        assert ("never changed by request" in told["account"].seen) is says
