@@ -63,7 +63,7 @@ def within(dn: str, base: str) -> bool:
 def _compared(value: str) -> str:
     """One type and value. A plus or an equals sign that belongs to the value can't be taken for one that doesn't."""
     name, _, written = value.partition("=")
-    raw = _ESCAPED.sub(lambda it: bytes.fromhex(it[1].decode()) if it[1] else it[2], written.strip().encode())
+    raw = _ESCAPED.sub(lambda it: bytes.fromhex(it[1].decode()) if it[1] else it[2], written.encode())
     text = " ".join(raw.decode("utf-8", "replace").casefold().split())
     return f"{name.strip().casefold()}={quote(text)}"
 
