@@ -21,6 +21,9 @@ STRONG = 3  # of zxcvbn's 0 to 4: more than 10^8 guesses
 BEYOND_NAMES = 8  # characters that are neither their name nor one of COMPANY
 JUDGED = 72  # characters that zxcvbn looks at, whose time grows faster than the length
 STORED = re.compile(r"\{[^}]*\}")  # how a directory writes a hash (RFC 2307 section 5.3)
+#: Controls, formats, halves of a character, private ones, and ends of lines and paragraphs (UAX #44 §5.7.1).
+UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+JOINER, COLOURED = "\u200d", "\ufe0f"  # zero width joiner; the sign that what is before it is an emoji
 COMPANY = ("countersign", "password", "helpdesk", "servicedesk", "welcome", "company")
 
 
@@ -29,7 +32,7 @@ async def fit(password: str, again: str, person: Person | None) -> str:
     chosen = unicodedata.normalize("NFC", password)
     if chosen != unicodedata.normalize("NFC", again):
         raise UnfitPassword("The two aren't the same. Type the new password twice.", "again")
-    if any(unicodedata.category(character)[0] == "C" for character in chosen):
+    if any(_unseen(chosen, at) for at in range(len(chosen))):
         raise UnfitPassword(
             "It holds a character that can't be seen. Type it rather than pasting it.", "password"
         )
@@ -48,6 +51,18 @@ async def fit(password: str, again: str, person: Person | None) -> str:
         why = "It is too easy to guess: too common, or made of your name. Use four words that don't belong together."
         raise UnfitPassword(why, "password")
     return chosen
+
+
+def _unseen(text: str, at: int) -> bool:
+    """Whether a character shows nothing of itself. One that isn't known here yet does, such as a new emoji."""
+    if text[at] == JOINER:  # which makes one emoji of two
+        before, after = text[:at].rstrip(COLOURED)[-1:], text[at + 1 : at + 2]
+        return not (_emoji(before) and _emoji(after))
+    return unicodedata.category(text[at]) in UNSEEN
+
+
+def _emoji(character: str) -> bool:
+    return bool(character) and unicodedata.category(character) in ("So", "Sk", "Cn")
 
 
 def _easy(password: str, person: Person | None) -> bool:

@@ -11,7 +11,7 @@ import errno
 import os
 import signal
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -31,6 +31,10 @@ ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "LANG": "C.UTF-8",
 }
+INTERPRETERS, FIRST_LINE = (
+    5,
+    256,
+)  # that Linux follows from one to the next, and bytes of the line that it reads
 LINKS = 40  # that lead on from each other, as Linux follows them
 GRACE = 1.0  # seconds between asking a program to end and ending it
 
@@ -80,7 +84,7 @@ class Program(Verbs):
 def unsafe(program: str, *arguments: str) -> str:
     """Why a program may not be run; empty when only root and we can have written it, and what its arguments name.
 
-    The same counts for every folder on the way, and for every link with the folders that it lies in.
+    The same counts for what interprets it, for every folder on the way, and for every link with its folders.
     """
     path = Path(program)
     if not path.is_absolute():
@@ -89,14 +93,31 @@ def unsafe(program: str, *arguments: str) -> str:
         *_, real = _places(path)
         if not stat.S_ISREG(real.stat().st_mode) or not os.access(real, os.X_OK):
             return f"{program} isn't a file that may be run"
-        # It runs in the topmost folder, so that a relative argument would be read from there.
-        named = [Path("/", argument) for argument in arguments]
-        for each in (path, *(each for each in named if _is_there(each))):
+        for each in (*_interpreted(path), *(each for each in _named(arguments) if _is_there(each))):
             if why := _changeable(each):
                 return why
     except OSError as error:
         return f"{program} can't be looked at ({error.strerror})"
     return ""
+
+
+def _interpreted(program: Path) -> list[Path]:
+    """A program, what its first line says that it is interpreted by, and so on. Raises OSError."""
+    found = [program]
+    while len(found) <= INTERPRETERS:
+        with found[-1].open("rb") as file:
+            first = file.readline(FIRST_LINE)
+        words = os.fsdecode(first[2:]).split(maxsplit=1) if first.startswith(b"#!") else []
+        if not words:
+            break
+        found.append(Path("/", words[0]))  # it runs in the topmost folder
+    return found
+
+
+def _named(arguments: Sequence[str]) -> list[Path]:
+    """What arguments name: as a whole, read from the topmost folder, or after an equals sign."""
+    after = [each.partition("=")[2] for each in arguments]
+    return [Path("/", each) for each in arguments] + [Path(each) for each in after if each.startswith("/")]
 
 
 def _is_there(path: Path) -> bool:

@@ -68,6 +68,10 @@ class OpenLdap:
         """Groups that list it."""
         return equals("member", dn)
 
+    def primary(self, entry: Entry) -> str:
+        """Groups list all of their members."""
+        return ""
+
     def inside(self, group: Entry) -> Sequence[str]:
         """Those it lists. Groups within groups aren't followed."""
         return in_parts(group.all("member"))
@@ -86,6 +90,14 @@ class OpenLdap:
         """The directory's own rights say so: its administrators lie outside of the part that is served."""
         return ""
 
+    computed = ()
+    transitive = False
+    administrators = ""
+
+    def highest(self, top: Entry) -> str:
+        """It marks no groups."""
+        return ""
+
     def changes(self, verb: str, entry: Entry, secret: str) -> Changes:
         """A reset opens a locked account, too: the policy does that by itself, and whoever asks for it is refused.
 
@@ -98,7 +110,9 @@ class OpenLdap:
             case "disable":
                 return replaced(pwdAccountLockedTime=(FOR_GOOD.encode(),))
             case _:
-                return removed("pwdAccountLockedTime", entry.one("pwdAccountLockedTime"))
+                locked = entry.one("pwdAccountLockedTime")
+                meant = bool(locked) and (verb == "unlock" or locked == FOR_GOOD)
+                return removed("pwdAccountLockedTime", locked) if meant else {}
 
     def only_if(self, verb: str) -> str:
         """A new password takes every lock away: one that was put there for good meanwhile has to stay."""
@@ -108,7 +122,6 @@ class OpenLdap:
         """Servers keep what begins so as a hash that was made elsewhere (RFC 2307 §5.3), past every rule."""
         return TAKEN_FOR_A_HASH if SCHEME.match(secret) else ""
 
-    administrators = ""
     hashes = ("userPassword",)
 
     def never(self, verb: str, entry: Entry) -> Sequence[Changes]:

@@ -9,14 +9,18 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
+from typing import TypeVar
 
 from flows.model import Receipt, Request
 from handlers.findings import Finding
-from handlers.ports import NO_PASSWORD, NoAccount, PolicyRefused, Rejected
-from handlers.scim.client import Client, Operations, Resource, equals
+from handlers.ports import NO_PASSWORD, NoAccount, PolicyRefused, Rejected, Unreachable
+from handlers.scim.client import Client, Conflict, Operations, Resource, equals
 from handlers.scim.config import ScimServer
 from handlers.scim.examine import examined
+from handlers.scim.guard import LEFT_ALONE, PROTECTED, Guard
 from handlers.scim.people import ScimPeople, Users, members
+
+T = TypeVar("T")
 
 #: How far the server's clock may be behind ours.
 SKEW = timedelta(minutes=5)
@@ -43,14 +47,15 @@ class Scim:
     verbs = VERBS
 
     def __init__(self, given: ScimServer, clock: Callable[[], float] = time.monotonic) -> None:
-        self._given = given
         self._client = Client(given, clock)
         self._users = Users(self._client, given)
+        self._guard = Guard(self._users)
         self.people = ScimPeople(self._users)
         self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
         self._under_way: set[asyncio.Task[Receipt]] = set()
         #: what was taken (`_fingerprint`) → the account's version before
         self._taken: OrderedDict[bytes, str] = OrderedDict()
+        self._sent: OrderedDict[bytes, None] = OrderedDict()  # what may have been taken
         if not given.groups:
             self.verbs = VERBS - GROUPS
 
@@ -138,20 +143,19 @@ class Scim:
         user = await self._users.user(request.subject)
         if user is None:
             raise NoAccount("There is no such account on the SCIM server.")
-        await self._touchable(user)
+        if await self._guard.protects(user):
+            raise Rejected(PROTECTED)
         match request.verb:
             case "set_password":
                 await self._reset(request, user, key, secret)
             case "disable" | "enable":
                 await self._client.patch("Users", user, _replaced("active", request.verb == "enable"))
             case verb:
-                name = request.parameters["group"]
-                if name.casefold() in self._given.left_alone:
-                    raise Rejected(
-                        "This group is never changed by request. An administrator changes it by hand."
-                    )
+                group = await self._group(request.parameters["group"])
+                if await self._guard.leaves_alone(group):
+                    raise Rejected(LEFT_ALONE)
                 put = _joined if verb == "add_to_group" else _left
-                await self._client.patch("Groups", await self._group(name), put(user.id))
+                await self._client.patch("Groups", group, put(user.id))
 
     async def _reset(self, request: Request, user: Resource, key: str, secret: str) -> None:
         taken = _fingerprint(key, user.id, secret)
@@ -159,31 +163,19 @@ class Scim:
             raise Rejected("The account is disabled. Whoever disabled it has to enable it first.")
         if taken in self._taken:
             return  # it was taken, and only isn't shown yet
+        again = taken in self._sent
+        _keep(self._sent, taken, None)
         try:
             await self._client.patch("Users", user, _replaced("password", secret), secret)
-        except PolicyRefused:
-            if _changed_since(request, user):
-                # An earlier attempt may have set it, and a history of passwords refuses it now.
+        except (Rejected, Unreachable, Conflict) as no:  # nothing was changed by this one
+            if again and isinstance(no, PolicyRefused):  # such as by a history of passwords
                 raise RuntimeError(
                     "the password is refused, but an earlier attempt may have set it"
                 ) from None
+            if not again:
+                self._sent.pop(taken, None)
             raise
-        self._taken[taken] = user.version or str(user.modified or "")
-        if len(self._taken) > REMEMBERED:
-            self._taken.popitem(last=False)
-
-    async def _touchable(self, user: Resource) -> None:
-        """Raises Rejected for members of an untouchable group, and for everybody while there is no such group."""
-        for name in self._given.untouchable_groups:
-            groups = await self._users.groups(name)
-            if not groups:
-                raise Rejected(
-                    f"There is no group {name}, whose members may not be touched. Mend the settings."
-                )
-            if any(user.id in members(group) for group in groups):
-                raise Rejected(
-                    "This account is never changed by request. An administrator changes it by hand."
-                )
+        _keep(self._taken, taken, user.version or str(user.modified or ""))
 
     def _asked(self, request: Request, secret: str | None) -> None:
         if request.verb not in self.verbs:
@@ -202,6 +194,13 @@ class Scim:
 def _fingerprint(key: str, account: str, secret: str) -> bytes:
     """Which password of which change was taken, without keeping it."""
     return hashlib.sha256("\0".join((key, account, secret)).encode()).digest()
+
+
+def _keep(kept: OrderedDict[bytes, T], taken: bytes, what: T) -> None:
+    """Remember it, and no more than REMEMBERED."""
+    kept[taken] = what
+    if len(kept) > REMEMBERED:
+        kept.popitem(last=False)
 
 
 def _changed_since(request: Request, user: Resource) -> bool:

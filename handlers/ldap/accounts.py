@@ -10,21 +10,20 @@ import asyncio
 import hashlib
 import weakref
 from collections import OrderedDict
-from collections.abc import Sequence
 from datetime import timedelta
 
 from flows.model import Receipt, Request
 from handlers.ldap.config import LdapDirectory
 from handlers.ldap.dialect import GROUPS, OPPOSITE, PASSWORDS, VERBS, Dialect, State
-from handlers.ldap.people import AT_ONCE, LdapPeople, protected
-from handlers.ldap.session import Entry, Ldap, Overtaken, added, equals, every, removed, some
+from handlers.ldap.guard import LEFT_ALONE, Guard
+from handlers.ldap.people import LdapPeople, seen
+from handlers.ldap.session import Entry, Ldap, Overtaken, added, equals, every, removed
 from handlers.ports import NO_PASSWORD, NoAccount, PolicyRefused, Rejected, Unreachable
 
 #: How far a directory's clock may be behind ours.
 SKEW = timedelta(minutes=5)
+PRESENT = "That is the account's present password. Choose another one."
 REMEMBERED = 1000  # passwords that were sent: enough for every change that is under way
-LEFT_ALONE = "This group is never changed by request. An administrator of the directory changes it by hand."
-PROTECTED = "This account is never changed by request. An administrator of the directory changes it by hand."
 
 
 class Accounts:
@@ -34,7 +33,8 @@ class Accounts:
 
     def __init__(self, given: LdapDirectory, dialect: Dialect) -> None:
         self.ldap = Ldap(given)
-        self.people = LdapPeople(self.ldap, given, dialect)
+        self.guard = Guard(self.ldap, given, dialect)
+        self.people = LdapPeople(self.ldap, given, dialect, self.guard)
         self.given = given
         self.dialect = dialect
         self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
@@ -73,7 +73,7 @@ class Accounts:
         entry = await self._found(request.subject)
         if entry is None:
             return None
-        shown = await self._shown(request, entry, secret or "")
+        shown = await self._shown(request, entry, key, secret or "")
         return Receipt(key, shown) if shown else None
 
     async def undo(self, request: Request, key: str) -> Receipt:
@@ -101,31 +101,8 @@ class Accounts:
     async def groups(self, name: str, most: int = 0) -> list[Entry]:
         """Groups of this name; all of them without one. Raises Unreachable."""
         wanted = every(self.dialect.group, equals("cn", name) if name else "")
-        return (
-            await self.ldap.search(self.given.groups, wanted, self._group_attributes, most=most)
-            if self.given.groups
-            else []
-        )
-
-    async def administrators(self, most: int) -> list[Entry]:
-        """Accounts that are never changed by request, wherever they are. Raises Unreachable."""
-        dialect, root = self.dialect, _root(self.given.people)
-        filters = [dialect.administrators] if dialect.administrators else []
-        for group in self.given.untouchable:
-            for each in await self.ldap.search(group, dialect.group, ["member"], below=False):
-                filters += dialect.inside(each)
-        found: dict[str, Entry] = {}
-        for filter in filters:
-            wanted = every(dialect.person, filter)
-            among = await self.ldap.search(root, wanted, dialect.attributes, most=most)
-            found |= {entry.dn: entry for entry in among}
-            if len(found) >= most:
-                break
-        return list(found.values())[:most]
-
-    async def protected(self, entry: Entry) -> bool:
-        """Whether it is in a group whose members are never changed by request. Raises Unreachable."""
-        return await protected(self.ldap, self.given, self.dialect, entry.dn)
+        told, base = ("cn", *self.dialect.attributes), self.given.groups
+        return await seen(self.ldap, base, wanted, told, most) if base else []
 
     async def reads_hashes(self, entry: Entry) -> bool:
         """Whether we are shown what this account's password is checked against. Raises Unreachable."""
@@ -150,18 +127,20 @@ class Accounts:
             raise Rejected("There is no such group below the part of the directory that is served.")
         return found[0]
 
-    async def _shown(self, request: Request, entry: Entry, secret: str) -> str:
+    async def _accepts(self, entry: Entry, secret: str) -> bool:
+        """Whether this account's password is this one."""
+        return self.dialect.right(*await self.ldap.accepts(self.dialect.login(entry), secret))
+
+    async def _shown(self, request: Request, entry: Entry, key: str, secret: str) -> str:
         """What the directory shows of a change that is in place; empty while it isn't."""
         state, verb = self.dialect.state(entry), request.verb
         match verb:
             case "reset_password" | "set_password":
                 must_change = verb == "reset_password"
-                if state.must_change is not must_change or (
-                    state.changed_at and state.changed_at < request.opened_at - SKEW
-                ):
+                ours = _fingerprint(key, entry.dn, secret) in self._sent
+                if state.must_change is not must_change or not (ours or _changed_since(request, state)):
                     return ""
-                accepted = await self.ldap.accepts(self.dialect.login(entry), secret)
-                if not self.dialect.right(*accepted):
+                if not await self._accepts(entry, secret):
                     return ""
                 then = ", and has to be changed at the next sign-in" if must_change else ""
                 return f"The password is set{then}."
@@ -181,54 +160,30 @@ class Accounts:
 
     async def _change(self, request: Request, key: str, secret: str) -> None:
         entry, state = await self.account(request.subject)
-        guarded = await self._guarded()
-        why = self.dialect.untouchable(entry)
-        if why or await self.protected(entry):
-            raise Rejected(why or PROTECTED)
+        if why := await self.guard.protects(entry):
+            raise Rejected(why)
         if state.disabled and request.verb in PASSWORDS | {"unlock"}:
             raise Rejected("The account is disabled. Whoever disabled it has to enable it first.")
         if request.verb in GROUPS:
             group = await self._group(request.parameters["group"])
-            if any(self._left_alone(each, guarded) for each in await self._and_above(group)):
+            if await self.guard.leaves_alone(group):
                 raise Rejected(LEFT_ALONE)
-            put = added if request.verb == "add_to_group" else removed
-            await self.ldap.modify(group.dn, put("member", entry.dn))
+            await self._move(group, entry, joins=request.verb == "add_to_group")
         elif request.verb in PASSWORDS:
-            await self._set(request.verb, entry, key, secret)
-        else:
-            await self.ldap.modify(entry.dn, self.dialect.changes(request.verb, entry, secret))
+            await self._set(request.verb, entry, state, key, secret)
+        elif changes := self.dialect.changes(request.verb, entry, secret):
+            await self.ldap.modify(entry.dn, changes)
 
-    async def _guarded(self) -> frozenset[str]:
-        """The untouchable groups, as the directory writes them. Raises Rejected while one isn't there."""
-        found = {name: await self.ldap.find(name, self.dialect.group) for name in self.given.untouchable}
-        for name, group in found.items():
-            if group is None:
-                raise Rejected(
-                    f"There is no group {name}, whose members may not be touched. Mend the settings."
-                )
-        return frozenset(group.dn.casefold() for group in found.values() if group)
+    async def _move(self, group: Entry, entry: Entry, *, joins: bool) -> None:
+        """Into a group or out of it. Raises Overtaken when it is refused because somebody else just did it."""
+        try:
+            await self.ldap.modify(group.dn, (added if joins else removed)("member", entry.dn))
+        except Rejected:  # Active Directory has no answer of its own for that
+            if await self._inside(group, entry.dn) is joins:
+                raise Overtaken("Somebody else made this change at the same moment.") from None
+            raise
 
-    @property
-    def _group_attributes(self) -> Sequence[str]:
-        return ("cn", *self.dialect.attributes)
-
-    async def _and_above(self, group: Entry) -> list[Entry]:
-        """A group, and every one that it is in, also through others: whoever joins it is in them, too."""
-        known, new = {group.dn: group}, [group]
-        while new:
-            holding = some(*(self.dialect.holding(each.dn) for each in new[:AT_ONCE]))
-            wanted, root = every(self.dialect.group, holding), _root(self.given.people)
-            found = await self.ldap.search(root, wanted, self._group_attributes)
-            new = [*new[AT_ONCE:], *(each for each in found if each.dn not in known)]
-            known |= {each.dn: each for each in new}
-        return list(known.values())
-
-    def _left_alone(self, group: Entry, guarded: frozenset[str]) -> bool:
-        """Whether no request joins or leaves it: it gives a role here, or its members are untouchable."""
-        named = group.dn.casefold() in guarded or self.given.gives_a_role(group.one("cn"))
-        return named or bool(self.dialect.untouchable(group))
-
-    async def _set(self, verb: str, entry: Entry, key: str, secret: str) -> None:
+    async def _set(self, verb: str, entry: Entry, state: State, key: str, secret: str) -> None:
         """Send a password. One that was sent before and is refused now may be the one that is set already.
 
         What was sent by a process that is gone isn't known here: then it is the read-back that finds it.
@@ -238,6 +193,9 @@ class Accounts:
             raise PolicyRefused(why)
         sent = _fingerprint(key, entry.dn, secret)
         again = sent in self._sent
+        # A locked account takes none. A wrong one counts as a failure there, until it is set.
+        if verb == "set_password" and not (again or state.locked) and await self._accepts(entry, secret):
+            raise PolicyRefused(PRESENT)
         self._sent[sent] = None
         if len(self._sent) > REMEMBERED:
             self._sent.popitem(last=False)
@@ -261,11 +219,15 @@ class Accounts:
             raise Rejected("The request doesn't say which group. Ask again and name one.")
 
 
-def _root(dn: str) -> str:
-    """The part of a name that every entry of the directory has: its domain components, else its last part."""
-    parts = [part.strip() for part in dn.split(",")]
-    domain = [part for part in parts if part.lower().startswith("dc=")]
-    return ",".join(domain or parts[-1:])
+def _changed_since(request: Request, state: State) -> bool:
+    """Whether the password was set since the request was opened, which a process that is gone may have done.
+
+    A temporary password is known to nobody else, so it may have been set by a clock that is behind. A chosen one may
+    be the present one: it has to be new by the directory's own clock, which may tell whole seconds only.
+    """
+    if request.verb == "reset_password":
+        return state.changed_at is None or state.changed_at >= request.opened_at - SKEW
+    return state.changed_at is not None and state.changed_at >= request.opened_at.replace(microsecond=0)
 
 
 def _fingerprint(key: str, account: str, secret: str) -> bytes:

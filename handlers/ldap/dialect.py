@@ -24,7 +24,7 @@ VERBS = frozenset({*PASSWORDS, "unlock", *OPPOSITE})
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How an account stands. `changed_at`: not before this was its password set; None where that isn't told."""
+    """How an account stands. `changed_at`: its password was set then or before; None where that isn't told."""
 
     locked: bool
     disabled: bool
@@ -39,12 +39,8 @@ class Dialect(Reader, Protocol):
         """How an account stands."""
         ...
 
-    def untouchable(self, entry: Entry) -> str:
-        """Why nothing is ever changed about this account by request; empty for most."""
-        ...
-
     def changes(self, verb: str, entry: Entry, secret: str) -> Changes:
-        """What one of PASSWORDS, `unlock`, `disable` or `enable` writes."""
+        """What one of PASSWORDS, `unlock`, `disable` or `enable` writes; nothing where that stands there already."""
         ...
 
     def only_if(self, verb: str) -> str:
@@ -75,11 +71,6 @@ class Dialect(Reader, Protocol):
 
     def writes(self, entry: Entry) -> Sequence[str]:
         """What those say."""
-        ...
-
-    @property
-    def administrators(self) -> str:
-        """The filter for the directory's own administrators; empty where the directory doesn't mark them."""
         ...
 
     @property

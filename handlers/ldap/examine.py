@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from handlers.findings import Finding, Level, certified
 from handlers.ldap.accounts import Accounts
 from handlers.ldap.dialect import GROUPS, VERBS
+from handlers.ldap.people import seen
 from handlers.ldap.session import Changes, Entry, removed
 from handlers.ports import Rejected, Unreachable
 
@@ -42,7 +43,7 @@ async def _examined(accounts: Accounts, needed: Collection[str], name: str) -> l
             remedy = "Check `people`, `only` and the spelling."
             return [*found, Finding("account", Level.FAIL, f"there isn't {who} below `people`", remedy)]
         if name:
-            found.append(_account(accounts, entry))
+            found.append(await _account(accounts, entry))
         return found + await _rights(accounts, needed, entry) + await _administrators(accounts)
     except (Unreachable, Rejected) as failure:
         return [
@@ -74,7 +75,7 @@ async def _parts(accounts: Accounts) -> list[Finding]:
         ("people", given.people, dialect.person),
         ("groups", given.groups, dialect.group),
     ):
-        if base and not await accounts.ldap.search(base, filter, ["cn"], most=1):
+        if base and not await _any(accounts, base, filter):
             remedy = f"Check `{check}`, and that the service account may read there."
             found.append(Finding(check, Level.FAIL, f"there are none below {base}", remedy))
         elif base:
@@ -87,24 +88,31 @@ async def _parts(accounts: Accounts) -> list[Finding]:
     return found
 
 
+async def _any(accounts: Accounts, base: str, filter: str) -> bool:
+    try:
+        return bool(await seen(accounts.ldap, base, filter, ["cn"], most=1))
+    except Unreachable:  # of which the servers themselves were looked at before
+        return False
+
+
 async def _sample(accounts: Accounts, name: str) -> Entry | None:
     """The account that was named, or any that may be changed."""
     dialect = accounts.dialect
     filter = dialect.called(name) if name else "(objectClass=*)"
     for entry in await accounts.below(filter, most=1 if name else LOOKED_AT):
-        if name or not (dialect.untouchable(entry) or await accounts.protected(entry)):
+        if name or not await accounts.guard.protects(entry, strictly=False):
             return entry
     return None
 
 
-def _account(accounts: Accounts, entry: Entry) -> Finding:
+async def _account(accounts: Accounts, entry: Entry) -> Finding:
     state, person = accounts.dialect.state(entry), accounts.dialect.read(entry, datetime.now(UTC))
     words = {
         "locked": state.locked,
         "disabled": state.disabled,
         "past its end": not person.active and not state.disabled,
         "its password has to be changed": state.must_change,
-        "never changed by request": person.privileged,
+        "never changed by request": bool(await accounts.guard.protects(entry, strictly=False)),
     }
     told = ", ".join(word for word, is_so in words.items() if is_so) or "open"
     return Finding("account", Level.PASS, f"{entry.dn}: {told}; its lasting id is {person.id}")
@@ -173,17 +181,22 @@ async def _administrators(accounts: Accounts, most: int = MOST) -> list[Finding]
     if missing:
         seen = f"there is no group {', '.join(missing)}, so every change is refused"
         return [Finding("administrators", Level.FAIL, seen, "Check the names under `untouchable`.")]
-    those = await accounts.administrators(most + 1)
-    more = f"; only the first {most} were tried, and there are more" if len(those) > most else ""
-    reached = {entry.dn: await _granted(accounts, entry) for entry in those[:most]}
+    those, unread = await accounts.guard.administrators(most + 1)
+    tried = [*those, *(Entry(name, {}) for name in unread)]
+    more = f"; only the first {most} were tried, and there are more" if len(tried) > most else ""
+    reached = {entry.dn: await _granted(accounts, entry) for entry in tried[:most]}
     reached = {dn: rights for dn, rights in reached.items() if rights}
     if reached:
         remedy = "Move them out of the delegated part, or let the delegation end above them."
         told = _listed([f"{dn} ({', '.join(rights)})" for dn, rights in reached.items()])
         return [Finding("administrators", Level.FAIL, f"we could change {told}{more}", remedy)]
-    if not those:
+    if not tried:
         remedy = "Name your administrators' groups under `untouchable`."
         return [Finding("administrators", Level.WARN, "none are known, so none could be tried", remedy)]
+    if unread:
+        seen = f"{len(unread)} can't be read, so what we may isn't sure: {_listed(unread)}{more}"
+        remedy = "Let the service account read them (not their passwords), or take who left out of the group."
+        return [Finding("administrators", Level.WARN, seen, remedy)]
     if more:
         seen = f"none of them can be changed by us{more}"
         return [Finding("administrators", Level.WARN, seen, "Name smaller groups: so many can't be watched.")]

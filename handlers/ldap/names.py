@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import quote
 
 #: One part's type and value; parts of several values are joined by a plus.
 _ONE = r"(?:[A-Za-z][A-Za-z0-9-]*|\d+(?:\.\d+)*)\s*=\s*(?:\\[0-9A-Fa-f]{2}|\\[ \"#+,;<=>\\]|[^\\\",;<>+\0])+"
 _PART = re.compile(rf"{_ONE}(?:\+\s*{_ONE})*")
 _SPACES = re.compile(r"(?<!\\) +$")
 _OWN = re.compile(r"(?:\\.|[^,\\])*")  # up to the first comma that isn't escaped
+_VALUE = re.compile(r"(?:\\.|[^+\\])+")  # up to the first plus that isn't escaped
+_ESCAPED = re.compile(rb"\\(?:([0-9A-Fa-f]{2})|(.))", re.DOTALL)
 _TEST = re.compile(
     r"[A-Za-z0-9.;:-]+[~<>]?=(?:\\[0-9A-Fa-f]{2}|[^()\\\0])*"
 )  # what stands alone in parentheses
@@ -39,6 +42,30 @@ def written(dn: str) -> str:
         parts.append(part)
         rest = after
     return ",".join(parts)
+
+
+def parts(dn: str) -> tuple[str, ...]:
+    """A name's parts as they are compared: without case, escapes and needless spaces, however they were written."""
+    found: list[str] = []
+    while dn.strip():
+        own, dn = parted(dn)
+        values = sorted(_compared(each) for each in _VALUE.findall(own) if each)
+        found.append("+".join(values))
+    return tuple(found)
+
+
+def within(dn: str, base: str) -> bool:
+    """Whether a name is this one, or lies below it."""
+    inner, outer = parts(dn), parts(base)
+    return inner[len(inner) - len(outer) :] == outer if len(outer) <= len(inner) else False
+
+
+def _compared(value: str) -> str:
+    """One type and value. A plus or an equals sign that belongs to the value can't be taken for one that doesn't."""
+    name, _, written = value.partition("=")
+    raw = _ESCAPED.sub(lambda it: bytes.fromhex(it[1].decode()) if it[1] else it[2], written.encode())
+    text = " ".join(raw.decode("utf-8", "replace").casefold().split())
+    return f"{name.strip().casefold()}={quote(text)}"
 
 
 def readable(filter: str) -> bool:

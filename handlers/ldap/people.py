@@ -9,23 +9,13 @@ from typing import Protocol
 
 from flows.model import Person
 from handlers.ldap.config import LdapDirectory
+from handlers.ldap.guard import ANY, AT_ONCE, Guard, Ranks
 from handlers.ldap.session import Entry, Ldap, equals, every, some
-from handlers.ports import By
-
-#: Distinguished names in one filter: servers limit how long one may be.
-AT_ONCE = 50
+from handlers.ports import By, Unreachable
 
 
-class Reader(Protocol):
+class Reader(Ranks, Protocol):
     """How one kind of server keeps people. A filter is text of RFC 4515."""
-
-    person: str
-    group: str
-
-    @property
-    def attributes(self) -> Sequence[str]:
-        """What is read of a person's entry."""
-        ...
 
     def lasting(self, entry: Entry) -> str:
         """The id that outlasts every renaming, in its one spelling: servers take others for it, too."""
@@ -43,20 +33,13 @@ class Reader(Protocol):
         """The person of an entry, without manager and roles."""
         ...
 
-    def holding(self, dn: str) -> str:
-        """The filter for groups that this name is in."""
-        ...
-
-    def inside(self, group: Entry) -> Sequence[str]:
-        """Filters for everybody in a group, one after another."""
-        ...
-
 
 class LdapPeople:
     """People below one name. Managers are named by their lasting ids; roles come from the groups that give them."""
 
-    def __init__(self, ldap: Ldap, given: LdapDirectory, reader: Reader) -> None:
+    def __init__(self, ldap: Ldap, given: LdapDirectory, reader: Reader, guard: Guard) -> None:
         self._ldap = ldap
+        self._guard = guard
         self._given = given
         self._reader = reader
 
@@ -66,43 +49,47 @@ class LdapPeople:
         return await self._whole(found[0]) if len(found) == 1 else None
 
     async def _owners(self, id: str) -> list[Entry]:
-        found = await self._entries(self._reader.whose(id))
+        found = await self.entries(self._reader.whose(id))
         return [entry for entry in found if self._reader.lasting(entry) == id]
 
     async def find(self, by: By, value: str) -> Sequence[Person]:
         """Those who hold a role, report to somebody, or are called so. Raises Unreachable."""
         match by:
             case "name":
-                found = await self._entries(self._reader.called(value))
+                found = await self.entries(self._reader.called(value))
             case "manager":
                 bosses = await self._owners(value)
-                found = await self._entries(some(*(equals("manager", boss.dn) for boss in bosses)))
+                found = await self.entries(some(*(equals("manager", boss.dn) for boss in bosses)))
             case _:
                 found = await self._holders(value)
         return [await self._whole(entry) for entry in {entry.dn: entry for entry in found}.values()]
 
-    # -- inside -----------------------------------------------------------------------------------
+    async def entries(self, filter: str, most: int = 0) -> list[Entry]:
+        """People's entries that match, the first `most` if that is given; none match an empty filter.
 
-    async def _entries(self, filter: str) -> list[Entry]:
-        """People that match. None match an empty filter."""
+        Raises Unreachable.
+        """
         if not filter:
             return []
-        wanted = every(self._reader.person, filter, self._given.only)
-        return await self._ldap.search(self._given.people, wanted, self._reader.attributes)
+        given, reader = self._given, self._reader
+        wanted = every(reader.person, filter, given.only)
+        return await seen(self._ldap, given.people, wanted, reader.attributes, most)
+
+    # -- inside -----------------------------------------------------------------------------------
 
     async def _holders(self, role: str) -> list[Entry]:
         named = [equals("cn", name) for name in self._given.roles.get(role, ())]
         found: list[Entry] = []
         for group in await self._groups(some(*named), "member"):
             for filter in self._reader.inside(group):
-                found += await self._entries(filter)
+                found += await self.entries(filter)
         return found
 
     async def _groups(self, filter: str, *attributes: str) -> list[Entry]:
         if not filter:
             return []
         wanted = every(self._reader.group, filter)
-        return await self._ldap.search(self._given.groups, wanted, ["cn", *attributes])
+        return await seen(self._ldap, self._given.groups, wanted, ["cn", *attributes])
 
     async def _whole(self, entry: Entry) -> Person:
         """A person with their manager and their roles."""
@@ -112,7 +99,7 @@ class LdapPeople:
             manager=await self._boss(entry.one("manager")),
             roles=await self._roles(entry.dn),
             timezone=self._given.timezone,
-            privileged=person.privileged or await protected(self._ldap, self._given, self._reader, entry.dn),
+            privileged=bool(await self._guard.protects(entry, strictly=False)),
         )
 
     async def _boss(self, dn: str) -> str | None:
@@ -135,16 +122,15 @@ class LdapPeople:
         )
 
 
-async def protected(ldap: Ldap, given: LdapDirectory, reader: Reader, dn: str) -> bool:
-    """Whether this name is in a group whose members are never changed by request. Raises Unreachable."""
-    wanted = every(reader.group, reader.holding(dn))
-    for group in given.untouchable:
-        if await ldap.search(group, wanted, ["cn"], below=False):
-            return True
-    return False
+async def seen(ldap: Ldap, base: str, filter: str, attributes: Sequence[str], most: int = 0) -> list[Entry]:
+    """Entries below a name from the settings. Raises Unreachable where that itself isn't seen."""
+    found = await ldap.search(base, filter, attributes, most=most)
+    if not found and not await ldap.find(base, ANY):
+        raise Unreachable(f"We can't read {base} in the directory. Check that name, and our rights.")
+    return found
 
 
 def in_parts(names: Sequence[str]) -> list[str]:
     """Filters for entries of these distinguished names (RFC 5020)."""
-    parts = [names[start : start + AT_ONCE] for start in range(0, len(names), AT_ONCE)]
-    return [some(*(equals("entryDN", name) for name in part)) for part in parts]
+    each_part = [names[start : start + AT_ONCE] for start in range(0, len(names), AT_ONCE)]
+    return [some(*(equals("entryDN", name) for name in part)) for part in each_part]

@@ -160,9 +160,9 @@ class Ldap:
     async def search(
         self, base: str, filter: str, attributes: Sequence[str], *, below: bool = True, most: int = 0
     ) -> list[Entry]:
-        """Entries below a name, or it alone; the first `most` if that is given. An unknown name has none.
+        """Entries below a name, or it alone; the first `most` if that is given.
 
-        Raises Unreachable or MissingRight.
+        An unknown name alone is no entry; nothing can be looked for below one. Raises Unreachable or MissingRight.
         """
 
         def look(connection: ldap3.Connection) -> list[Entry]:
@@ -180,6 +180,8 @@ class Ldap:
         try:
             return await self._run(look, reads=True)
         except NoAccount:
+            if below:  # nobody may be thought gone because of it
+                raise Unreachable(f"There is no {base} in the directory, or we can't read it.") from None
             return []
         except said.LDAPException as error:
             raise Unreachable(f"The directory doesn't answer ({_short(error)}).") from None

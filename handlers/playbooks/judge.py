@@ -24,6 +24,8 @@ Values = Mapping[Loc, Any]
 
 # Whether a password has to be changed at the next sign-in is the verb's to say, so each goes with one kind.
 PASSWORD_OF = {"set_password": "chosen_password", "reset_password": "temporary_password"}
+# Verbs of ours that have nothing to do with a password. What others' verbs mean isn't known here.
+WITHOUT_PASSWORD = frozenset({"unlock", "disable", "enable", "add_to_group", "remove_from_group"})
 
 # What is longest: a challenge (SP 800-63B-4 section 3.1.3.2), a wait for consent, and a secret kept to be shown.
 MOST: Mapping[Loc, timedelta] = {
@@ -184,8 +186,9 @@ def _judge_objection(sheet: Sheet, page: Values) -> None:
 
 
 def _judge_change(sheet: Sheet, page: Values, connectors: Mapping[str, frozenset[str]] | None) -> None:
-    unsaid = SecretKind.NONE if ("change", "hands_out") not in sheet.lines else None
-    nothing = page.get(("change", "hands_out"), unsaid) is SecretKind.NONE
+    handed = ("change", "hands_out")
+    unsaid = SecretKind.NONE if handed not in sheet.lines else None
+    nothing = page.get(handed, unsaid) is SecretKind.NONE
     takes = page.get(("change", "takes"), "none") != "none"
     if ("change", "collect_within") in page and nothing and not takes:
         sheet.note(("change", "collect_within"), "is given, but nothing is handed out or chosen")
@@ -197,8 +200,17 @@ def _judge_change(sheet: Sheet, page: Values, connectors: Mapping[str, frozenset
             ("change", "takes"), "can't go with `hands_out`", "A password is chosen or handed out: keep one."
         )
     connector, verb = page.get(("change", "connector")), page.get(("change", "verb"))
-    if verb in PASSWORD_OF and (takes or not nothing):
-        _judge_password(sheet, verb, chosen=takes)
+    if verb in PASSWORD_OF:
+        if takes or not nothing:
+            _judge_password(sheet, verb, chosen=takes)
+        else:
+            other = "takes: chosen_password" if verb == "set_password" else "hands_out: temporary_password"
+            sheet.note(
+                ("change", "verb"), f"is `{verb}`, and no password is chosen or made", f"Write `{other}`."
+            )
+    elif verb in WITHOUT_PASSWORD and (takes or page.get(handed) is SecretKind.TEMPORARY_PASSWORD):
+        wrong = f"is `{verb}`, which takes no password"
+        sheet.note(("change", "verb"), wrong, "Leave `takes` or `hands_out` out, or write another verb.")
     if connectors is None or connector is None:
         return
     if connector not in connectors:

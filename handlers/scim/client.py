@@ -137,12 +137,16 @@ class Client:
         entries = await self.every(kind, equals(attribute, value))
         return [entry for entry in entries if fold(entry.text(attribute)) == fold(value)]
 
-    async def every(self, kind: str, filter: str = "") -> list[Resource]:
-        """All entries, page by page (RFC 7644 §3.4.2.4), or none. Raises Unreachable or Rejected."""
+    async def every(self, kind: str, filter: str = "", *, attributes: str = "") -> list[Resource]:
+        """All entries, page by page (RFC 7644 §3.4.2.4), or none. Raises Unreachable or Rejected.
+
+        `attributes`: what is told of each, besides its id (§3.9); everything without.
+        """
+        asked = {"filter": filter, "attributes": attributes}
         entries: dict[str, Resource] = {}
         start = 1
         while True:
-            query = {"startIndex": str(start), "count": str(PAGE), **({"filter": filter} if filter else {})}
+            query = {"startIndex": str(start), "count": str(PAGE), **{k: v for k, v in asked.items() if v}}
             page = await self._call("GET", f"{kind}?{urlencode(query, quote_via=quote)}")
             total, given = page.values.get("totalResults"), page.all("Resources")
             if (

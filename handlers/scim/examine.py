@@ -10,7 +10,8 @@ from collections.abc import Collection
 from handlers.findings import Finding, Level, certified
 from handlers.ports import Rejected, Unreachable
 from handlers.scim.client import Client, Resource
-from handlers.scim.people import Users, members
+from handlers.scim.guard import Guard
+from handlers.scim.people import Users
 
 
 async def examined(users: Users, can: Collection[str], needed: Collection[str], name: str) -> list[Finding]:
@@ -94,10 +95,9 @@ async def _account(users: Users, name: str) -> list[Finding]:
 
 
 async def _state(users: Users, user: Resource) -> str:
-    untouchable = [group for name in users.given.untouchable_groups for group in await users.groups(name)]
     words = {
         "disabled": user.values.get("active") is not True,
-        "never changed by request": any(user.id in members(group) for group in untouchable),
+        "never changed by request": await Guard(users).protects(user),
     }
     told = ", ".join(word for word, is_so in words.items() if is_so) or "open"
     return f"{user.text('userName')}: {told}; its lasting id is {user.text(users.given.person_id)}"

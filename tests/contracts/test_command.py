@@ -162,3 +162,19 @@ async def test_what_an_argument_names_counts_too(tmp_path: Path) -> None:
     assert said in refused(sys.executable, code)
     assert said in refused(sys.executable, str(code).removeprefix("/")), "it runs in the topmost folder"
     assert not refused(sys.executable, "--site", "a b", "/nowhere/at/all", "/dev/null", "x" * 5000)
+
+
+def test_what_interprets_a_program_and_what_stands_after_an_equals_sign_count_too(tmp_path: Path) -> None:
+    program, runner, deeper, rules = (tmp_path / name for name in ("program", "runner", "deeper", "rules"))
+    for each, by in ((program, f"{runner} -x"), (runner, deeper), (deeper, "/bin/sh")):
+        each.write_text(f"#! {by}\n")
+        each.chmod(0o700)
+    rules.write_text("")
+    run = (program, f"--rules={rules}", "--name=/nowhere", "--empty=", "a=b")
+    assert not refused(*run)
+    for each in (runner, deeper, rules):
+        each.chmod(0o722)
+        assert f"{each} may be changed by others" in refused(*run)
+        each.chmod(0o700)
+    program.write_text(f"#!{tmp_path}/nowhere\n")
+    assert "can't be looked at" in refused(program)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from handlers.connectors.active_directory import ActiveDirectory
 from handlers.connectors.ldap import OpenLdap
 from handlers.ldap.accounts import Accounts
 from handlers.ldap.config import LdapDirectory
@@ -182,3 +184,111 @@ async def test_an_account_that_is_opened_at_this_moment_counts_as_open(openldap:
     assert receipt.observed == "The account is not locked."
     assert openldap.changes(slapd.dn(name)) == 0
     await staff.connector.close()
+
+
+class Gone(OpenLdap):
+    """OpenLDAP, where somebody else is faster still: between our looking and our reading."""
+
+    def __init__(self, acts: Callable[[], None]) -> None:
+        self._acts, self._asked = acts, 0
+
+    def whose(self, id: str) -> str:
+        self._asked += 1
+        if self._asked == 2:
+            self._acts()
+        return super().whose(id)
+
+
+@pytest.mark.slapd
+@pytest.mark.parametrize("verb", ["unlock", "enable"])
+async def test_a_lock_that_is_gone_before_it_is_read_needs_no_change(
+    openldap: slapd.Slapd, verb: str
+) -> None:
+    opened = "changetype: modify\ndelete: pwdAccountLockedTime"
+    gone = Gone(lambda: openldap.change(f"dn: {slapd.dn(name)}\n{opened}"))
+    staff = Staff(openldap, Accounts(LdapDirectory.model_validate(openldap.entry()), gone))
+    name, id = staff.hire()
+    if verb == "enable":
+        openldap.change(slapd.disabled(name))
+    else:
+        for _ in range(6):
+            openldap.signs_in(name, "a wrong one")
+    receipt = await staff.connector.carry_out(a_request(verb, id), KEY, None)
+    assert receipt.observed in ("The account is not locked.", "The account is enabled.")
+    assert openldap.changes(slapd.dn(name)) == 0
+    await staff.connector.close()
+
+
+class Faster(ActiveDirectory):
+    """Active Directory, where somebody else makes the same change when we have looked and haven't written yet."""
+
+    def __init__(self, acts: Callable[[], None], group: str) -> None:
+        self._acts, self._group = acts, group.casefold()
+
+    def holding(self, dn: str) -> str:
+        if dn.casefold() == self._group:
+            self._group = ""
+            self._acts()
+        return super().holding(dn)
+
+
+@pytest.mark.samba
+@pytest.mark.parametrize(("verb", "does"), [("add_to_group", "add"), ("remove_from_group", "delete")])
+async def test_a_membership_that_somebody_else_just_changed_stands(
+    domain: samba.Samba, verb: str, does: str
+) -> None:
+    """Active Directory says that there is such an entry already, or that it is unwilling, and means this."""
+    cn = f"group-{secrets.token_hex(4)}"
+    group, name = f"CN={cn},{samba.GROUPS}", f"kim{secrets.token_hex(4)}"
+    id = domain.hire(name)
+    domain.change(f"dn: {group}\nobjectClass: group\ncn: {cn}")
+    change = f"dn: {group}\nchangetype: modify\n%s: member\nmember: {samba.dn(name)}"
+    if verb == "remove_from_group":
+        domain.change(change % "add")
+    faster = Faster(lambda: domain.change(change % does), group)
+    connector = Accounts(LdapDirectory.model_validate(domain.entry()), faster)
+    receipt = await connector.carry_out(a_request(verb, id, group=cn), KEY, None)
+    assert receipt.observed == f"The account is {'' if does == 'add' else 'not '}in {cn}."
+    assert domain.changes(group) == 0
+    await connector.close()
+
+
+# -- the present password -----------------------------------------------------------------------
+
+
+async def test_the_present_password_is_no_new_one(staff: Staff) -> None:
+    """Also when it was set a little before the request, and while it is still a temporary one."""
+    name, id = staff.hire()
+    later = datetime.now(UTC) + timedelta(minutes=1)
+    asked = a_request("set_password", id).but({"opened_at": later})
+    with pytest.raises(PolicyRefused, match="present password"):
+        await staff.connector.carry_out(asked, KEY, FIRST_PASSWORD)
+    assert staff.server.changes(staff.peer.dn(name)) == 0
+    await staff.connector.carry_out(a_request("reset_password", id), "CS-00001:carry_out", CHOSEN)
+    with pytest.raises(PolicyRefused, match="present password"):
+        await staff.connector.carry_out(asked, KEY, CHOSEN)
+    assert staff.server.changes(staff.peer.dn(name)) == 1
+    other = "gray heron lantern Moss 4"
+    await staff.connector.carry_out(asked, KEY, other)
+    assert staff.server.signs_in(name, other)
+
+
+@pytest.mark.slapd
+async def test_a_password_of_which_nobody_knows_since_when_is_no_new_one(openldap: slapd.Slapd) -> None:
+    told = openldap.look(slapd.dn("sam"), "entryUUID", "pwdChangedTime")
+    assert "pwdChangedTime" not in told
+    connector = connected(openldap)
+    with pytest.raises(PolicyRefused, match="present password"):
+        await connector.carry_out(a_request("set_password", told["entryUUID"]), KEY, FIRST_PASSWORD)
+    assert openldap.changes(slapd.dn("sam")) == 0
+    await connector.close()
+
+
+async def test_a_password_that_was_set_by_a_process_that_is_gone_is_found(staff: Staff) -> None:
+    name, id = staff.hire()
+    asked = a_request("set_password", id).but({"opened_at": datetime.now(UTC)})
+    await staff.connector.carry_out(asked, KEY, CHOSEN)
+    after = connected(staff.server)
+    assert (await after.carry_out(asked, KEY, CHOSEN)).observed == "The password is set."
+    await after.close()
+    assert staff.server.changes(staff.peer.dn(name)) == 1

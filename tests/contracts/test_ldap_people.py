@@ -12,7 +12,7 @@ import pytest
 from flows.model import Person
 from handlers.connectors import active_directory, ldap
 from handlers.ldap.accounts import Accounts
-from handlers.ports import Directory, Rejected
+from handlers.ports import Directory, Rejected, Unreachable
 from tests.contracts.test_connectors import a_request
 from tests.peers import samba, slapd
 from tests.peers.directory import Server
@@ -151,3 +151,39 @@ async def test_no_text_is_read_as_a_filter(acme: Company) -> None:
         for kind in ("name", "role", "manager"):
             assert await acme.people.find(kind, text) == []  # type: ignore[arg-type]
         assert await acme.people.person(text) is None
+
+
+@pytest.mark.parametrize("base", ["ou=gone", "ou=gone,dc=elsewhere,dc=test"])
+async def test_nobody_left_because_their_part_of_the_directory_isnt_there(acme: Company, base: str) -> None:
+    id = (await acme.called("maya")).id
+    whole = base if "dc=" in base else f"{base},{acme.peer.BASE}"
+    lost = connected(acme.server, people=whole)
+    with pytest.raises(Unreachable):
+        await lost.people.person(id)
+    with pytest.raises(Unreachable):
+        await lost.people.find("name", "maya")
+    for asked in (lost.carry_out, lost.check):
+        with pytest.raises(Unreachable):
+            await asked(a_request("disable", id), "CS-7F3KQ:carry_out", None)
+    await lost.close()
+    lost = connected(acme.server, groups=whole, roles=ROLES)
+    with pytest.raises(Unreachable):
+        await lost.people.person(id)
+    with pytest.raises(Unreachable):
+        await lost.carry_out(a_request("add_to_group", id, group="everyone"), "CS-7F3KQ:carry_out", None)
+    await lost.close()
+
+
+@pytest.mark.slapd
+async def test_nobody_left_because_we_may_not_read_them_any_more() -> None:
+    blind = f'access to dn.subtree="{slapd.PEOPLE}" by dn.exact="{slapd.SERVICE.name}" none by * break\n'
+    for first, there in (("", True), (blind, False)):
+        with slapd.running(first=first) as server:
+            id = server.look(slapd.dn("maya"), "entryUUID")["entryUUID"]
+            connector = connected(server)
+            if there:
+                assert await connector.people.person(id)
+            else:
+                with pytest.raises(Unreachable):
+                    await connector.people.person(id)
+            await connector.close()

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -221,3 +222,27 @@ async def test_nobody_elses_change_is_written_over(scim: ScimPeer) -> None:
     await system.close()
     assert kim is not None
     assert (kim.name, kim.active) == ("Kim Berg", False)
+
+
+async def test_a_password_that_was_never_taken_is_refused_as_that() -> None:
+    """Also about an account that was changed a moment ago; once an answer was lost, it isn't known any more."""
+    user = {"id": "7", "active": True, "meta": {"lastModified": datetime.now(UTC).isoformat()}}
+    answers: list[web.Response] = []
+
+    def answer(request: web.Request) -> web.StreamResponse:
+        return web.json_response(user) if request.method == "GET" else answers.pop(0)
+
+    async with there(answer) as (client, _):
+        system = connect({"url": client._given.url, "token": TOKEN})
+        asked = a_request("set_password", "7").but({"opened_at": datetime.now(UTC)})
+        for _ in range(2):
+            answers.append(refusal(422))
+            with pytest.raises(PolicyRefused):
+                await system.carry_out(asked, "k", SECRET)
+        answers += [refusal(500), refusal(422)]
+        with pytest.raises(Uncertain):
+            await system.carry_out(asked, "k", SECRET)
+        system._client._breaker.answered()
+        with pytest.raises(RuntimeError, match="an earlier attempt may have set it"):
+            await system.carry_out(asked, "k", SECRET)
+        await system.close()

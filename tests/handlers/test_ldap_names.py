@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from handlers.ldap.names import parted, readable, written
+from handlers.ldap.names import parted, parts, readable, within, written
 
 
 @pytest.mark.parametrize(
@@ -69,3 +69,34 @@ def test_a_filter_is_taken(filter: str) -> None:
 )  # fmt: skip
 def test_what_is_no_filter_is_refused(filter: str) -> None:
     assert not readable(filter)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("ou=people,dc=x", "OU = People , DC=X"),
+        (r"o=Acme\, Inc.", r"O=acme\2C  inc."),
+        (r"cn=M\c3\bcller,dc=x", "CN=MÜLLER,dc=x"),
+        ("cn=a+sn=b,dc=x", "SN=b+cn=A,dc=x"),
+        (r"cn=a\ ,dc=x", "cn=a,dc=x"),
+    ],
+)
+def test_two_spellings_of_a_name_are_the_same(one: str, other: str) -> None:
+    assert parts(one) == parts(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(r"cn=a\2Cdc=x", "cn=a,dc=x"), (r"cn=a\+sn=b", "cn=a+sn=b"), (r"cn=a\=b", "cn=ab"), ("cn=a", "sn=a")],
+)
+def test_what_is_escaped_parts_nothing_and_counts(one: str, other: str) -> None:
+    assert parts(one) != parts(other)
+
+
+def test_a_name_lies_within_those_that_it_ends_with() -> None:
+    assert within(r"uid=kim,ou=people,o=Acme\2C Inc.", r"O=acme\, inc.")
+    assert within("dc=x", "dc=x")
+    assert within("dc=x", "")
+    assert not within("ou=people,dc=x", "dc=acme,dc=x")
+    assert not within("ou=people,dc=ax", "dc=x")
+    assert not within("dc=x", "ou=people,dc=x")

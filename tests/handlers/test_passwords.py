@@ -55,6 +55,11 @@ async def test_long_and_unlike_what_is_common_is_enough(good: str) -> None:
         ("teal otter\x00quarry kite", "can't be seen"),
         ("teal otter\u200bquarry kite", "can't be seen"),
         ("teal otter\nquarry kite", "can't be seen"),
+        ("teal otter\u2028quarry kite", "can't be seen"),
+        ("teal otter\ue000quarry kite", "can't be seen"),
+        ("teal otter\u200dquarry kite", "can't be seen"),
+        ("teal otter \U0001f468\u200d quarry kite", "can't be seen"),
+        ("teal otter quarry kite\u200d", "can't be seen"),
         ("teal otter\ud800quarry kite", "can't be seen"),
     ],
 )
@@ -64,6 +69,19 @@ async def test_what_is_guessed_first_is_refused_and_not_repeated(bad: str, why: 
     assert refused.value.field == "password"
     assert not bad or bad not in refused.value.sentence
     assert len("x9$Kq-27.vRw?z") == LEAST - 1
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        "teal otter \U0001fae9 quarry kite",  # an emoji that came after Python 3.11
+        "teal otter \U0001f468\u200d\U0001f469\u200d\U0001f467 quarry kite",
+        "teal otter \u2764\ufe0f\u200d\U0001f525 quarry kite",
+        "teal otter \U0001f468\U0001f3fd\u200d\U0001f692 quarry kite",
+    ],
+)
+async def test_what_can_be_seen_may_be_in_it(seen: str) -> None:
+    assert await fit(seen, seen, MAYA) == seen
 
 
 async def test_a_slip_of_the_fingers_is_noticed_and_two_spellings_of_one_text_are_none() -> None:

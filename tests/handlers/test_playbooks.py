@@ -47,13 +47,15 @@ form:
     choices: [a day, a week]
 change:
   connector: directory
-  verb: unlock
+  verb: reset_password
   hands_out: temporary_password
   collect_within: 15 minutes
 handed_to: desk_agent
 guidance:
   requester: It takes a minute.
 """
+
+HANDED_OUT = "reset_password\n  hands_out: temporary_password"
 
 
 def the_problems(folder: Path, **pages: str | bytes) -> tuple[Problem, ...]:
@@ -148,7 +150,7 @@ WRONG: Mapping[str, tuple[str | bytes, int, str, str, str]] = {
         "`by`",
     ),
     "a missing key": (
-        with_("  verb: unlock\n", ""),
+        with_("  verb: reset_password\n", ""),
         23,
         "change.verb",
         "is missing",
@@ -163,7 +165,7 @@ WRONG: Mapping[str, tuple[str | bytes, int, str, str, str]] = {
         "`countersign` or `directory`",
     ),
     "an unknown verb": (
-        with_("verb: unlock", "verb: paint"),
+        with_("verb: reset_password", "verb: paint"),
         25,
         "change.verb",
         "`paint`, which `directory` can't do",
@@ -301,14 +303,14 @@ WRONG: Mapping[str, tuple[str | bytes, int, str, str, str]] = {
         "at most `7 days`",
     ),
     "nothing to collect": (
-        with_("hands_out: temporary_password", "hands_out: none"),
+        with_(f"verb: {HANDED_OUT}", "verb: unlock\n  hands_out: none"),
         27,
         "change.collect_within",
         "nothing is handed out",
         "Where something",
     ),
     "a password chosen for somebody else": (
-        with_("hands_out: temporary_password", "takes: chosen_password"),
+        with_(f"verb: {HANDED_OUT}", "verb: set_password\n  takes: chosen_password"),
         26,
         "change.takes",
         "would let somebody choose another person's password",
@@ -316,7 +318,7 @@ WRONG: Mapping[str, tuple[str | bytes, int, str, str, str]] = {
     ),
     "a password chosen and handed out": (
         with_("by: requester", "by: subject").replace(
-            "verb: unlock", "verb: unlock\n  takes: chosen_password"
+            "verb: reset_password", "verb: set_password\n  takes: chosen_password"
         ),
         26,
         "change.takes",
@@ -324,7 +326,7 @@ WRONG: Mapping[str, tuple[str | bytes, int, str, str, str]] = {
         "keep one",
     ),
     "a password that needn't be changed, handed out": (
-        with_("verb: unlock", "verb: set_password"),
+        with_("verb: reset_password", "verb: set_password"),
         25,
         "change.verb",
         "goes with a password of the other kind",
@@ -332,13 +334,46 @@ WRONG: Mapping[str, tuple[str | bytes, int, str, str, str]] = {
     ),
     "a chosen password that has to be changed": (
         with_("by: requester", "by: subject").replace(
-            "verb: unlock\n  hands_out: temporary_password",
+            f"verb: {HANDED_OUT}",
             "verb: reset_password\n  takes: chosen_password",
         ),
         25,
         "change.verb",
         "goes with a password of the other kind",
         "Write `set_password`",
+    ),
+    "a reset without a password": (
+        with_(f"{HANDED_OUT}\n  collect_within: 15 minutes", "reset_password"),
+        25,
+        "change.verb",
+        "is `reset_password`, and no password is chosen or made",
+        "Write `hands_out: temporary_password`",
+    ),
+    "a change of a password without one": (
+        with_(f"{HANDED_OUT}\n  collect_within: 15 minutes", "set_password\n  hands_out: none"),
+        25,
+        "change.verb",
+        "is `set_password`, and no password is chosen or made",
+        "Write `takes: chosen_password`",
+    ),
+    **{
+        f"a temporary password for {verb}": (
+            with_("verb: reset_password", f"verb: {verb}"),
+            25,
+            "change.verb",
+            f"is `{verb}`, which takes no password",
+            "Leave `takes` or `hands_out` out",
+        )
+        for verb in ("unlock", "disable", "enable", "add_to_group", "remove_from_group")
+    },
+    "a chosen password for an unlock": (
+        with_("by: requester", "by: subject").replace(
+            f"verb: {HANDED_OUT}", "verb: unlock\n  takes: chosen_password"
+        ),
+        25,
+        "change.verb",
+        "is `unlock`, which takes no password",
+        "Leave `takes` or `hands_out` out",
     ),
     "a chosen password handed out": (
         with_("hands_out: temporary_password", "hands_out: chosen_password"),
@@ -566,7 +601,7 @@ def test_all_problems_of_all_files_are_told_at_once(tmp_path: Path) -> None:
     page = (
         A_PAGE.replace("tier: 2", "tier: 3")
         .replace("within: 10 minutes", "within: soon")
-        .replace("verb: unlock", "verb: paint")
+        .replace("verb: reset_password", "verb: paint")
         .replace("quorum: 1", "quorum: 0")
         .replace("label: Why now?", "label: 7")
         .replace("name: how_long", "name: justification")
@@ -705,7 +740,7 @@ CHANGES = {
     "[a day, a week]": "[a week, a day]",
     "    choices: [a day, a week]\n": "",
     "connector: directory": "connector: elsewhere",
-    "verb: unlock": "verb: reset_password",
+    "verb: reset_password": "verb: end_sessions",
     "hands_out: temporary_password": "hands_out: enrolment_link",
     "collect_within: 15 minutes": "collect_within: 14 minutes",
     "requester\n  assurance: multi_factor": "subject\n  assurance: phishing_resistant",

@@ -29,6 +29,8 @@ BASE = "dc=acme,dc=test"
 PEOPLE, GROUPS = f"ou=people,{BASE}", f"ou=groups,{BASE}"
 ADMIN = Account(f"cn=admin,{BASE}", "the-administrators-own")
 SERVICE = Account(f"cn=countersign,ou=services,{BASE}", "the-services-own-9f2c")
+#: A company whose name isn't one of the domain name system, and has a comma in it.
+ORGANISATION = r"o=Acme\, Inc."
 PARTS = Parts(PEOPLE, GROUPS, ADMIN, SERVICE)
 PATIENCE = 20.0
 SLAPD = "/usr/sbin/slapd"
@@ -98,6 +100,7 @@ def running(
         authority = authority or Authority(folder)
         identity = identity or authority.sign("localhost", "127.0.0.1")
         (folder / "data").mkdir()
+        (folder / "organisation").mkdir()
         config = folder / "slapd.conf"
         config.write_text(_config(folder, authority, identity, first + (DELEGATION if delegated else "")))
         (folder / "seed.ldif").write_text(seed())
@@ -127,6 +130,7 @@ def running(
 
 
 def _config(folder: Path, authority: Authority, identity: Identity, rules: str) -> str:
+    organisation = ORGANISATION.replace("\\", r"\\")  # as its file has it between quotes
     return f"""
 include /etc/ldap/schema/core.schema
 include /etc/ldap/schema/cosine.schema
@@ -163,6 +167,13 @@ overlay auditlog
 auditlog {folder}/audit.ldif
 overlay refint
 refint_attributes member memberOf manager
+database mdb
+maxsize 268435456
+suffix "{organisation}"
+rootdn "{ADMIN.name}"
+directory {folder}/organisation
+dbnosync
+access to * by dn.exact="{SERVICE.name}" write by users read by anonymous auth
 """
 
 

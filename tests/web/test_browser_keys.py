@@ -29,7 +29,10 @@ OPEN = {
     ("POST", "/sign-in/begin"),
     ("POST", "/sign-in/finish"),
     ("GET", "/enrol/{token}"),
-    ("POST", "/enrol/{token}"),  # its token is what it takes; a device's cookie alone becomes another one there
+    (
+        "POST",
+        "/enrol/{token}",
+    ),  # its token is what it takes; a device's cookie alone becomes another one there
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("GET", "/manifest.webmanifest"),
