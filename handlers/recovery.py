@@ -88,13 +88,19 @@ class Recovery:
         used = self._apps.app(apps, app_code, self._store.clock())
         frozen = bool(await self._standings.frozen_among([id]))
         if person is None or frozen or person.privileged or person.roles & PRIVILEGED:
-            noted = [(None, Refused("Recover", id, "NotRecovered"))] if self._worth_noting(id) else []
+            noted = [(None, Refused("Recover", id, "NotRecovered"))] if self._worth_noting(account) else []
             await self._store.write(Work(lambda book: Outcome(events=list(noted))))
             raise no.NotRecovered
-        return await self._commit(person, kept, hash, used, browser_hash)
+        return await self._commit(person, account, kept, hash, used, browser_hash)
 
     async def _commit(
-        self, person: Person, kept: CodeSet | None, hash: str, used: Used | None, browser_hash: str
+        self,
+        person: Person,
+        account: str,
+        kept: CodeSet | None,
+        hash: str,
+        used: Used | None,
+        browser_hash: str,
     ) -> Invitation:
         invitation = Invitation(
             secrets.token_hex(32), person.id, "recovery", self._store.clock() + LASTS, False, browser_hash
@@ -116,7 +122,7 @@ class Recovery:
             return _let_in(book, after, used, invitation, standing.succeeded(before))
 
         guessed = used is None and kept is not None and kept.unused(hash)
-        noting = guessed or self._worth_noting(person.id)
+        noting = guessed or self._worth_noting(account)
 
         def refused(refusal: no.Refusal, book: Book) -> Outcome:
             outcome = Outcome(events=[(None, Refused("Recover", person.id, refusal.kind))] if noting else [])
@@ -130,8 +136,12 @@ class Recovery:
             raise no.NotRecovered from None
         return invitation
 
-    def _worth_noting(self, person: str) -> bool:
-        """Whether one more refused attempt is news, or only the same again: anybody can make thousands."""
+    def _worth_noting(self, account: str) -> bool:
+        """Whether one more refused attempt is news, or only the same again: anybody can make thousands.
+
+        By the name as it was typed, so that the time it takes is the same whether there is such a person or not.
+        """
+        person = account.casefold()
         now, before = self._store.clock(), self._noted.get(person)
         if before is not None and now - before < QUIET:
             return False

@@ -29,6 +29,7 @@ from storage.store import Store
 from storage.tables import Instant
 
 INVITATION_LASTS = timedelta(hours=1)
+BINDING = frozenset({"OpenInvitation", "Enrol", "Join"})  # what is done to nobody who is frozen
 #: How much longer than a device is new it matters who vouched for it: no proof is relied on for as long as that.
 PROOF_LASTS = timedelta(days=31)
 
@@ -165,7 +166,7 @@ class DeviceRegistry:
     async def decide(self, command: str, person: str, decision: Decision, *needs: Need) -> Change:
         """Decide and commit one change to a person's registration, against the rows as the commit finds them."""
         devices, keys = Need("devices", "person", person), Need("authenticators", "person", person)
-        codes = Need("recovery_codes", "person", person)
+        codes, standing = Need("recovery_codes", "person", person), Need("standings", "person", person)
 
         def run(book: Book) -> Outcome:
             before = Registration(
@@ -173,6 +174,8 @@ class DeviceRegistry:
                 tuple(rows.device(row) for row in book.rows(devices)),
                 tuple(rows.authenticator(row) for row in book.rows(keys)),
             )
+            if command in BINDING and rows.standing(book.row("standings", person), person).frozen(book.now):
+                raise no.Frozen
             change = decision(before, book)
             outcome = _written(change, news.of_registration(before, change, book.now), book.now)
             if any(isinstance(event, DeviceRevoked) for event in change.events):
@@ -184,7 +187,7 @@ class DeviceRegistry:
         def refused(refusal: no.Refusal, book: Book) -> Outcome:
             return Outcome(events=[(None, Refused(command, person, refusal.kind))])
 
-        change: Change = await self._store.write(Work(run, (devices, keys, codes, *needs), refused))
+        change: Change = await self._store.write(Work(run, (devices, keys, codes, standing, *needs), refused))
         return change
 
     async def _not_resting(self, command: str, person: str) -> None:

@@ -35,6 +35,7 @@ from flows.model import (
     Party,
     Playbook,
     Request,
+    SecretKind,
     Wrong,
 )
 from flows.recovery import Code, CodeSet
@@ -54,7 +55,7 @@ BY_ADMINISTRATORS: dict[str, Any] = {
 }
 SELF = frozenset({Asker.SELF})
 ADD = a_playbook("add_device", **OURS, askers=SELF)
-CODES = a_playbook("recovery_codes", **OURS, askers=SELF)
+CODES = a_playbook("recovery_codes", **OURS, askers=SELF, secret=SecretKind.RECOVERY_CODES)
 REMOVE = a_playbook("device_revocation", **OURS, askers=SELF, prover=Party.REQUESTER, protects=True)
 RECALL = a_playbook(
     "device_recall",
@@ -91,7 +92,7 @@ OTHERS = frozenset({"administrator", "manager"})
 DEMANDS = {
     RESET.name: Demand(strongest=False),
     ADD.name: Demand(),
-    CODES.name: Demand(),
+    CODES.name: Demand(settled=True),
     REMOVE.name: Demand(urgent=True),
     ACCESS.name: Demand(settled=True),
     RECALL.name: Demand(own=False, passkey=True, settled=True, consent=OTHERS, urgent=True),
@@ -169,8 +170,7 @@ class Model:
             return False
         if not demand.own and asker not in MAY:
             return False
-        urgent = demand.urgent and asker == subject
-        if self.rests(asker, now) and not urgent:
+        if self.rests(asker, now):
             return False
         if self.rests(subject, now) and not demand.urgent:
             return False
@@ -617,7 +617,7 @@ class Lives(RuleBasedStateMachine):
         def act() -> Change:
             if key is None:
                 raise KeyError(id)
-            return registering.sign_in(self.registration(whose), key, cookie)
+            return registering.sign_in(self.registration(whose), key, cookie, "its key")
 
         if self.agree("signing in", allowed, act, whose) and owner is not None:
             owner.cookie = self.browsers[browser] = cookie
