@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import datetime
 
@@ -13,6 +12,7 @@ from flows import accounts
 from flows.accounts import Account, AccountConnected, AccountDisconnected, Binding, Change
 from flows.events import Refused
 from handlers.ports import Rejected
+from storage import codec
 from storage.book import Book, Need, Outcome, Work
 from storage.sql import TABLES, Row
 from storage.store import Store
@@ -67,7 +67,7 @@ class Accounts:
     async def _connected_last(self, person: str, account: str) -> bool:
         last = ""
         for event in await self._store.fetch(_told, person=person):
-            if json.loads(bytes(event["body"]))["data"]["account"] == account:
+            if codec.said(event["body"])["account"] == account:
                 last = event["type"]
         return last == AccountConnected.__name__
 

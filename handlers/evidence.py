@@ -156,7 +156,7 @@ class Auditor:
         known: dict[str, bool] = {}
         owner: dict[str, str] = {}
         for row in await self._store.fetch(_registrations):
-            said = json.loads(bytes(row["body"]))["data"]
+            said = codec.said(row["body"])
             device = said["device"]
             if row["type"] == DeviceRevoked.__name__:
                 known |= dict.fromkeys([device, *(key for key, of in owner.items() if of == device)], False)
@@ -177,7 +177,7 @@ class Auditor:
         """Chat accounts belong to whom the log says."""
         known: dict[str, bool] = {}
         for row in await self._store.fetch(_accounts):
-            said = json.loads(bytes(row["body"]))["data"]
+            said = codec.said(row["body"])
             if row["type"] == AccountConnected.__name__:
                 known = {name: on for name, on in known.items() if not name.startswith(f"{said['account']} ")}
             known[f"{said['account']} of {said['person']}"] = row["type"] == AccountConnected.__name__
@@ -189,9 +189,7 @@ class Auditor:
 
     async def ledger(self) -> Finding:
         """Every ordered change has its row in the ledger, and no other has one."""
-        ordered = {
-            json.loads(bytes(row["body"]))["data"]["key"]: True for row in await self._store.fetch(_orders)
-        }
+        ordered = {codec.said(row["body"])["key"]: True for row in await self._store.fetch(_orders)}
         kept = {row["key"]: True for row in await self._store.fetch(select(TABLES["operations"]))}
         return _as_the_log_says("ledger", "change", "changes", ordered, kept)
 
@@ -322,7 +320,7 @@ def _agrees(row: Row, body: dict[str, Any]) -> bool:
 
 
 def _told(body: bytes) -> str:
-    data = json.loads(body)["data"]
+    data = codec.said(body)
     return ", ".join(
         f"{name}={value}" for name, value in data.items() if isinstance(value, str | int) and value != ""
     )

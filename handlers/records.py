@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from sqlalchemy import bindparam, func, select
@@ -57,7 +56,7 @@ async def fold(store: Store, id: str) -> Request | None:
     state: Request | None = None
     for row in await store.fetch(_events, request=id):
         if codec.is_request_event(row["type"]):
-            event = codec.event(row["type"], json.loads(bytes(row["body"]))["data"])
+            event = codec.event(row["type"], codec.said(row["body"]))
             state = evolve(state, event, row["at"])
     return state
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hmac
-import json
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import bindparam, func, select
 
@@ -21,7 +19,7 @@ from flows.news import Item
 from flows.registration import Authenticator, Change, Device, DeviceRevoked, Invitation, Registration
 from handlers.ports import Rejected, Used
 from handlers.standings import Standings
-from storage import rows
+from storage import codec, rows
 from storage.book import Book, Need, Outcome, Work
 from storage.seals import token_hash
 from storage.sql import TABLES, Row
@@ -85,7 +83,9 @@ class DeviceRegistry:
         keys = await self._store.believed(
             "authenticators", await self._store.fetch(_authenticators_of, person=person)
         )
-        revoked = {_told(row)["device"] for row in await self._store.fetch(_revocations, person=person)}
+        revoked = {
+            codec.said(row["body"])["device"] for row in await self._store.fetch(_revocations, person=person)
+        }
         used = {row["authenticator"]: row["at"] for row in await self._store.fetch(_uses, person=person)}
         found = Registration(
             person,
@@ -332,12 +332,6 @@ def compare_and_set(book: Book, used: Used) -> Authenticator:
     if row is None or rows.authenticator(row) != used.authenticator:
         raise no.UsedAlready
     return registering.used(used.authenticator, used.counter, used.backed_up, book.now, used.synced)
-
-
-def _told(row: Row) -> dict[str, Any]:
-    """What an audit event says."""
-    data: dict[str, Any] = json.loads(bytes(row["body"]))["data"]
-    return data
 
 
 def _invited(book: Book, id: str) -> Invitation | None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import bindparam, select
 
@@ -39,7 +37,7 @@ from flows.standing import (
     Standing,
 )
 from handlers.ports import Rejected
-from storage import rows
+from storage import codec, rows
 from storage.book import Book, Need, Outcome, Work
 from storage.sql import TABLES
 from storage.store import Store
@@ -129,14 +127,14 @@ class Standings:
     async def ordered(self, person: str, request: str) -> bool:
         """Whether this request froze this person, or let them go on."""
         found = await self._store.fetch(_ordered, person=person)
-        return any(_told(row)["request"] == request for row in found)
+        return any(codec.said(row["body"])["request"] == request for row in found)
 
     async def _frozen(self, person: str, now: datetime) -> bool:
         kept = await self._store.believed("standings", await self._store.fetch(_standing, person=person))
         frozen = bool(kept) and rows.standing(kept[0], person).frozen(now)
         newest = await self._store.fetch(_ordered, person=person)
         if not frozen and newest and newest[0]["type"] == PersonFrozen.__name__:
-            until = datetime.fromisoformat(_told(newest[0])["until"])
+            until = datetime.fromisoformat(codec.said(newest[0]["body"])["until"])
             if now < until:
                 await self._store.notice("standings", person)
                 return True
@@ -252,8 +250,3 @@ def _put(outcome: Outcome, after: Standing, before: Standing | None = None) -> N
 
 def _need(person: str) -> Need:
     return Need("standings", "person", person)
-
-
-def _told(row: Mapping[str, Any]) -> dict[str, Any]:
-    data: dict[str, Any] = json.loads(bytes(row["body"]))["data"]
-    return data

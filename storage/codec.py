@@ -8,6 +8,7 @@ holds it against the rfc8785 library.
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from types import UnionType
 from typing import Any, get_args
@@ -65,6 +66,12 @@ def plain(value: object) -> dict[str, Any]:
 def event(kind: str, fields: Mapping[str, Any]) -> Any:
     """An event from its stored name and fields. KeyError or ValueError for what was never written."""
     return _exact(EVENTS[kind], _encode(fields))
+
+
+def said(body: bytes | memoryview) -> dict[str, Any]:
+    """What an audit event says, from its canonical bytes."""
+    data: dict[str, Any] = json.loads(bytes(body))["data"]
+    return data
 
 
 def is_request_event(kind: str) -> bool:
