@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from bot import console, slack_doctor
 from flows.errors import UnknownDevice, UnknownRequest
+from flows.spoken import heard
 from handlers import doctor
 from handlers.evidence import Auditor
 from handlers.findings import Finding, Level
@@ -109,7 +110,7 @@ def show(
 
 def _named(id: str) -> str:
     """A request's name as people type it: small letters, O for 0, I and L for 1. Raises UnknownRequest."""
-    name = id.strip().upper().translate(str.maketrans("OIL", "011"))
+    name = heard(id.strip())
     if not re.fullmatch(r"CS-[0-9A-HJKMNP-TV-Z]{5}", name):
         raise UnknownRequest
     return name

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from flows.spoken import ALPHABET, heard
+
 CODES = 10
-ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base32: nothing in it is taken for something else
 LENGTH = 16  # characters: 80 random bits, above the 64 of SP 800-63B-4 section 4.2.1.1
-_MISREAD = str.maketrans("OIL", "011")
 _TYPED = re.compile(rf"[{ALPHABET}]{{{LENGTH}}}")
 
 
@@ -73,7 +73,7 @@ RecoveryEvent = RecoveryCodesMade | RecoveryCodeUsed
 
 def typed(text: str) -> str | None:
     """A code as it is hashed, however it was typed: small letters, hyphens, O for 0. None if it can't be one."""
-    plain = re.sub(r"[\s-]", "", text)[: LENGTH + 1].upper().translate(_MISREAD)
+    plain = heard(re.sub(r"[\s-]", "", text)[: LENGTH + 1])
     return plain if plain.isascii() and _TYPED.fullmatch(plain) else None
 
 

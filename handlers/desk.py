@@ -56,6 +56,7 @@ from flows.events import (
 )
 from flows.model import Checked, Facts, Method, Origin, Party, Playbook, Request, Stage
 from flows.request import decide, evolve, react
+from flows.spoken import ALPHABET
 from flows.standing import FREEZE
 from handlers import deliveries, standings
 from handlers.accounts import Accounts
@@ -74,7 +75,6 @@ from storage.store import Store
 
 log = structlog.get_logger()
 
-_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base32: no I, L, O or U to misread on the phone
 
 _SECRETS = TABLES["secrets"]
 _secret = select(_SECRETS).where(_SECRETS.c.key == bindparam("key"))
@@ -263,7 +263,7 @@ class Desk(Records):
             await self.record([(None, Refused("Submit", requester, refusal.kind, asked))])
             raise
         while True:
-            id = "CS-" + "".join(secrets.choice(_ALPHABET) for _ in range(5))
+            id = "CS-" + "".join(secrets.choice(ALPHABET) for _ in range(5))
             salts = {name: secrets.token_bytes(32) for name in form.texts}
             texts = [rows.clear_text_row(id, name, text, salts[name]) for name, text in form.texts.items()]
             committed = {name: commitment(name, text, salts[name]) for name, text in form.texts.items()}

@@ -6,10 +6,10 @@ import asyncio
 import hashlib
 import hmac
 import secrets
-from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from dataclasses import asdict
+from datetime import timedelta
 
 from sqlalchemy import bindparam, select
 
@@ -21,9 +21,11 @@ from flows.model import Method, Person, Wrong
 from flows.news import Item, News, What
 from flows.recovery import CODES, LENGTH, Code, CodeSet, RecoveryCodesMade, RecoveryCodeUsed
 from flows.registration import Invitation, InvitationIssued
+from flows.spoken import ALPHABET
 from handlers.people import People
 from handlers.ports import Used
 from handlers.registry import DeviceRegistry, compare_and_set
+from handlers.seldom import Seldom
 from handlers.standings import Standings, failed_beside_requests
 from handlers.verifiers.code import CodeVerifier
 from storage import rows
@@ -42,8 +44,7 @@ _set = select(_SETS).where(_SETS.c.person == bindparam("person"))
 
 def new_codes() -> list[str]:
     """Ten fresh codes as people read them, 80 random bits each."""
-    alphabet = recovery.ALPHABET
-    return [recovery.shown("".join(secrets.choice(alphabet) for _ in range(LENGTH))) for _ in range(CODES)]
+    return [recovery.shown("".join(secrets.choice(ALPHABET) for _ in range(LENGTH))) for _ in range(CODES)]
 
 
 class Recovery:
@@ -58,7 +59,7 @@ class Recovery:
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._waiting = 0
         self._slow = ThreadPoolExecutor(AT_ONCE, "recovery")  # its own, so that nobody else waits behind it
-        self._noted: OrderedDict[str, datetime] = OrderedDict()
+        self._noted = Seldom(QUIET, 1000)
 
     async def recover(self, account: str, code: str, app_code: str, browser_hash: str) -> Invitation:
         """Open the enrolment for this browser. Raises NotRecovered, whatever it was, after the same work; TooBusy.
@@ -141,14 +142,7 @@ class Recovery:
 
         By the name as it was typed, so that the time it takes is the same whether there is such a person or not.
         """
-        person = account.casefold()
-        now, before = self._store.clock(), self._noted.get(person)
-        if before is not None and now - before < QUIET:
-            return False
-        self._noted[person] = now
-        if len(self._noted) > 1000:
-            self._noted.popitem(last=False)
-        return True
+        return self._noted.due(account.casefold(), self._store.clock())
 
     async def _one(self, account: str) -> Person | None:
         found = [person for person in await self._people.called(account) if person.active] if account else []
@@ -210,7 +204,7 @@ def _let_in(
         puts=[
             ("recovery_codes", rows.code_set_row(after)),
             ("authenticators", rows.authenticator_row(key)),
-            ("invitations", rows.invitation_row(invitation)),
+            ("invitations", asdict(invitation)),
             ("standings", rows.standing_row(standing)),
             ("outbox", owed),
             *(("outbox", row) for row in rows.news_rows(told, book.now)),

@@ -178,8 +178,3 @@ def invitation(row: Mapping[str, Any]) -> Invitation:
     """An invitation from its row."""
     fields = {name: row[name] for name in Invitation.__dataclass_fields__}
     return Invitation(**{**fields, "first": bool(row["first"])})
-
-
-def invitation_row(value: Invitation) -> Row:
-    """An invitation's row."""
-    return {name: getattr(value, name) for name in Invitation.__dataclass_fields__}

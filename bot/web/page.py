@@ -19,6 +19,7 @@ from flows.digest import key_name
 from flows.model import Method, Origin, Person, Playbook, Request
 from flows.registration import Device
 from flows.request import usable
+from flows.spoken import heard
 from handlers.house import House
 
 HOUSE = web.AppKey("house", House)
@@ -27,7 +28,6 @@ PAGES = web.AppKey("pages", jinja2.Environment)
 DEVICE_PAGE = "device page"  # the platform's name in a request's origin
 
 _NAME = re.compile(r"CS-[0-9A-HJKMNP-TV-Z]{5}")
-_MISREAD = str.maketrans("OIL", "011")
 
 
 def render(request: web.Request, template: str, status: int = 200, /, **context: Any) -> web.Response:
@@ -80,7 +80,7 @@ def reader(request: web.Request) -> tuple[Person, Device]:
 
 def request_name(typed: str) -> str | None:
     """A request's name as people read it out: small letters, O for 0 and I or L for 1. None if it can't be one."""
-    name = typed.upper().translate(_MISREAD)
+    name = heard(typed)
     return name if _NAME.fullmatch(name) else None
 
 

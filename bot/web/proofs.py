@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 import flows.errors as no
 from flows.digest import key_name
+from handlers.seldom import Seldom
 
 HEADER = "X-Proof"
 COOKIE = "__Host-proof-"  # and a few characters, so that two windows don't overwrite each other's
@@ -85,7 +86,10 @@ class Proofs:
     browsers: int = BROWSERS
     _used: dict[str, dict[str, _Used]] = field(default_factory=dict)
     since: datetime | None = None  # when this process began: what was used before it isn't remembered
-    _noted: dict[str, datetime] = field(default_factory=dict)
+    _noted: Seldom = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._noted = Seldom(timedelta(minutes=1), self.browsers)
 
     def take(self, proof: str, key: str, asked: Asked, now: datetime) -> bool:
         """Whether this proof shows that the browser with this key asks this, now. It is used up by that.
@@ -120,12 +124,7 @@ class Proofs:
 
     def worth_noting(self, device: str, now: datetime) -> bool:
         """Whether an unsigned request with this device's cookie is news: once a minute for each device."""
-        if device in self._noted and now < self._noted[device] + timedelta(minutes=1):
-            return False
-        if len(self._noted) >= self.browsers:
-            self._noted.clear()
-        self._noted[device] = now
-        return True
+        return self._noted.due(device, now)
 
     def _remember(self, key: str, once: str, proof: str, now: datetime) -> bool:
         if key not in self._used and len(self._used) >= self.browsers:
