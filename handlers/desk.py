@@ -9,7 +9,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from functools import partial
 from types import MappingProxyType
 
@@ -57,7 +56,6 @@ from flows.events import (
 from flows.model import Checked, Facts, Method, Origin, Party, Playbook, Request, Stage
 from flows.request import decide, evolve, react
 from flows.spoken import ALPHABET
-from flows.standing import FREEZE
 from handlers import deliveries, standings
 from handlers.accounts import Accounts
 from handlers.forms import clean, read_form
@@ -81,12 +79,8 @@ _secret = select(_SECRETS).where(_SECRETS.c.key == bindparam("key"))
 
 
 _PURPOSES = {Verified: "prove", Approved: "approve", Hurried: "hurry"}  # what evidence is for
-_BY_DEVICES = (
-    Submit,
-    BeginProof,
-    Prove,
-    Approve,
-)  # what is decided by the methods that a person has registered
+# what is decided by the methods that a person has registered
+_BY_DEVICES = (Submit, BeginProof, Prove, Approve)
 # what may delete the secret of a request
 _ENDS_SECRET = (ShowSecret, Tick, ReportConfirmed, ReportRejected, GiveUp, Disown, Stop)
 
@@ -140,15 +134,14 @@ class Desk(Records):
         accounts: Accounts,
         verifiers: Mapping[Method, Verifier],
         committed: Callable[[str], None] = lambda request: None,
-        freeze: timedelta = FREEZE,
+        standings: Standings | None = None,
     ) -> None:
         super().__init__(store, playbooks, people)
         self.registry = registry
         self.accounts = accounts
-        self.standings = Standings(store)
+        self.standings = standings or Standings(store)
         self.verifiers = verifiers
         self.committed = committed
-        self.freeze = freeze
 
     # -- the door ---------------------------------------------------------------------------
 
@@ -192,7 +185,7 @@ class Desk(Records):
             for event in events:
                 request = evolve(request, event, book.now)
                 _consequences(outcome, request, event, book, along)
-                standings.count(outcome, request, event, book, self.freeze)
+                standings.count(outcome, request, event, book, self.standings.span)
             if request is not None and events:
                 before = book.row("requests", id)
                 twin = before["twin"] if before else same.value if same else ""

@@ -87,13 +87,14 @@ async def build(
     try:
         await setup.examine(store, kind)
         registry, accounts = DeviceRegistry(store), Accounts(store)
-        ours = own(registry, accounts, Standings(store, _freeze(settings)), RecoveryCodes(store))
+        standings = Standings(store, timedelta(hours=settings.freeze_hours))
+        ours = own(registry, accounts, standings, RecoveryCodes(store))
         connectors: dict[str, Connector] = {**outside.connectors, "countersign": ours}
         playbooks = load(
             settings.playbooks, connectors={name: connector.verbs for name, connector in connectors.items()}
         )
         await setup.keep_playbooks(store, [_kept(playbooks, hash) for hash in playbooks.contents])
-        return _assemble(settings, config, outside, registry, accounts, connectors, playbooks, store)
+        return _assemble(settings, config, outside, registry, accounts, connectors, playbooks, standings)
     except BaseException:
         await store.close()
         raise
@@ -107,15 +108,15 @@ def _assemble(
     accounts: Accounts,
     connectors: Mapping[str, Connector],
     playbooks: Playbooks,
-    store: Store,
+    standings: Standings,
 ) -> House:
+    store = standings.store
     people = People(outside.directory, config.roles)
     recent = Recent(outside.directory, monotonic) if outside.recent else None
     read = People(recent, config.roles) if recent else people
     passkeys, codes = verifiers(settings, store.keys)
     by_method: dict[Method, Verifier] = {Method.PASSKEY: passkeys, Method.CODE: codes}
-    freeze = _freeze(settings)
-    desk = Desk(store, playbooks, people, registry, accounts, by_method, freeze=freeze)
+    desk = Desk(store, playbooks, people, registry, accounts, by_method, standings=standings)
     worker = Worker(desk, connectors, by_method, outside.messenger)
     desk.committed = worker.changed
     return House(
@@ -135,10 +136,6 @@ def _assemble(
         Clock(desk, worker),
         recent,
     )
-
-
-def _freeze(settings: Settings) -> timedelta:
-    return timedelta(hours=settings.freeze_hours)
 
 
 def _kept(playbooks: Playbooks, hash: str) -> dict[str, object]:

@@ -63,18 +63,18 @@ class Standings:
     """Reads how people stand, and freezes or lifts because a request ordered it: the port of our own connector."""
 
     def __init__(self, store: Store, span: timedelta = FREEZE) -> None:
-        self._store = store
-        self._span = span
+        self.store = store
+        self.span = span
 
     async def frozen_among(self, people: Collection[str]) -> frozenset[str]:
         """Who of these is frozen now. A row that is older than what the log says is noticed, and not believed."""
-        now = self._store.clock()
+        now = self.store.clock()
         return frozenset([person for person in sorted(set(people)) if await self._frozen(person, now)])
 
     async def frozen(self) -> list[Standing]:
         """Everybody who is frozen now."""
-        found = await self._store.believed(
-            "standings", await self._store.fetch(_frozen, now=self._store.clock())
+        found = await self.store.believed(
+            "standings", await self.store.fetch(_frozen, now=self.store.clock())
         )
         return [rows.standing(row, row["person"]) for row in found]
 
@@ -83,7 +83,7 @@ class Standings:
 
         Raises Rejected for another unconfirmed one within a day: security has had its time to look.
         """
-        span = self._span if confirmed else UNCONFIRMED
+        span = self.span if confirmed else UNCONFIRMED
 
         def run(book: Book) -> Outcome:
             outcome = Outcome()
@@ -96,7 +96,7 @@ class Standings:
             return outcome
 
         try:
-            await self._store.write(Work(run, (_need(person),)))
+            await self.store.write(Work(run, (_need(person),)))
         except no.PersonRests:
             raise Rejected(
                 "They were frozen less than a day ago. Security decides whether it goes on."
@@ -120,23 +120,23 @@ class Standings:
             return outcome
 
         try:
-            await self._store.write(Work(run, (_need(person),)))
+            await self.store.write(Work(run, (_need(person),)))
         except no.FrozenAgain as refusal:
             raise Rejected(refusal.sentence) from None
 
     async def ordered(self, person: str, request: str) -> bool:
         """Whether this request froze this person, or let them go on."""
-        found = await self._store.fetch(_ordered, person=person)
+        found = await self.store.fetch(_ordered, person=person)
         return any(codec.said(row["body"])["request"] == request for row in found)
 
     async def _frozen(self, person: str, now: datetime) -> bool:
-        kept = await self._store.believed("standings", await self._store.fetch(_standing, person=person))
+        kept = await self.store.believed("standings", await self.store.fetch(_standing, person=person))
         frozen = bool(kept) and rows.standing(kept[0], person).frozen(now)
-        newest = await self._store.fetch(_ordered, person=person)
+        newest = await self.store.fetch(_ordered, person=person)
         if not frozen and newest and newest[0]["type"] == PersonFrozen.__name__:
             until = datetime.fromisoformat(codec.said(newest[0]["body"])["until"])
             if now < until:
-                await self._store.notice("standings", person)
+                await self.store.notice("standings", person)
                 return True
         return frozen
 
