@@ -135,10 +135,8 @@ TRANSITIONS: Mapping[tuple[Stage | None, type[Event]], Stage] = {
     (S.AWAITING_PASSWORD, Disowned): S.DISOWNED,
     (S.AWAITING_PASSWORD, Stopped): S.CANCELLED,
     (S.AWAITING_PASSWORD, Expired): S.EXPIRED,
-    (
-        S.AWAITING_FULFILMENT,
-        Disowned,
-    ): S.AWAITING_FULFILMENT,  # the worker sees the freeze; what was sent was sent
+    # The worker sees the freeze; what was sent was sent.
+    (S.AWAITING_FULFILMENT, Disowned): S.AWAITING_FULFILMENT,
     (S.AWAITING_FULFILMENT, PasswordRefused): S.AWAITING_PASSWORD,
     (S.AWAITING_FULFILMENT, ChangeConfirmed): S.AWAITING_FULFILMENT,
     (S.AWAITING_FULFILMENT, SecretReady): S.AWAITING_COLLECTION,
@@ -200,27 +198,14 @@ def decide(request: Request | None, command: Command, facts: Facts) -> list[Even
             if facts.actor is None or not may_object(request, facts.subject, facts.actor):
                 raise no.NotYoursToObject
             return [Objected(actor)]
-        case (
-            (S.AWAITING_PROOF | S.AWAITING_APPROVAL | S.AWAITING_OBJECTION | S.AWAITING_PASSWORD),
-            Cancel(actor=actor),
-        ):
+        case stage, Cancel(actor=actor) if (stage, Cancelled) in TRANSITIONS:
             if actor not in (request.requester, request.subject):
                 raise no.NotYoursToCancel
             return [Cancelled(actor)]
-        case (
-            (
-                S.AWAITING_PROOF
-                | S.AWAITING_APPROVAL
-                | S.AWAITING_OBJECTION
-                | S.AWAITING_PASSWORD
-                | S.AWAITING_FULFILMENT
-                | S.AWAITING_COLLECTION
-            ),
-            Disown(actor=actor),
-        ):
+        case stage, Disown(actor=actor) if (stage, Disowned) in TRANSITIONS:
             if actor not in (request.requester, request.subject, request.prover):
                 raise no.NotYoursToCancel
-            if request.stage is S.AWAITING_FULFILMENT and actor not in facts.unfrozen:
+            if stage is S.AWAITING_FULFILMENT and actor not in facts.unfrozen:
                 raise no.OutOfTurn  # that is on record already
             return [Disowned(actor)]
         case S.AWAITING_PASSWORD, ChoosePassword(actor=actor, device=device):
@@ -258,9 +243,8 @@ def _open(ask: Submit, facts: Facts) -> list[Event]:
         raise no.UnknownPerson
     if not requester.active:
         raise no.InactivePerson
-    if not may_ask(playbook, requester, subject or Person(ask.subject, "", "")):
-        raise no.NotYoursToAsk
-    if not _may_freeze(playbook, requester, subject):
+    asks = may_ask(playbook, requester, subject or Person(ask.subject, "", ""))
+    if not (asks and _may_freeze(playbook, requester, subject)):
         raise no.NotYoursToAsk
     if requester.id not in facts.unfrozen:
         raise no.Frozen
@@ -313,10 +297,9 @@ def _helped(playbook: Playbook, subject: Person | None, facts: Facts) -> Person:
 
 def _may_freeze(playbook: Playbook, requester: Person, subject: Person | None) -> bool:
     """Whoever lifts freezes, or looks after the installation, is frozen by security alone, or by themself."""
-    guarded = subject is not None and subject.roles & {"security", "administrator"}
-    if not guarded or (playbook.connector, playbook.verb) != ("countersign", "freeze"):
+    if subject is None or (playbook.connector, playbook.verb) != ("countersign", "freeze"):
         return True
-    return requester.id == subject.id if subject else False
+    return requester.id == subject.id or not subject.roles & {"security", "administrator"}
 
 
 def _askable(ask: Submit, playbook: Playbook, prover: str, facts: Facts) -> None:
@@ -408,9 +391,9 @@ def _begin(request: Request, begin: BeginProof, facts: Facts) -> list[Event]:
         raise no.NotYoursToProve
     _settled(playbook, facts)
     _still_trusted(request, begin.actor)
-    allowed = (
-        usable(playbook, facts.methods) if request.stage is S.AWAITING_PROOF else (Method.PASSKEY,)
-    )  # whoever speaks for others does so with a passkey
+    allowed: tuple[Method, ...] = (Method.PASSKEY,)  # whoever speaks for others uses one
+    if request.stage is S.AWAITING_PROOF:
+        allowed = usable(playbook, facts.methods)
     if begin.method not in allowed or begin.method not in facts.methods:
         raise no.ProofTooWeak
     if begin.method not in _counting(facts):
