@@ -14,16 +14,14 @@ from flows.model import GUESSES, Changing, Wrong
 
 PROMPTS = {timedelta(minutes=10): 3, timedelta(days=1): 10}  # the most by one initiator in such a time
 FAILURES = 10  # wrong numbers and codes within a day, then codes wait
-FAILURES_IN_ALL = (
-    50  # since the last success, then codes are locked until security lifts it; the standard allows 100
-)
+#: Since the last success; then codes are locked until security lifts it. The standard allows 100.
+FAILURES_IN_ALL = 50
 HOUR = timedelta(hours=1)
 #: The most that one person may ask of others within an hour: to agree, or by asking in somebody else's name.
 OF_OTHERS = {"approvers": 10, "others": 30}
 DAY = timedelta(days=1)
-FREEZE = timedelta(
-    hours=24
-)  # what a person's own "I didn't ask for this" comes to, unless the settings say otherwise
+#: What a person's own "I didn't ask for this" comes to, unless the settings say otherwise.
+FREEZE = timedelta(hours=24)
 UNCONFIRMED = timedelta(hours=1)  # a freeze by somebody else, unless security confirms it
 QUIET = timedelta(hours=1)  # security hears of the same person's prompts once in this time
 
@@ -112,14 +110,13 @@ StandingEvent = PersonFrozen | FreezeLifted | CodesLocked
 
 def prompted(standing: Standing, by: str, request: str, until: datetime, now: datetime) -> Standing:
     """Somebody started a request that waits for this person until then."""
-    prompts = (*_lately(standing.prompts, now), Prompt(by, now))
+    prompts = (*_within(DAY, standing.prompts, now), Prompt(by, now))
     return standing.but({"prompts": prompts, "waiting": request, "waiting_until": until})
 
 
 def bothers(standing: Standing, whom: str, now: datetime) -> Standing:
     """This person asked something of others. No success forgets it."""
-    lately = tuple(each for each in standing.bothered if now - each.at < HOUR)
-    return standing.but({"bothered": (*lately, Prompt(whom, now))})
+    return standing.but({"bothered": (*_within(HOUR, standing.bothered, now), Prompt(whom, now))})
 
 
 def answered(standing: Standing, request: str) -> Standing:
@@ -157,5 +154,5 @@ def lifted(standing: Standing, request: str) -> Standing:
     )
 
 
-def _lately(prompts: Iterable[Prompt], now: datetime) -> tuple[Prompt, ...]:
-    return tuple(prompt for prompt in prompts if now - prompt.at < DAY)
+def _within(span: timedelta, prompts: Iterable[Prompt], now: datetime) -> tuple[Prompt, ...]:
+    return tuple(prompt for prompt in prompts if now - prompt.at < span)

@@ -19,22 +19,13 @@ from storage.store import Store
 
 _REQUESTS = TABLES["requests"]
 _request = select(_REQUESTS).where(_REQUESTS.c.id == bindparam("id"))
-_concerning = (
-    select(_REQUESTS)
-    .where(
-        (_REQUESTS.c.requester == bindparam("person"))
-        | (_REQUESTS.c.subject == bindparam("person"))
-        | (_REQUESTS.c.prover == bindparam("person"))
-    )
-    .order_by(_REQUESTS.c.opened_at.desc())
-    .limit(bindparam("most"))
-)
-_open_for = select(_REQUESTS).where(
+_theirs = (
     (_REQUESTS.c.requester == bindparam("person"))
     | (_REQUESTS.c.subject == bindparam("person"))
-    | (_REQUESTS.c.prover == bindparam("person")),
-    _REQUESTS.c.closed_at.is_(None),
+    | (_REQUESTS.c.prover == bindparam("person"))
 )
+_concerning = select(_REQUESTS).where(_theirs).order_by(_REQUESTS.c.opened_at.desc()).limit(bindparam("most"))
+_open_for = select(_REQUESTS).where(_theirs, _REQUESTS.c.closed_at.is_(None))
 _in_stage = select(_REQUESTS).where(_REQUESTS.c.stage == bindparam("stage")).order_by(_REQUESTS.c.opened_at)
 _overdue = (
     select(_REQUESTS.c.id)
