@@ -22,6 +22,7 @@ import aiohttp
 from pydantic import Field, SecretStr, field_validator
 
 from flows.model import Receipt
+from handlers.answers import whole
 from handlers.changes import LARGEST, Asked, Changes, Uncertain, Verbs, read, receipt, shown
 from handlers.findings import Finding, Level, certified
 from handlers.ports import MissingRight, NoAccount, PolicyRefused, Rejected, Unreachable
@@ -117,12 +118,14 @@ class Webhook:
             async with self._session().post(
                 self._given.url, data=body, headers=self._headers(asked, body), allow_redirects=False
             ) as answer:
-                told = await _whole(answer.content)
+                told = await whole(answer.content, LARGEST)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             # No connection or no trust in it: not a byte of the request has left.
             raise Unreachable(f"{self._host} can't be reached ({_short(error)}).") from None
         except (aiohttp.ClientError, OSError) as error:
             raise Uncertain(f"{self._host} didn't answer ({_short(error)})") from None
+        except ValueError as too_much:
+            raise Uncertain(str(too_much)) from None
         return _meant(answer, told, asked.secret)
 
     def _headers(self, asked: Asked, body: bytes) -> Mapping[str, str]:
@@ -178,16 +181,6 @@ def signature(keys: Sequence[bytes], id: str, sent: int, body: bytes) -> str:
 
 
 # -- what is answered -------------------------------------------------------------------------
-
-
-async def _whole(content: aiohttp.StreamReader) -> bytes:
-    """Every byte of an answer. Raises Uncertain as soon as there are too many."""
-    body = bytearray()
-    async for piece in content.iter_any():
-        body += piece
-        if len(body) > LARGEST:
-            raise Uncertain(f"the answer has more than {LARGEST} bytes")
-    return bytes(body)
 
 
 def _meant(answer: aiohttp.ClientResponse, told: bytes, secret: str | None) -> Receipt | None:

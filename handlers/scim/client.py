@@ -18,6 +18,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import aiohttp
 from yarl import URL
 
+from handlers.answers import whole
 from handlers.ports import MissingRight, NoAccount, PolicyRefused, Rejected, Unreachable
 from handlers.reach import greeted
 from handlers.scim.config import ScimServer
@@ -208,7 +209,7 @@ class Client:
             async with self._session().request(
                 method, url, data=data, headers=headers, allow_redirects=False
             ) as answer:
-                said = await _whole(answer.content)
+                said = await whole(answer.content, LARGEST)
                 status, etag = answer.status, answer.headers.get("ETag", "")
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             self._breaker.failed()
@@ -263,16 +264,6 @@ def place(kind: str, id: str) -> str:
 
 
 # -- what comes back --------------------------------------------------------------------------------------
-
-
-async def _whole(content: aiohttp.StreamReader) -> bytes:
-    """An answer up to its end. Raises ValueError when it is too much."""
-    body = bytearray()
-    async for piece in content.iter_any():
-        body += piece
-        if len(body) > LARGEST:
-            raise ValueError("too much")
-    return bytes(body)
 
 
 def _read(said: bytes) -> dict[str, Any] | None:

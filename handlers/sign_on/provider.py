@@ -21,6 +21,7 @@ from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
+from handlers.answers import whole
 from handlers.chat_settings import LOOPBACK
 from handlers.sign_on.token import RECENT, Asked, Key, Untrue, judged
 
@@ -191,7 +192,7 @@ class Provider:
                 if answer.status != 200:
                     log.warning("sign_on_code_refused", status=answer.status)
                     raise Untrue("code")
-                token = _object(await _whole(answer.content)).get("id_token")
+                token = _object(await whole(answer.content, LARGEST)).get("id_token")
         except (aiohttp.ClientError, TimeoutError):
             raise Away from None
         except ValueError:
@@ -204,22 +205,12 @@ class Provider:
         async with self._session().get(address, allow_redirects=False) as answer:
             if answer.status != 200:
                 raise ValueError("nothing is announced there")
-            return _object(await _whole(answer.content))
+            return _object(await whole(answer.content, LARGEST))
 
     def _session(self) -> aiohttp.ClientSession:
         if self._web is None:
             self._web = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE))
         return self._web
-
-
-async def _whole(content: aiohttp.StreamReader) -> bytes:
-    """Every byte of an answer. Raises ValueError as soon as there are too many."""
-    body = bytearray()
-    async for piece in content.iter_any():
-        body += piece
-        if len(body) > LARGEST:
-            raise ValueError(f"the answer has more than {LARGEST} bytes")
-    return bytes(body)
 
 
 def _object(body: bytes) -> Mapping[str, Any]:
