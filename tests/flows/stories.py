@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
+from flows.authority import Evidence
 from flows.commands import (
     Approve,
     BeginProof,
@@ -465,6 +466,25 @@ def handed_over(playbook: Playbook = RESET) -> Story:
     story = proved(playbook).when(ReportUnconfirmed("The system could not be reached."))
     story.then(HandedOver("desk_agent", "The system could not be reached."), does=[Tell, Announce])
     return story.stands(Stage.AWAITING_OPERATOR)
+
+
+def evidence(asked: Request, who: str, why: str = "prove", **changed: Any) -> Evidence:
+    """What is kept of a passkey's proof or consent, as it was asked, or with some of it changed."""
+    right = Evidence(
+        nonce=f"nonce of {who} to {why}",
+        request=asked.id,
+        purpose=why,
+        person=who,
+        method=PASSKEY,
+        assurance=Assurance.PHISHING_RESISTANT,
+        digest=request_digest(asked),
+        device="phone",
+        authenticator="key",
+        at=MORNING,
+        until=MORNING + timedelta(hours=1),
+        signed={},
+    )
+    return replace(right, **changed)
 
 
 def every_command(story: Story, actor: str) -> list[Command]:

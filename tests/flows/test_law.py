@@ -17,7 +17,6 @@ import pytest
 from flows import errors
 from flows.authority import Evidence, authorise
 from flows.commands import Approve, Command, Deny, Prove, ReportRejected, Stop, Tick
-from flows.digest import request_digest
 from flows.errors import NotAuthorised, Refusal, SelfApproval
 from flows.events import Event, Opened
 from flows.model import (
@@ -54,6 +53,7 @@ from tests.flows.stories import (
     begins,
     collectable,
     every_command,
+    evidence,
     handed_over,
     opened,
     proved,
@@ -294,24 +294,6 @@ def test_an_approval_rule_asks_somebody_for_something() -> None:
 
 
 # -- authority, step by step ----------------------------------------------------------------
-
-
-def evidence(asked: Request, who: str, why: str = "prove", **changed: object) -> Evidence:
-    right = Evidence(
-        nonce=f"nonce of {who}",
-        request=asked.id,
-        purpose=why,
-        person=who,
-        method=PASSKEY,
-        assurance=Assurance.PHISHING_RESISTANT,
-        digest=request_digest(asked),
-        device="phone",
-        authenticator="key",
-        at=MORNING,
-        until=MORNING + timedelta(hours=1),
-        signed={},
-    )
-    return replace(right, **changed)  # type: ignore[arg-type]
 
 
 def authorised(

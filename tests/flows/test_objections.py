@@ -15,7 +15,6 @@ import flows.errors as no
 from flows import registration as registering
 from flows.authority import Evidence, Today, authorise
 from flows.commands import Approve, Cancel, Deny, Disown, Object, Stop, Tick
-from flows.digest import request_digest
 from flows.effects import Announce, AskApprovers, CarryOut, StopOthers, Tell, Write
 from flows.events import (
     ApprovalRequested,
@@ -58,12 +57,12 @@ from tests.flows.stories import (
     CODE,
     LOST,
     MORNING,
-    PASSKEY,
     PEOPLE,
     Story,
     a_playbook,
     approves,
     begins,
+    evidence,
     opened,
     proves,
     waiting,
@@ -387,21 +386,8 @@ def test_a_playbook_that_others_can_object_to_has_what_that_takes(wrong: dict[st
 
 
 def proof(asked: Request, who: str, why: str, **changed: Any) -> Evidence:
-    right = Evidence(
-        nonce=f"{who} {why}",
-        request=asked.id,
-        purpose=why,
-        person=who,
-        method=PASSKEY,
-        assurance=Assurance.PHISHING_RESISTANT,
-        digest=request_digest(asked),
-        device="phone",
-        authenticator="key",
-        at=MORNING,
-        until=MORNING + timedelta(days=5),
-        signed={},
-    )
-    return replace(right, **changed)
+    """It holds for as long as the longest wait."""
+    return evidence(asked, who, why, **{"until": MORNING + timedelta(days=5), **changed})
 
 
 def allowed(
