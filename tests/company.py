@@ -269,6 +269,14 @@ def handing_out() -> Path:
     return folder
 
 
+def handing_out_and(folder: Path, name: str, playbook: str) -> Path:
+    """The same with one more of this name, in a folder of its own below this one."""
+    more = folder / "playbooks"
+    shutil.copytree(handing_out(), more)
+    (more / f"{name}.yaml").write_text(playbook)
+    return more
+
+
 def _directory(path: Path) -> DemoDirectory:
     """The pretend company's directory: an existing one goes on, a new one is a copy of one made for the whole run."""
     if not path.exists():

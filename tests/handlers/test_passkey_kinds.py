@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from flows.model import Method, Stage
 from flows.registration import Authenticator
 from handlers.verifiers.passkey import CHANGED
 from storage.sql import TABLES
-from tests.company import Company, company, handing_out
+from tests.company import Company, company, handing_out_and
 from tests.intruder import Intruder
 
 BOUND = """
@@ -39,9 +38,7 @@ handed_to: desk_agent
 
 @pytest.fixture
 async def acme(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Company]:
-    folder = tmp_path / "playbooks"
-    shutil.copytree(handing_out(), folder)
-    (folder / "payroll_reset.yaml").write_text(BOUND)
+    folder = handing_out_and(tmp_path, "payroll_reset", BOUND)
     async with company(sqlite_url, tmp_path, playbooks=folder) as running:
         yield running
 

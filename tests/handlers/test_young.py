@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from flows.registration import Authenticator, Device
 from storage.seals import token_hash
 from storage.sql import TABLES
 from tests.authenticator import SoftAuthenticator
-from tests.company import Company, Phone, company, handing_out
+from tests.company import Company, Phone, company, handing_out_and
 
 SECOND = """
 name: second_device
@@ -46,9 +45,7 @@ handed_to: administrator
 
 @pytest.fixture
 async def acme(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Company]:
-    folder = tmp_path / "playbooks"
-    shutil.copytree(handing_out(), folder)
-    (folder / "second_device.yaml").write_text(SECOND)
+    folder = handing_out_and(tmp_path, "second_device", SECOND)
     async with company(sqlite_url, tmp_path, playbooks=folder) as running:
         yield running
 
