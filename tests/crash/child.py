@@ -25,7 +25,7 @@ from flows.model import Method, Receipt, Request
 from handlers.connectors import ldap
 from handlers.ports import Connector, Directory
 from storage.setup import Hold
-from tests.company import Company, Hands, company
+from tests.company import ON_DEVICE, Company, Hands, company
 
 LINGER = 0.004  # seconds at most
 SPREAD = 0.08  # seconds in which eight requests are opened
@@ -91,10 +91,12 @@ async def open_eight(acme: Company, order: Order, say: Say, chance: random.Rando
 
     async def one(playbook: str, person: str) -> None:
         await asyncio.sleep(chance.uniform(0, SPREAD))
-        request = await acme.asks(playbook, person, answers={"justification": f"Because of {person}"})
+        why = {"justification": f"Because of {person}"}
+        request = await acme.asks(playbook, person, answers=why, origin=ON_DEVICE)
         say("opened", request.id)
 
-    first = await acme.asks("password_reset", "maya", answers={"justification": "To warm up"})
+    why = {"justification": "To warm up"}
+    first = await acme.asks("password_reset", "maya", answers=why, origin=ON_DEVICE)
     await acme.desk.submit(first.id, Cancel("maya"))
     await acme.worker.drain()
     people = ("maya", "omar", "nina", "sam")
