@@ -73,7 +73,7 @@ class OpenLdap:
         return ""
 
     def inside(self, group: Entry) -> Sequence[str]:
-        """Those it lists. Groups within groups aren't followed."""
+        """Those it lists; whoever is in a group among them is found by following that one."""
         return in_parts(group.all("member"))
 
     def state(self, entry: Entry) -> State:

@@ -18,7 +18,8 @@ from handlers.scim.client import Client, Conflict, Operations, Resource, equals
 from handlers.scim.config import ScimServer
 from handlers.scim.examine import examined
 from handlers.scim.guard import LEFT_ALONE, PROTECTED, Guard
-from handlers.scim.people import ScimPeople, Users, members
+from handlers.scim.people import ScimPeople
+from handlers.scim.users import Users, members
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from handlers.findings import Finding, Level, certified
 from handlers.ports import Rejected, Unreachable
 from handlers.scim.client import Client, Resource
 from handlers.scim.guard import Guard
-from handlers.scim.people import Users
+from handlers.scim.users import Users
 
 
 async def examined(users: Users, can: Collection[str], needed: Collection[str], name: str) -> list[Finding]:

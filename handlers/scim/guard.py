@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from handlers.ports import NoAccount, Rejected, Unreachable
 from handlers.scim.client import Resource
-from handlers.scim.people import Users, members
+from handlers.scim.users import Users, members
 
 MOST = 500  # groups within groups that are followed: whoever has more isn't changed
 LEFT_ALONE = "This group is never changed by request. An administrator changes it by hand."
@@ -26,19 +26,27 @@ class Guard:
 
     async def protects(self, user: Resource) -> bool:
         """Whether an account is in an untouchable group, also through others. Raises Rejected or Unreachable."""
-        return any(user.id in members(group) for group in await self._below(self._given.untouchable_groups))
+        return user.id in await self.protected()
+
+    async def protected(self, *, strictly: bool = True) -> frozenset[str]:
+        """The server's ids of everybody in an untouchable group, also through others.
+
+        Raises Unreachable, and Rejected while one of those groups is missing, unless that shall not matter.
+        """
+        below = await self._below(self._given.untouchable_groups, strictly=strictly)
+        return frozenset().union(*(members(group) for group in below))
 
     async def leaves_alone(self, group: Resource) -> bool:
         """Whether a group is untouchable, gives a role, or is in one of those. Raises Rejected or Unreachable."""
         named = group.text("displayName").casefold() in self._given.left_alone
         return named or group.id in {each.id for each in await self._below(self._given.left_alone)}
 
-    async def _below(self, names: Collection[str]) -> list[Resource]:
-        """The groups of these names, and every one inside of them. Raises Rejected while there is none of a name."""
+    async def _below(self, names: Collection[str], *, strictly: bool = True) -> list[Resource]:
+        """The groups of these names, and every one inside. `strictly`: Rejected while there is none of a name."""
         found: dict[str, Resource] = {}
         for name in sorted(names):
             groups = await self._users.groups(name)
-            if not groups:
+            if not groups and strictly:
                 raise Rejected(
                     f"There is no group {name}, which is out of reach of requests. Mend the settings."
                 )

@@ -4,44 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 from flows.model import Person
-from handlers.ports import By, NoAccount, Rejected
-from handlers.scim.client import Client, Resource
-from handlers.scim.config import ScimServer
+from handlers.ports import By, NoAccount
+from handlers.scim.client import Resource
+from handlers.scim.guard import Guard
+from handlers.scim.users import Users, members
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
-
-
-class Users:
-    """Users and groups by the names that last. Nothing is remembered here."""
-
-    def __init__(self, client: Client, given: ScimServer) -> None:
-        self.client = client
-        self.given = given
-
-    async def user(self, id: str) -> Resource | None:
-        """Whose lasting id this is, or None. Raises Unreachable or Rejected."""
-        if not id.isprintable():  # no id that a server gave has such a character
-            return None
-        if self.given.person_id == "id":
-            try:
-                user = await self.client.get("Users", id)
-            except NoAccount:
-                return None
-            return user if user.id == id else None
-        found = await self.client.found("Users", "externalId", id) if id else []
-        if len(found) > 1:
-            raise Rejected("More than one account has this id. Mend the SCIM server.")
-        return found[0] if found else None
-
-    async def groups(self, name: str) -> list[Resource]:
-        """The groups of this name, with their members: SCIM lets two groups share one. Raises Unreachable."""
-        return [
-            await self.client.get("Groups", group.id)
-            for group in await self.client.found("Groups", "displayName", name)
-        ]
 
 
 class ScimPeople:
@@ -50,11 +22,12 @@ class ScimPeople:
     def __init__(self, users: Users) -> None:
         self._users = users
         self._given = users.given
+        self._guard = Guard(users)
 
     async def person(self, id: str) -> Person | None:
         """The person with this lasting id, read fresh, or None. Raises Unreachable or Rejected."""
         user = await self._users.user(id)
-        return None if user is None else await self._whole(user, await self._roles())
+        return None if user is None else await self._whole(user, await self._roles(), await self._protected())
 
     async def find(self, by: By, value: str) -> Sequence[Person]:
         """Those who hold a role, report to somebody, or are called so. Raises Unreachable or Rejected.
@@ -62,7 +35,7 @@ class ScimPeople:
         Whoever shares a lasting id with another is nobody. Not every server can be asked who reports to whom, so that
         is read of everybody.
         """
-        client, roles = self._users.client, await self._roles()
+        client, roles, protected = self._users.client, await self._roles(), await self._protected()
         match by:
             case "name":
                 named = [await client.found("Users", each, value) for each in ("userName", "displayName")]
@@ -74,11 +47,15 @@ class ScimPeople:
                 boss = await self._users.user(value)
                 everybody = await client.every("Users") if boss else []
                 found = [user for user in everybody if boss and _manager(user) == boss.id]
-        whole = [await self._whole(user, roles) for user in {user.id: user for user in found}.values()]
+        whole = [
+            await self._whole(user, roles, protected) for user in {user.id: user for user in found}.values()
+        ]
         ids = Counter(person.id for person in whole if person)
         return [person for person in whole if person and ids[person.id] == 1]
 
-    async def _whole(self, user: Resource, roles: Mapping[str, frozenset[str]]) -> Person | None:
+    async def _whole(
+        self, user: Resource, roles: Mapping[str, frozenset[str]], protected: frozenset[str]
+    ) -> Person | None:
         """A person with manager and roles; None for whoever has no lasting id or no name to sign in with."""
         id = user.text(self._given.person_id)
         if not id or not user.text("userName"):
@@ -87,13 +64,17 @@ class ScimPeople:
         if above and self._given.person_id != "id":
             boss = await self._by_server(above)
             above = boss.text(self._given.person_id) if boss else ""
-        return _person(user, id, above, roles)
+        return replace(_person(user, id, above, roles), privileged=user.id in protected)
 
     async def _by_server(self, id: str) -> Resource | None:
         try:
             return await self._users.client.get("Users", id)
         except NoAccount:
             return None
+
+    async def _protected(self) -> frozenset[str]:
+        """The server's ids of those whom it counts as privileged: the untouchable."""
+        return await self._guard.protected(strictly=False)
 
     async def _roles(self) -> Mapping[str, frozenset[str]]:
         """Role → the server's ids of those who hold it. A name that two groups share gives nothing."""
@@ -102,11 +83,6 @@ class ScimPeople:
             found = [await self._users.groups(name) for name in names]
             held[role] = frozenset().union(*(members(groups[0]) for groups in found if len(groups) == 1))
         return held
-
-
-def members(group: Resource) -> frozenset[str]:
-    """The server's ids of a group's members (RFC 7643 §4.2). Groups inside of it are not followed."""
-    return frozenset(each["value"] for each in group.all("members") if isinstance(each.get("value"), str))
 
 
 def _manager(user: Resource) -> str:

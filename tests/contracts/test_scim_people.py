@@ -82,3 +82,22 @@ async def test_two_who_share_a_lasting_id_are_nobody(scim: ScimPeer) -> None:
     system = connect(scim.entry(person_id="externalId"))
     assert await system.people.find("name", name) == []
     await system.close()
+
+
+async def test_whoever_is_untouchable_is_privileged_also_through_another_group(scim: ScimPeer) -> None:
+    """So they can't come back by a recovery code, nor is a wait shortened for them."""
+    inner, outer = f"inner-{secrets.token_hex(4)}", f"tier0-{secrets.token_hex(4)}"
+    name = f"kim{secrets.token_hex(4)}"
+    id = scim.hire(name)
+    scim.found(outer, scim.found(inner, id))
+    system = connect(scim.entry(untouchable_groups=[outer]))
+    kim, (same,) = await system.people.person(id), await system.people.find("name", name)
+    assert kim is not None
+    assert kim.privileged
+    assert same.privileged
+    (ravi,) = await system.people.find("name", "ravi")
+    assert not ravi.privileged
+    await system.close()
+    misspelt = connect(scim.entry(untouchable_groups=["no such group"]))
+    assert await misspelt.people.person(id) is not None, "people can be read all the same"
+    await misspelt.close()
