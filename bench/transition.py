@@ -41,7 +41,8 @@ from bench.report import report
 from flows.commands import BeginProof, Command, Prove, ReportConfirmed, Submit
 from flows.digest import request_digest
 from flows.model import Assurance, Checked, Facts, Method, Origin, Person, Playbook, Receipt, Request, Stage
-from flows.request import decide, evolve
+from flows.request import decide
+from flows.state import evolve
 from handlers import logs, playbooks
 from handlers.desk import Desk, Parties
 from storage import codec, rows, setup

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from bot.cards import Input
 from bot.seen import account_names, device_names
 from bot.views import form
+from flows.asking import may_ask
 from flows.model import Asker, Field, Party, Person, Playbook
-from flows.request import may_ask
 from handlers.house import House
 
 SUBJECT = "for-whom"  # can't collide with a playbook's field, whose names have no hyphen

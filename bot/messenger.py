@@ -21,7 +21,7 @@ from bot.views import alarm, request_card
 from flows.accounts import Account
 from flows.model import Method, Request, Stage
 from flows.news import News
-from flows.request import usable
+from flows.proving import usable
 from handlers.house import House
 from handlers.posted import Place, Posted
 from handlers.together import every

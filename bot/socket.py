@@ -24,7 +24,7 @@ from bot.reading import Beside
 from bot.views import request_card
 from flows.events import Refused
 from flows.model import Method, Origin, Party, Request, Stage
-from flows.request import usable
+from flows.proving import usable
 from handlers.house import House
 from handlers.waves import Waves
 

@@ -20,10 +20,10 @@ from bot.phrases import Phrases
 from bot.seen import read
 from bot.views import request_card
 from flows.accounts import Account
+from flows.asking import may_ask
 from flows.commands import Cancel, Deny, Disown, GiveUp, Object, Retry
 from flows.events import Refused
 from flows.model import Origin, Person, Playbook, Request
-from flows.request import may_ask
 from handlers.desk import Along
 from handlers.house import House
 from handlers.posted import Place

@@ -16,7 +16,8 @@ from bot.reading import Beside, Reading, grouped
 from bot.words import undone, untold, words
 from flows.digest import JUSTIFICATION
 from flows.model import Field, Method, Person, Playbook, Request, Stage
-from flows.request import LAPSED, usable
+from flows.proving import usable
+from flows.state import LAPSED
 
 S = Stage
 OPEN_DEVICE_PAGE = (
@@ -103,7 +104,7 @@ def form(
     return tuple(inputs)
 
 
-# -- notices: one function for each name in flows.request.react -----------------------------------
+# -- notices: one function for each name in flows.consequence.react -----------------------------------
 
 
 def opened(seen: Reading) -> Card:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bot.reading import Reading, listed
 from bot.times import spell
 from flows.model import Cause, Request, SecretKind, Stage
-from flows.request import LAPSED, STOPPED
+from flows.state import LAPSED, STOPPED
 
 S = Stage
 

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from flows.law import TRANSITIONS
 from flows.model import Stage
-from flows.request import TRANSITIONS
 
 PAGE = Path(__file__).with_name("flow.md")
 
@@ -26,7 +26,7 @@ MOVES: Mapping[Stage, str] = {
 HEAD = """\
 # The life of a request
 
-A stage is named by who has the next move. What isn't drawn can't happen: `TRANSITIONS` in `flows/request.py` is
+A stage is named by who has the next move. What isn't drawn can't happen: `TRANSITIONS` in `flows/law.py` is
 the law, and this page is drawn from it by `python -m docs.draw_flow --write`.
 """
 

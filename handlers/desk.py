@@ -33,6 +33,7 @@ from flows.commands import (
     Submit,
     Tick,
 )
+from flows.consequence import react
 from flows.digest import commitment, request_digest
 from flows.effects import Announce
 from flows.events import (
@@ -54,8 +55,9 @@ from flows.events import (
     Verified,
 )
 from flows.model import Checked, Facts, Method, Origin, Party, Playbook, Request, Stage
-from flows.request import decide, evolve, react
+from flows.request import decide
 from flows.spoken import ALPHABET
+from flows.state import evolve
 from handlers import deliveries, standings
 from handlers.accounts import Accounts
 from handlers.forms import clean, read_form

@@ -10,7 +10,7 @@ import flows.errors as no
 from flows.digest import commitment
 from flows.model import Person, Playbook, Request, Stage
 from flows.objections import kept_for_manager, may_object
-from flows.request import evolve
+from flows.state import evolve
 from handlers.people import People
 from handlers.playbooks import PlaybookError, Playbooks, from_content
 from storage import codec

@@ -17,8 +17,8 @@ from bot.views import request_card
 from bot.web.session import SESSION, Session
 from flows.digest import key_name
 from flows.model import Method, Origin, Person, Playbook, Request
+from flows.proving import usable
 from flows.registration import Device
-from flows.request import usable
 from flows.spoken import heard
 from handlers.house import House
 

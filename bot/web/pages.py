@@ -26,7 +26,7 @@ from bot.web.page import (
 from flows.commands import Cancel, Command, Deny, Disown, GiveUp, Object, Retry
 from flows.events import ChallengeFailed, LockedOut
 from flows.model import LIMITS, Method, Playbook, Request, SecretKind, Stage, Wrong
-from flows.request import usable
+from flows.proving import usable
 from handlers.desk import Decision
 
 routes = web.RouteTableDef()

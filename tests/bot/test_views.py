@@ -21,11 +21,12 @@ from bot.terminal import draw
 from bot.times import ago, left, moment, spell
 from bot.views import NOTICES, form, mark, request_card
 from bot.words import LAPSED
+from flows.consequence import react
 from flows.effects import Announce, Tell
 from flows.events import Event, Fulfilled, SecretLapsed
 from flows.model import ApprovalRule, Cause, Method, Origin, Playbook, Stage
 from flows.registration import Authenticator, Device, Registration
-from flows.request import evolve, react
+from flows.state import evolve
 from tests.bot.people import (
     ACCESS,
     CHOSEN,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from docs.draw_flow import MOVES, PAGE, diagram, page, table
+from flows.law import TRANSITIONS
 from flows.model import Stage
-from flows.request import TRANSITIONS
 
 
 def test_the_page_is_what_the_law_draws() -> None:

@@ -39,6 +39,7 @@ from flows.commands import (
     Submit,
     Tick,
 )
+from flows.consequence import react
 from flows.digest import request_digest
 from flows.effects import Announce, AskApprovers, CarryOut, Effect, SendChallenge, Tell, Write
 from flows.errors import Refusal
@@ -75,7 +76,8 @@ from flows.model import (
     Stage,
     Wrong,
 )
-from flows.request import decide, evolve, react
+from flows.request import decide
+from flows.state import evolve
 
 PASSKEY, CODE = Method.PASSKEY, Method.CODE
 MORNING = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

@@ -8,7 +8,7 @@ import flows.errors as no
 from flows.effects import CarryOut
 from flows.events import ChallengeIssued, FulfilmentOrdered, Opened, Verified
 from flows.model import Assurance, Method
-from flows.request import usable
+from flows.proving import usable
 from tests.flows.stories import (
     CODE,
     PASSKEY,

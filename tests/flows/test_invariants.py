@@ -46,6 +46,7 @@ from flows.commands import (
     Submit,
     Tick,
 )
+from flows.consequence import react
 from flows.digest import request_digest
 from flows.effects import CarryOut
 from flows.errors import AlreadyClosed, Conflict, NotAuthorised, Refusal
@@ -81,7 +82,8 @@ from flows.model import (
     SecretKind,
     Wrong,
 )
-from flows.request import decide, evolve, react
+from flows.request import decide
+from flows.state import evolve
 from tests.flows.stories import (
     ACCESS,
     AGREED,

@@ -17,8 +17,10 @@ import pytest
 from flows import errors
 from flows.authority import Evidence, authorise
 from flows.commands import Approve, Command, Deny, Prove, ReportRejected, Stop, Tick
+from flows.consequence import react
 from flows.errors import NotAuthorised, Refusal, SelfApproval
 from flows.events import Event, Opened
+from flows.law import TRANSITIONS
 from flows.model import (
     LIMITS,
     ApprovalRule,
@@ -34,7 +36,9 @@ from flows.model import (
     Stage,
     Wrong,
 )
-from flows.request import PASSKEY_CHALLENGE, TRANSITIONS, decide, evolve, react
+from flows.proving import PASSKEY_CHALLENGE
+from flows.request import decide
+from flows.state import evolve
 from tests.flows.stories import (
     ACCESS,
     AGREED,

@@ -267,7 +267,7 @@ def test_whom_nobody_knows_is_nobody_to_hurry_for() -> None:
         {"frozen": ["omar"]},
         {"playbook": replace(LOST, objection=None)},
     ],
-    ids=str,
+    ids=lambda change: ",".join(f"{key} {getattr(value, 'name', value)}" for key, value in change.items()),
 )
 def test_what_it_rested_on_has_to_stand_when_the_wait_is_over(change: Any) -> None:
     waiting().given(**change).at(**OVER).when(Tick()).then(Expired, does=[Tell, Announce])

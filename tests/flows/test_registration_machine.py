@@ -40,7 +40,8 @@ from flows.model import (
 )
 from flows.recovery import Code, CodeSet
 from flows.registration import INIT, SIGN_ON, Authenticator, Change, Device, Invitation, Registration
-from flows.request import decide, evolve
+from flows.request import decide
+from flows.state import evolve
 from tests.flows.stories import ENROLMENT, MORNING, PEOPLE, RESET, TERMINAL, WELL, a_playbook, approvers
 
 PASSKEY, CODE = Method.PASSKEY, Method.CODE

@@ -68,7 +68,7 @@ from flows.registration import (
     Registration,
     SignedIn,
 )
-from flows.request import STOPPED, evolve
+from flows.state import STOPPED, evolve
 from tests.flows.stories import (
     ACCESS,
     AGREED,

@@ -13,10 +13,11 @@ import pytest
 import flows.errors as no
 from demo import directory
 from flows.commands import Disown, Object
+from flows.consequence import react
 from flows.events import FulfilmentOrdered, Hurried, ObjectionsInvited
 from flows.model import Method, Person, Request, Stage
 from flows.registration import Authenticator, Device
-from flows.request import evolve, react
+from flows.state import evolve
 from handlers.people import matching
 from handlers.ports import By
 from storage import rows

@@ -58,6 +58,18 @@ def test_without_a_key_there_is_none_to_tell() -> None:
         pem(ec.generate_private_key(ec.SECP384R1())),
         pem(vapid.private(KEY), BestAvailableEncryption(b"a passphrase")),
     ],
+    ids=[
+        "none",
+        "one letter",
+        "zero",
+        "too large",
+        "too short",
+        "twice",
+        "no PEM",
+        "ed25519",
+        "P-384",
+        "locked",
+    ],
 )
 def test_what_is_no_key_is_refused_with_the_way_to_one(key: str) -> None:
     said = refused(vapid_key=key, vapid_contact=CONTACT)

@@ -1,0 +1,33 @@
+"""What a decision takes for granted about a request, or the refusal that says it may not."""
+
+from __future__ import annotations
+
+import flows.errors as no
+from flows.model import ApprovalRule, Facts, Playbook, Request, Verification
+
+
+def manager(facts: Facts) -> str | None:
+    """The id of the subject's manager, as the directory says now."""
+    return facts.subject.manager if facts.subject is not None else None
+
+
+def proved(request: Request) -> Verification:
+    """The proof that it rests on. Raises OutOfTurn before there is one."""
+    if request.verification is None:
+        raise no.OutOfTurn
+    return request.verification
+
+
+def playbook(facts: Facts) -> Playbook:
+    """The playbook, in the version that the request was opened under. Raises UnknownPlaybook."""
+    if facts.playbook is None:
+        raise no.UnknownPlaybook
+    return facts.playbook
+
+
+def rule(facts: Facts) -> ApprovalRule:
+    """Whose consent it takes. Raises OutOfTurn where it takes nobody's."""
+    consent = playbook(facts).consent
+    if consent is None:
+        raise no.OutOfTurn
+    return consent
