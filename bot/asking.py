@@ -87,8 +87,8 @@ def takes(playbook: Playbook) -> str:
     """What it takes, after “It takes”: `your passkey, then 1 more person who agrees`."""
     by_asker = playbook.prover is Party.REQUESTER
     proof = "your passkey" if by_asker else "a confirmation on the registered device"
-    if playbook.consent is None:
+    if not playbook.consent:
         return proof
-    quorum = playbook.consent.quorum
+    quorum = playbook.places
     others = f"{proof}, then {quorum} more {'person who agrees' if quorum == 1 else 'people who agree'}"
     return others if playbook.objection is None else f"{others}, and a wait in which others can object"

@@ -77,7 +77,7 @@ def _proof(seen: Reading) -> tuple[str, str]:
 
 
 def _then(seen: Reading) -> str:
-    if seen.playbook.consent is None:
+    if not seen.playbook.consent:
         return "nobody else needs to agree"
     if seen.playbook.objection is not None and seen.request.stage in _BEFORE_THE_WAIT:
         return f"{_agreeing(seen)}, then others have {spell(seen.playbook.objection.wait)} to object"

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import flows.errors as no
 from bot.reading import Beside, Reading
+from flows.consent import hurriers
 from flows.model import Method, Request, Stage
 from flows.objections import may_object
 from handlers.house import House
@@ -23,17 +24,18 @@ async def read(
     Raises UnknownRequest for a person whom it doesn't concern.
     """
     playbook = await house.desk.playbook_of(request)
-    approvers = await house.desk.consenting(request) if request.stage in _FOR_APPROVERS else frozenset()
-    concerned = {request.requester, request.subject, request.prover, *approvers}
+    selected = await house.desk.selection(request)
+    asked = await house.desk.consenting(request, selected)
+    concerned = {request.requester, request.subject, request.prover}
     concerned |= {approval.person for approval in request.approvals}
-    people = await house.people.named(*sorted(concerned | ({viewer} if viewer else set())))
+    if request.stage in _FOR_APPROVERS:
+        concerned |= asked
+    people = await house.people.named(*sorted(concerned | asked | ({viewer} if viewer else set())))
     told = playbook.objection is not None and viewer in people
     if told and may_object(request, people.get(request.subject), people[viewer]):
         concerned.add(viewer)
-    hurriers: frozenset[str] = frozenset()
     if request.stage is Stage.AWAITING_OBJECTION:
-        hurriers = await house.desk.hurriers(request)
-        concerned |= hurriers
+        concerned |= hurriers(playbook, selected)
     if viewer and viewer not in concerned:
         settles = request.stage is Stage.AWAITING_OPERATOR and viewer in people
         if not settles or playbook.handed_to not in people[viewer].roles:
@@ -44,8 +46,7 @@ async def read(
         texts=await house.desk.texts(request.id),
         methods=(await house.registry.registration(viewer)).methods if viewer else None,
         device=device,
-        approvers=approvers,
-        hurriers=hurriers,
+        selected=selected,
         number=_number(house, request) if asked_here else "",
     )
     seen = Reading(request, playbook, people, viewer, house.store.clock(), beside)

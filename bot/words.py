@@ -30,7 +30,7 @@ def words(seen: Reading) -> tuple[str, str, str]:
     match request.stage:
         case S.AWAITING_PROOF:
             then = "Then the change is made."
-            if playbook.consent is not None:
+            if playbook.consent:
                 then = f"Then {seen.consenting()} must agree."
             if mine:
                 note = _guidance(seen) or f"Before anything changes, let's make sure it's you. {then}"
@@ -48,7 +48,7 @@ def words(seen: Reading) -> tuple[str, str, str]:
                     f"If you approve, others have {span} to object, or longer where a weekend is in between. "
                 )
                 meaning += f"Then this is done: {seen.phrase}."
-            after = seen.missing - 1
+            after = seen.missing - 1 + seen.later
             if after:
                 people = "person has" if after == 1 else "people have"
                 meaning = f"After you, {after} more {people} to agree. Then this is done: {seen.phrase}."

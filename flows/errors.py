@@ -184,6 +184,10 @@ class ApprovedAlready(Refusal):
     """You approved this already. It is waiting for somebody else now."""
 
 
+class EnoughAgreed(Refusal):
+    """Enough of those who can say this have agreed already. Nothing more is needed from you."""
+
+
 class NotYoursToObject(Refusal):
     """Only whom it concerns, who agreed, and security can stop this. If it worries you, tell security at once."""
 

@@ -406,11 +406,8 @@ class Desk(Records):
                 device_bound=any(key.device_bound for key in registered.proofs),
                 young_until=registered.young_until,
             )
-        if playbook is not None and playbook.consent is not None:
-            facts = replace(facts, approvers=await self.people.approvers(playbook.consent, facts.subject))
-        if playbook is not None and playbook.objection is not None:
-            hurriers = await self.people.selected(playbook.objection.hurried_by, facts.subject)
-            facts = replace(facts, hurriers=hurriers)
+        if playbook is not None and playbook.selectors:
+            facts = replace(facts, selected=await self.people.selection(playbook, facts.subject))
         actor = getattr(command, "actor", "")
         concerned = (requester_id, subject_id, prover, actor, *agreed)
         return (

@@ -24,7 +24,7 @@ from bot.words import LAPSED
 from flows.consequence import react
 from flows.effects import Announce, Tell
 from flows.events import Event, Fulfilled, SecretLapsed
-from flows.model import ApprovalRule, Cause, Method, Origin, Playbook, Stage
+from flows.model import Cause, Method, Origin, Playbook, Stage
 from flows.registration import Authenticator, Device, Registration
 from flows.state import evolve
 from tests.bot.people import (
@@ -44,6 +44,7 @@ from tests.bot.people import (
     events_of_every_kind,
     proof,
 )
+from tests.flows.stories import agreed_by
 
 VIEWERS = [MAYA, OMAR, NINA, RAVI, EVE, ""]
 S = Stage
@@ -139,7 +140,7 @@ def test_buttons_are_for_whom_they_work() -> None:
 
 
 def test_whoever_is_told_can_object_and_whoever_may_can_shorten_the_wait() -> None:
-    waits, hurries = S.AWAITING_OBJECTION, Beside(hurriers=frozenset({NINA, OMAR, RAVI}))
+    waits, hurries = S.AWAITING_OBJECTION, Beside(selected={"role:security": frozenset({NINA, OMAR, RAVI})})
     lost = partial(card, LOST, waits, requester=RAVI, approved=(OMAR,))
     assert verbs(lost(viewer=MAYA)) == ["object", "disown"]
     assert lost(viewer=MAYA).buttons[0].label == "Object: I didn't lose anything"
@@ -222,7 +223,7 @@ def test_a_request_from_a_registered_device_names_that_device() -> None:
 
 
 def test_two_approvals_count_people_in_words() -> None:
-    two = replace(ACCESS, consent=ApprovalRule(2, ("manager", "role:finance_owner")))
+    two = replace(ACCESS, consent=agreed_by(2, ("manager", "role:finance_owner")))
     assert card(two, S.AWAITING_APPROVAL, MAYA).stage == "Waiting for Nina and Omar: approve or deny"
     first = card(two, S.AWAITING_APPROVAL, OMAR)
     assert "After you, 1 more person has to agree." in first.note

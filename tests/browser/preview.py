@@ -129,7 +129,7 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     lost = a_request(LOST, Stage.AWAITING_OBJECTION, requester=RAVI, approved=(OMAR,))
     yield one("request-object", request_page(lost, LOST, MAYA))
     yield one("request-object-manager", request_page(lost, LOST, OMAR))
-    hurry = {"beside": {"methods": BOTH, "hurriers": frozenset({NINA})}}
+    hurry = {"beside": {"methods": BOTH, "selected": {"role:security": frozenset({NINA})}}}
     yield one("request-hurry", request_page(lost, LOST, NINA, **hurry))
     yield one("request-waiting-objection", request_page(lost, LOST, RAVI))
     stopped = a_request(LOST, Stage.DENIED, requester=RAVI, approved=(OMAR,))

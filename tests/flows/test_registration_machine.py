@@ -26,7 +26,6 @@ from flows.digest import request_digest
 from flows.errors import Refusal
 from flows.events import Approved, Event, FulfilmentOrdered, Opened, Verified
 from flows.model import (
-    ApprovalRule,
     Asker,
     Assurance,
     Checked,
@@ -42,7 +41,17 @@ from flows.recovery import Code, CodeSet
 from flows.registration import INIT, SIGN_ON, Authenticator, Change, Device, Invitation, Registration
 from flows.request import decide
 from flows.state import evolve
-from tests.flows.stories import ENROLMENT, MORNING, PEOPLE, RESET, TERMINAL, WELL, a_playbook, approvers
+from tests.flows.stories import (
+    ENROLMENT,
+    MORNING,
+    PEOPLE,
+    RESET,
+    TERMINAL,
+    WELL,
+    a_playbook,
+    agreed_by,
+    selection,
+)
 
 PASSKEY, CODE = Method.PASSKEY, Method.CODE
 PERSONS = sorted(PEOPLE)
@@ -62,12 +71,12 @@ RECALL = a_playbook(
     "device_recall",
     **OURS | BY_ADMINISTRATORS,
     protects=True,
-    consent=ApprovalRule(1, ("manager", "role:administrator"), DAY),
+    consent=agreed_by(1, ("manager", "role:administrator"), DAY),
 )
 SECOND = a_playbook(
     "second_device",
     **OURS | BY_ADMINISTRATORS | {"tier": 3},
-    consent=ApprovalRule(1, ("role:administrator",), DAY),
+    consent=agreed_by(1, ("role:administrator",), DAY),
 )
 ACCESS = a_playbook("group_access", tier=2)
 DISABLE = a_playbook("disable", **BY_ADMINISTRATORS | {"tier": 3})
@@ -252,7 +261,7 @@ class Lives(RuleBasedStateMachine):
             subject=PEOPLE[subject],
             methods=proving.methods,
             young_until=proving.young_until,
-            approvers=approvers(playbook.consent, PEOPLE[subject], PEOPLE.values()),
+            selected=selection(playbook, PEOPLE[subject], PEOPLE.values()),
             nonce=f"{self.count:064x}",
             actor=PEOPLE[actor],
             **WELL | {"unfrozen": self.unfrozen()},
@@ -295,11 +304,12 @@ class Lives(RuleBasedStateMachine):
             submit(Submit(id, playbook.name, asker, subject, TERMINAL, {"what": id}, {}), asker)
             assert isinstance(happened[0], Opened)
             submit(Prove(asker, put(asker, key)), asker)
-            if playbook.consent is not None:
+            if playbook.consent:
                 submit(Approve(ally[0], put(*ally)), ally[0])
             if not any(isinstance(event, FulfilmentOrdered) for event in happened) or request is None:
                 return None
-            people = approvers(playbook.consent, PEOPLE[subject], PEOPLE.values()) & self.unfrozen()
+            named = selection(playbook, PEOPLE[subject], PEOPLE.values()).items()
+            people = {selector: found & self.unfrozen() for selector, found in named}
             until = {p: self.registration(p).young_until for p in PERSONS}
             young = {p: at for p, at in until.items() if at is not None}
             authorise(request, playbook, evidence, people, self.now, young)

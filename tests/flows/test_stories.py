@@ -650,7 +650,7 @@ def test_without_its_playbook_nothing_goes_on() -> None:
     proved().given(playbook=None).when(ReportConfirmed(RECEIPT)).refused(no.UnknownPlaybook)
     proved().given(playbook=None).when(ReportUnconfirmed("no")).refused(no.UnknownPlaybook)
     handed_over().given(playbook=None).when(Retry("ravi")).refused(no.UnknownPlaybook)
-    considered("omar").given(playbook=RESET).when(approves("omar")).refused(no.OutOfTurn)
+    considered("omar").given(playbook=RESET).when(approves("omar")).refused(no.NotAnApprover)
 
 
 # -- the chosen password --------------------------------------------------------------------
