@@ -15,7 +15,7 @@ from sqlalchemy import select
 from bot import console, slack_doctor
 from bot.facts import passkey_name
 from flows.errors import LastOnDevice, UnknownDevice, UnknownRequest
-from flows.registration import Registration
+from flows.registration import Authenticator, Registration
 from flows.spoken import heard
 from handlers import doctor
 from handlers.evidence import Auditor
@@ -216,18 +216,7 @@ def devices(
         async with reading() as (_, store):
             auditor = Auditor(store, {})
             rows, registration = await auditor.devices(person), await auditor.registration(person)
-        passkeys = [
-            (
-                key.device,
-                [
-                    key.short,
-                    passkey_name(registration, key),
-                    key.kind,
-                    iso(key.used_at) if key.used_at else "",
-                ],
-            )
-            for key in registration.passkeys
-        ]
+        passkeys = [(key.device, _told(registration, key)) for key in registration.passkeys]
         if as_json:
             found = [
                 (*row, [dict(zip(_OF_PASSKEYS, key, strict=True)) for on, key in passkeys if on == row[0]])
@@ -249,6 +238,11 @@ def devices(
 
 _OF_DEVICES = ("device", "name", "can prove with", "last used", "registered", "revoked")
 _OF_PASSKEYS = ("passkey", "name", "kind", "last used")
+
+
+def _told(registration: Registration, key: Authenticator) -> list[str]:
+    """A passkey for reading, by the columns above."""
+    return [key.short, passkey_name(registration, key), key.kind, iso(key.used_at) if key.used_at else ""]
 
 
 def _recalled(registration: Registration, named: str) -> tuple[str, dict[str, str]]:

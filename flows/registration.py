@@ -452,6 +452,8 @@ def used(
 def sign_in(registration: Registration, authenticator: Authenticator, cookie_hash: str, key: str) -> Change:
     """A fresh cookie, and this browser's key, for the device whose own passkey was just used."""
     device = _live(registration, authenticator.device)
+    if all(a.id != authenticator.id for a in registration.proofs):
+        raise no.UnknownPasskey
     signed_in = SignedIn(registration.person, device.id, authenticator.id)
     return Change((signed_in,), devices=(replace(device, cookie_hash=cookie_hash, key=key),))
 

@@ -243,8 +243,8 @@ class Desk(Records):
     ) -> Request:
         """Open a request from a filled form. Raises a Refusal; nothing is kept of a form that doesn't fit.
 
-        `known`: what may be referred to besides the subject's own devices, passkeys and accounts, by the field's name.
-        `card` gives, for the request's name, the row of a chat message that is to become its card.
+        `known`: what may be referred to besides what is the subject's own, by the field's name. `card` gives, for
+        the request's name, the row of a chat message that is to become its card.
         """
         found = self.playbooks.by_name.get(playbook)
         try:

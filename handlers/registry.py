@@ -63,7 +63,7 @@ _owners = select(_DEVICES.c.person).distinct().limit(2)
 _EVENTS, _PROOFS = TABLES["audit_events"], TABLES["verifications"]
 _revocations = select(_EVENTS.c.type, _EVENTS.c.body).where(
     _EVENTS.c.person == bindparam("person"),
-    _EVENTS.c.type.in_([DeviceRevoked.__name__, AuthenticatorRevoked.__name__]),
+    (_EVENTS.c.type == DeviceRevoked.__name__) | (_EVENTS.c.type == AuthenticatorRevoked.__name__),
 )
 _uses = (
     select(_PROOFS.c.authenticator, func.max(_PROOFS.c.at, type_=Instant()).label("at"))

@@ -92,7 +92,9 @@ async def sure_of_one(request: web.Request) -> web.Response:
     sentence += f" with {'its other passkeys' if passkeys else 'its sign-in app'}. "
     if len(registration.passkeys) == 1:
         sentence += "It is your only passkey: what takes one, you can't confirm until you add another. "
-    sentence += "If somebody else may have used it, remove the whole device: a browser that signed in with it stays signed in. "
+    sentence += (
+        "If somebody else may have used it, remove the whole device: where they signed in, they stay so. "
+    )
     return render(
         request,
         "confirm.html",
