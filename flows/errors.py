@@ -298,7 +298,7 @@ class UnknownDevice(Refusal):
     """There is no such device among yours. It may have been removed already."""
 
 
-class UnknownPasskey(Refusal):
+class UnknownPasskey(UnknownDevice):
     """There is no such passkey on a registered device. It may have been removed already."""
 
 

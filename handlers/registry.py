@@ -352,7 +352,7 @@ class DeviceRegistry:
             return False
         try:
             await self.decide(command, person, decision)
-        except (no.UnknownDevice, no.UnknownPasskey, no.LastOnDevice) as refusal:
+        except (no.UnknownDevice, no.LastOnDevice) as refusal:
             if await done():
                 return False  # somebody else was faster
             raise Rejected(refusal.sentence) from None
