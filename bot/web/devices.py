@@ -87,7 +87,7 @@ async def sure_of_one(request: web.Request) -> web.Response:
     left = [key for key in registration.proofs if key.device == gone.device and key != gone]
     passkeys = [key for key in left if key.method is Method.PASSKEY]
     sentence = (
-        f"{passkey_name(registration, gone)} can't confirm anything any more. “{device}” stays registered"
+        f"“{passkey_name(registration, gone)}” can't confirm anything any more. “{device}” stays registered"
     )
     sentence += f" with {'its other passkeys' if passkeys else 'its sign-in app'}. "
     if len(registration.passkeys) == 1:

@@ -226,7 +226,7 @@ async def test_a_passkey_is_removed_by_its_owner_and_the_last_on_a_device_only_w
     path, wire = f"/devices/passkeys/{gone.short}/remove", await of(desk, maya)
     assert path in (await wire.get("/devices")).text
     sure = unescape((await wire.get(path)).text)
-    assert "Key on my key ring, on maya's phone can't confirm anything any more" in sure
+    assert "“Key on my key ring, on maya's phone” can't confirm anything any more" in sure
     assert "with its other passkeys" in sure
     stranger = await of(desk, eve)
     assert (await stranger.get(path)).status == 404
