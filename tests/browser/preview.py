@@ -293,8 +293,8 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     loses = "It can't confirm anything from then on. To use it again, you'd have to add it again."
     yield "confirm-remove", "confirm.html", {**sure, **remove, "sentence": loses}
     one = {**remove, "heading": "Remove this passkey?"}
-    loses = "“Key on my key ring, on Work laptop” can't confirm anything any more. “Work laptop” stays registered with "
-    loses += "its other passkeys. You confirm it with your passkey next."
+    loses = "“Key on my key ring, on Work laptop” can't confirm anything any more. “Work laptop” stays registered "
+    loses += "with its other passkeys. You confirm it with your passkey next."
     yield "confirm-remove-passkey", "confirm.html", {**sure, **one, "sentence": loses}
 
     yield "moment", "moment.html", frame(None)
