@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bot.cards import Input
-from bot.seen import account_names, device_names
+from bot.seen import account_names, registered_names
 from bot.views import form
 from flows.asking import may_ask
 from flows.model import Asker, Field, Party, Person, Playbook
@@ -75,7 +75,13 @@ async def inputs(
 
 async def references(house: House, person: str) -> dict[str, dict[str, str]]:
     """What a form about this person may refer to, by the field's name: id → what people call it."""
-    return {"device": await device_names(house, person), "account": await account_names(house, person)}
+    registration = await house.registry.registration(person)
+    names = registered_names(registration)
+    return {
+        "device": {device.id: names[device.id] for device in registration.live},
+        "passkey": {passkey.short: names[passkey.short] for passkey in registration.spare},
+        "account": await account_names(house, person),
+    }
 
 
 def demanded(playbook: Playbook) -> tuple[Field, ...]:

@@ -302,6 +302,14 @@ class UnknownDevice(Refusal):
     """There is no such device among yours. It may have been removed already."""
 
 
+class UnknownPasskey(UnknownDevice):
+    """There is no such passkey on a registered device. It may have been removed already."""
+
+
+class LastOnDevice(Refusal):
+    """Nothing else on its device can confirm anything, so this passkey can't go alone. Remove the whole device."""
+
+
 class NotAnAdministrator(Refusal):
     """That person isn't an administrator. Name them under `roles: administrator:` in COUNTERSIGN_CONFIG first."""
 

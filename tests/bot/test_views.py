@@ -396,7 +396,7 @@ def test_devices_say_what_they_can_and_when_they_last_did() -> None:
     app = replace(key, id="a-2", method=Method.CODE, used_at=None)
     first, second = device_lines(Registration(MAYA, (phone, laptop), (key, app)), PEOPLE[MAYA], "d-2", NOW)
     assert (first.name, first.here, first.can) == ("Laptop", True, "a passkey and sign-in app codes")
-    assert first.passkeys == ()
+    assert [each.own for each in first.passkeys] == [False], "the app can go on without it"
     assert first.used is not None
     assert first.used.relative == "2 hours ago"
     assert (second.can, second.used, second.only) == ("nothing yet", None, False)
@@ -407,7 +407,7 @@ def test_devices_say_which_passkeys_stay_on_them_and_name_them_where_there_are_s
     key = Authenticator("a-1", MAYA, "d-2", Method.PASSKEY, b"", 0, NOW, synced=True)
     spare = replace(key, id="a-2", synced=False, name="Spare key", used_at=NOW - timedelta(hours=2))
     (alone,) = device_lines(Registration(MAYA, (laptop,), (key,)), PEOPLE[MAYA], "", NOW)
-    assert alone.can == "a synced passkey"
+    assert (alone.can, alone.passkeys) == ("a synced passkey", ()), "the last goes only with the device"
     (bound,) = device_lines(Registration(MAYA, (laptop,), (spare,)), PEOPLE[MAYA], "", NOW)
     assert bound.can == "a passkey on this device only"
     (both,) = device_lines(Registration(MAYA, (laptop,), (key, spare)), PEOPLE[MAYA], "", NOW)
@@ -419,6 +419,8 @@ def test_devices_say_which_passkeys_stay_on_them_and_name_them_where_there_are_s
     assert [each.used.relative if each.used else None for each in both.passkeys] == [None, "2 hours ago"]
     assert home_lines([both], None) == (
         "Laptop: 2 passkeys · last used 2 hours ago",
+        "Laptop, Laptop: a synced passkey · never used",
+        "Laptop, Spare key: a passkey on this device only · last used 2 hours ago",
         "No recovery codes yet",
     )
 

@@ -258,6 +258,7 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         "devices": lines,
         "codes": CodesLine(2, 10, moment(NOW - timedelta(days=40), NOW, "Europe/Stockholm")),
         "accounts": {"slack/T0ACME/U0MAYA": "Maya Lindqvist (@maya) in Slack"},
+        "alone": True,
         "add": "/ask/add_device",
         "push": {"key": "", "on": False},
         "error": "",
@@ -291,6 +292,10 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     remove = {"card": None, "heading": "Remove Work laptop?", "action": "Remove it", "back": "/devices"}
     loses = "It can't confirm anything from then on. To use it again, you'd have to add it again."
     yield "confirm-remove", "confirm.html", {**sure, **remove, "sentence": loses}
+    one = {**remove, "heading": "Remove this passkey?"}
+    loses = "“Key on my key ring, on Work laptop” can't confirm anything any more. “Work laptop” stays registered "
+    loses += "with its other passkeys. You confirm it with your passkey next."
+    yield "confirm-remove-passkey", "confirm.html", {**sure, **one, "sentence": loses}
 
     yield "moment", "moment.html", frame(None)
     yield "welcome", "welcome.html", {**frame(None), "onward": "/requests/CS-7F3KQ"}

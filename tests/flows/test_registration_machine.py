@@ -73,6 +73,8 @@ RECALL = a_playbook(
     protects=True,
     consent=agreed_by(1, ("manager", "role:administrator"), DAY),
 )
+ONE = a_playbook("passkey_revocation", **OURS, askers=SELF, prover=Party.REQUESTER, protects=True)
+RECALL_ONE = replace(RECALL, name="passkey_recall")
 SECOND = a_playbook(
     "second_device",
     **OURS | BY_ADMINISTRATORS | {"tier": 3},
@@ -105,6 +107,8 @@ DEMANDS = {
     CODES.name: Demand(settled=True),
     REMOVE.name: Demand(urgent=True),
     ACCESS.name: Demand(settled=True),
+    ONE.name: Demand(urgent=True),
+    RECALL_ONE.name: Demand(own=False, passkey=True, settled=True, consent=OTHERS, urgent=True),
     RECALL.name: Demand(own=False, passkey=True, settled=True, consent=OTHERS, urgent=True),
     SECOND.name: Demand(own=False, passkey=True, settled=True, consent=ADMINISTRATORS),
     ENROLMENT.name: Demand(own=False, passkey=True, settled=True, consent=OTHERS),
@@ -117,13 +121,18 @@ BOSS = {person.id: person.manager for person in PEOPLE.values()}
 
 @dataclass
 class Kept:
-    """A device as the model remembers it: whose it is, under which cookie it answers, what is on it."""
+    """A device as the model remembers it: whose it is, under which cookie it answers, what is on it and what was."""
 
     person: str
     cookie: str
     since: datetime
     keys: dict[str, Method] = field(default_factory=dict)
+    lost: set[str] = field(default_factory=set)
     gone: bool = False
+
+    @property
+    def counting(self) -> dict[str, Method]:
+        return {id: how for id, how in self.keys.items() if id not in self.lost and not self.gone}
 
 
 @dataclass
@@ -154,7 +163,7 @@ class Model:
 
     def keys(self, person: str) -> dict[str, Method]:
         """What somebody can prove with now."""
-        return {id: how for kept in self.ever(person) if not kept.gone for id, how in kept.keys.items()}
+        return {id: how for kept in self.ever(person) for id, how in kept.counting.items()}
 
     def new(self, person: str, now: datetime) -> bool:
         since = [kept.since for kept in self.ever(person)]
@@ -606,6 +615,28 @@ class Lives(RuleBasedStateMachine):
         who = ("nina", "sam")[asker % 2] if asker % 7 else self.person(asker)
         self.revoked(self.order(RECALL, who, self.person(subject), n), self.person(subject), n)
 
+    def removed(self, id: str | None, person: str, n: int) -> None:
+        if id is None:
+            return
+        key = self.key(person, n)
+        owner = next((kept for kept in self.model.ever(person) if key in kept.counting), None)
+        allowed = owner is not None and owner.keys[key] is PASSKEY and len(owner.counting) > 1
+        every = (a for registration in self.real.values() for a in registration.authenticators)
+        short, real = next((a.short for a in every if a.id == key), "none"), self.registration(person)
+        act = lambda: registering.revoke_passkey(real, short, id, self.now)  # noqa: E731
+        if self.agree("removing a passkey", allowed, act, person):
+            assert owner is not None
+            owner.lost.add(key)
+
+    @rule(n=Number, who=Number)
+    def somebody_removes_a_passkey_of_theirs(self, n: int, who: int) -> None:
+        self.removed(self.order(ONE, self.person(who), self.person(who), n), self.person(who), n)
+
+    @rule(n=Number, asker=Number, subject=Number)
+    def an_administrator_recalls_a_passkey(self, n: int, asker: int, subject: int) -> None:
+        who = ("nina", "sam")[asker % 2] if asker % 7 else self.person(asker)
+        self.removed(self.order(RECALL_ONE, who, self.person(subject), n), self.person(subject), n)
+
     @rule(n=Number, who=Number, name=st.sampled_from(["Phone", " ", "x" * 41, "Old\u202ephone"]))
     def somebody_renames_one(self, n: int, who: int, name: str) -> None:
         person, device = self.person(who), self.device(self.person(who), n)
@@ -620,7 +651,7 @@ class Lives(RuleBasedStateMachine):
         person, browser = self.person(who), self.browser(b)
         id = self.key(person, n)
         owner = next((k for k in self.model.devices.values() if id in k.keys), None)
-        allowed = owner is not None and not owner.gone and owner.keys[id] is PASSKEY
+        allowed = owner is not None and owner.counting.get(id) is PASSKEY
         whose = owner.person if owner else person
         key = next((a for a in self.real[whose].authenticators if a.id == id and a.method is PASSKEY), None)
         cookie = self.fresh("cookie")
@@ -682,8 +713,17 @@ def test_no_sequence_binds_a_device_without_what_policy_demands() -> None:
     many = max(300, settings.default.max_examples)
     run_state_machine_as_test(Lives, settings=settings(max_examples=many, stateful_step_count=50))
     came_about = ("a link", "joining", "opening", "binding passkey", "binding code", "recovered", "revoking")
-    came_about += ("renaming", "signing in", *(f"{name} ordered" for name in DEMANDS))
+    came_about += ("renaming", "removing a passkey", "signing in", *(f"{name} ordered" for name in DEMANDS))
     refused = ("HadADevice", "LinkTaken", "LinkExpired", "LinkUnknown", "NotRecovered", "UnknownDevice")
-    refused += ("BadName", "DeviceTooYoung", "ProofTooWeak", "SelfApproval", "NotAnApprover", "Frozen")
+    refused += (
+        "UnknownPasskey",
+        "LastOnDevice",
+        "BadName",
+        "DeviceTooYoung",
+        "ProofTooWeak",
+        "SelfApproval",
+        "NotAnApprover",
+        "Frozen",
+    )
     never = [what for what in (*came_about, *refused) if not Lives.seen[what]]
     assert not never, f"these never happened, so nothing was shown about them: {never}"

@@ -13,7 +13,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.model import ApprovalRule, Assurance, ConsentStep, Party, SecretKind
+from flows.model import ApprovalRule, Assurance, ConsentStep, Party, Playbook, SecretKind
 from handlers.connectors.countersign import Countersign
 from handlers.playbooks import CAP, PlaybookError, Problem, duration, from_content, load, sha256, spelled
 
@@ -84,6 +84,8 @@ def test_the_shipped_playbooks_load() -> None:
         "add_device",
         "device_recall",
         "device_revocation",
+        "passkey_recall",
+        "passkey_revocation",
         "connect_account",
         "disconnect_account",
         "group_access",
@@ -100,6 +102,14 @@ def test_the_shipped_playbooks_load() -> None:
     assert [step.within for step in enrolment.consent] == [timedelta(days=1)]
     (device,) = playbooks["device_revocation"].fields
     assert not device.committed, "the connector needs the device's id in clear"
+    for one, whole in (("passkey_revocation", "device_revocation"), ("passkey_recall", "device_recall")):
+        assert demands(playbooks[one]) == demands(playbooks[whole]), "no less than the whole device takes"
+
+
+def demands(playbook: Playbook) -> tuple[object, ...]:
+    """Who may ask, and what has to be shown for it."""
+    proof = (playbook.prover, playbook.assurance, playbook.prove_within, playbook.proof_lasts)
+    return (playbook.tier, playbook.askers, *proof, playbook.consent, playbook.protects)
 
 
 def test_free_text_and_personal_answers_are_committed_and_choices_are_not(tmp_path: Path) -> None:
@@ -406,7 +416,8 @@ WRONG: Mapping[str, tuple[str | bytes, int, str, str, str]] = {
     "a further group with a time that isn't its own": (
         with_(
             "form:",
-            "further_consent:\n  - when: together\n    quorum: 1\n    from: [role:security]\n    within: 1 day\nform:",
+            "further_consent:\n  - when: together\n    quorum: 1\n    from: [role:security]\n    within: 1 day"
+            "\nform:",
         ),
         21,
         "further_consent.1.within",
@@ -425,7 +436,8 @@ WRONG: Mapping[str, tuple[str | bytes, int, str, str, str]] = {
     "a further step that the proof doesn't last for": (
         with_(
             "form:",
-            "further_consent:\n  - when: afterwards\n    quorum: 1\n    from: [role:security]\n    within: 1 day\nform:",
+            "further_consent:\n  - when: afterwards\n    quorum: 1\n    from: [role:security]\n    within: 1 day"
+            "\nform:",
         ),
         12,
         "proof.lasts",
