@@ -90,7 +90,7 @@ async def test_a_security_key_joins_the_laptop_under_its_own_name(desk: Site, ch
     state = {"isUserVerified": True, "automaticPresenceSimulation": True}
     await maya.cdp.send("WebAuthn.addVirtualAuthenticator", {"options": {**key, **state}})
     await maya.page.get_by_role("button", name="Create the passkey").click()
-    await maya.page.get_by_role("link", name="Do it without an app").click()
+    await maya.without_an_app()
     await maya.page.goto("/devices")
     await expect(maya.page.get_by_text("Can confirm with 2 passkeys")).to_be_visible()
     await expect(maya.page.get_by_text("Key on my key ring: a passkey on this device only")).to_be_visible()
