@@ -104,7 +104,7 @@ class Visitor:
             await self.without_an_app()
 
     async def without_an_app(self) -> None:
-        """The passkey is enough. Waits for where that leads: going elsewhere before it is there would be broken off."""
+        """The passkey is enough. Waits for where that leads: whoever goes elsewhere before would be held up by it."""
         await self.page.get_by_role("link", name="Do it without an app").click()
         await self.page.get_by_role("heading", name="This device is registered").wait_for()
 
