@@ -17,7 +17,7 @@ from storage.seals import token_hash
 
 routes = web.RouteTableDef()
 
-BEAT = 0.5  # seconds; several times what it takes to judge an attempt
+BEAT = 1.0  # seconds; longer than an attempt takes that comes last, when every place is taken
 PACE = web.AppKey("pace", float)
 
 
