@@ -147,6 +147,8 @@ def test_whoever_is_told_can_object_and_whoever_may_can_shorten_the_wait() -> No
     assert verbs(lost(viewer=OMAR, beside=hurries)) == ["object"], "who agreed shortens nothing"
     assert verbs(lost(viewer=RAVI, beside=hurries)) == ["cancel", "disown"]
     assert verbs(lost(viewer=NINA, beside=hurries)) == ["hurry"]
+    assert "If you shorten the wait, the change is made at once" in lost(viewer=NINA, beside=hurries).note
+    assert "shorten" not in lost(viewer=OMAR, beside=hurries).note
     assert verbs(lost(viewer=EVE, beside=hurries)) == []
     for viewer, asked in ((MAYA, True), (OMAR, True), (RAVI, False), (EVE, False), ("", False)):
         seen = lost(viewer=viewer)

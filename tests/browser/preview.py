@@ -65,12 +65,17 @@ def qr(text: str) -> Markup:
     return Markup(segno.make(text, error="m").svg_inline(border=4, omitsize=True))  # noqa: S704  made by us
 
 
-def frame(viewer: str | None = MAYA, device: Device = PHONE) -> dict[str, Any]:
+def device_of(viewer: str) -> Device:
+    """The device that somebody reads the page on."""
+    return replace(PHONE, name=f"{PEOPLE[viewer].name.split()[0]}'s phone")
+
+
+def frame(viewer: str | None = MAYA) -> dict[str, Any]:
     return {
         "csrf": "preview",
         "now": NOW,
         "person": PEOPLE[viewer] if viewer else None,
-        "device": device if viewer else None,
+        "device": device_of(viewer) if viewer else None,
         "joins": True,
         "signing": "",
     }
@@ -85,9 +90,8 @@ def request_page(
     request: Request, playbook: Playbook, viewer: str, **more: Any
 ) -> tuple[str, dict[str, Any]]:
     beside = Beside(texts=WHY if playbook is ACCESS else {})
-    device = PHONE if viewer == MAYA else replace(PHONE, name=f"{PEOPLE[viewer].name.split()[0]}'s phone")
     context = {
-        **frame(viewer, device),
+        **frame(viewer),
         "card": card(request, playbook, viewer, **more.pop("beside", {"methods": BOTH})),
         "lines": question(request, playbook, PEOPLE, viewer, NOW, beside),
         "mark": mark(request),
@@ -162,7 +166,8 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
 
     mine = [card(reset[Stage.AWAITING_PROOF], RESET, MAYA)]
     waiting = [card(access[Stage.AWAITING_APPROVAL], ACCESS, MAYA)]
-    recent = [card(a_request(RESET, stage), RESET, MAYA) for stage in (Stage.FULFILLED, Stage.EXPIRED)]
+    past = (("CS-2J8VD", Stage.FULFILLED), ("CS-9QW4T", Stage.EXPIRED))
+    recent = [card(replace(a_request(RESET, stage), id=id), RESET, MAYA) for id, stage in past]
     home = {
         **frame(),
         "mine": mine,

@@ -139,7 +139,7 @@ async def with_a_security_key(desk: Site, maya: Visitor) -> dict[str, Any]:
     added = await maya.cdp.send("WebAuthn.addVirtualAuthenticator", {"options": options})
     maya.authenticator = added["authenticatorId"]
     await maya.page.get_by_role("button", name="Create the passkey").click()
-    await maya.page.get_by_role("link", name="Do it without an app").click()
+    await maya.without_an_app()
     return laptops
 
 

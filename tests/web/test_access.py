@@ -37,7 +37,7 @@ HOSTILE = '"><img src=x onerror=alert(1)>{{7*7}}'
 
 
 @contextlib.asynccontextmanager
-async def pages(folder: Path, **settings: Any) -> AsyncIterator[Site]:
+async def pages(folder: Path, *, beat: float = 0.0, **settings: Any) -> AsyncIterator[Site]:
     """The pages of a company whose clock stands still; nothing is carried out until the worker is told to."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -45,7 +45,7 @@ async def pages(folder: Path, **settings: Any) -> AsyncIterator[Site]:
     url = f"http://localhost:{port}"
     where: dict[str, Any] = {"public_url": url, "bind": f"127.0.0.1:{port}", **settings}
     async with company(f"sqlite:///{folder / 'desk.db'}", folder, **where) as acme:
-        runner = web.AppRunner(make_app(acme.house), access_log=None)
+        runner = web.AppRunner(make_app(acme.house, beat=beat), access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", port).start()
         try:
