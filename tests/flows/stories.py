@@ -65,10 +65,12 @@ from flows.model import (
     Checked,
     Facts,
     Method,
+    Mode,
     ObjectionRule,
     Origin,
     Party,
     Person,
+    Phase,
     Playbook,
     Receipt,
     Request,
@@ -168,6 +170,15 @@ LOST = a_playbook(
     objection=ObjectionRule(timedelta(days=1), ("role:security",)),
     secret=SecretKind.ENROLMENT_LINK,
     handed_to="administrator",
+)
+
+#: Phased in: for Maya it only observes, for everybody else it is the way.
+WATCHED = a_playbook(
+    "disable",
+    tier=2,
+    proof_lasts=timedelta(days=3),
+    consent=ApprovalRule(1, ("manager", "role:approver"), timedelta(days=2)),
+    modes=(Phase("person:maya", Mode.OBSERVE),),
 )
 
 
