@@ -46,20 +46,20 @@ def open_request(ask: Submit, facts: Facts) -> list[Event]:
         raise no.NotForThem(why.kind) from None
     if prover != subject.id and mode is not Mode.OBSERVE:
         _askable(ask, playbook, prover, facts)
-    asked: dict[str, Any] = dict(
-        id=ask.id,
-        playbook=playbook.name,
-        playbook_version=playbook.version,
-        playbook_hash=playbook.hash,
-        connector=playbook.connector,
-        verb=playbook.verb,
-        requester=requester.id,
-        subject=subject.id,
-        prover=prover,
-        origin=ask.origin,
-        parameters=dict(sorted(ask.parameters.items())),  # in the order the audit log keeps them, so that
-        commitments=dict(sorted(ask.commitments.items())),  # folding it gives the very same row
-    )
+    asked: dict[str, Any] = {
+        "id": ask.id,
+        "playbook": playbook.name,
+        "playbook_version": playbook.version,
+        "playbook_hash": playbook.hash,
+        "connector": playbook.connector,
+        "verb": playbook.verb,
+        "requester": requester.id,
+        "subject": subject.id,
+        "prover": prover,
+        "origin": ask.origin,
+        "parameters": dict(sorted(ask.parameters.items())),  # in the order the audit log keeps them, so that
+        "commitments": dict(sorted(ask.commitments.items())),  # folding it gives the very same row
+    }
     if mode is Mode.OBSERVE:
         return [observed(asked, playbook, facts, _hindrance(ask, playbook, prover, facts))]
     return [Opened(**asked, due_at=facts.now + playbook.prove_within, mode=mode)]

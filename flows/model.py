@@ -328,7 +328,7 @@ class Playbook:
 
     @property
     def observable(self) -> bool:
-        """True when people have another way while this is only observed: to our own devices and freezes there is none."""
+        """True when there is another way while this is only observed: to our devices and freezes there is none."""
         return self.connector != "countersign" and not self.protects
 
     @property
