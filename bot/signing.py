@@ -10,6 +10,7 @@ import typer
 from bot import console
 from bot.commands import run
 from handlers import signatures
+from handlers.evidence import count_of
 from handlers.playbooks import load
 from handlers.settings import SettingsError, load_reach
 
@@ -64,7 +65,7 @@ def sign(
             )
         installation, keys = signatures.maintainers(reach.policy_keys)
         if name not in keys:
-            raise ValueError(f"{name} is no maintainer. Have your key put into {reach.policy_keys}")
+            raise ValueError(f"No maintainer is called {name}. Have your key put into {reach.policy_keys}")
         passphrase = typer.prompt("Passphrase", hide_input=True) if signatures.is_locked(key) else ""
         mine = signatures.private_key(key, passphrase)
         if mine.public_key().public_bytes_raw() != keys[name].public_bytes_raw():
@@ -72,7 +73,7 @@ def sign(
         playbooks, rules = load(reach.playbooks), signatures.rules_of(reach.playbooks)
         what = signatures.digest(installation, playbooks.files, rules)
         signatures.sign(reach.playbooks, name, mine, what)
-        counted = f"{len(playbooks.files)} playbooks and {len(rules)} files of rules"
+        counted = f"{count_of(len(playbooks.files), 'playbook')} and {count_of(len(rules), 'rule file')}"
         console.say(f"{name} signed {counted} for {installation}.")
         console.say(f"SHA-256 {what}")
         return console.DONE

@@ -55,7 +55,7 @@ def test_two_make_keys_and_sign(tmp_path: Path, env: Mapping[str, str]) -> None:
             "policy", "sign", "--key", str(tmp_path / f"{name}.key"), "--as", name, env=env, typed="hush\n"
         )
         assert signed.exit_code == 0, signed.output
-        assert f"{name} signed 1 playbooks and 0 files of rules for production." in signed.stdout
+        assert f"{name} signed 1 playbook and 0 rule files for production." in signed.stdout
         assert "hush" not in signed.output
     kept = (tmp_path / "playbooks" / "SIGNATURES").read_text()
     assert '"nina"' in kept
@@ -72,7 +72,7 @@ def test_no_key_is_written_over(tmp_path: Path, env: Mapping[str, str]) -> None:
     ("name", "key", "typed", "said"),
     [
         ("nina", "sam", "hush\n", "isn't the key that"),
-        ("eve", "nina", "hush\n", "eve is no maintainer"),
+        ("eve", "nina", "hush\n", "No maintainer is called eve"),
         ("nina", "nina", "wrong\n", "can't be opened"),
         ("nina", "nobody", "hush\n", "nobody.key"),
     ],
