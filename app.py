@@ -14,7 +14,7 @@ import typer
 from aiohttp import web
 from pydantic import ValidationError
 
-from bot import commands, console, inviting, keys, manifests, socket, systems
+from bot import commands, console, inviting, keys, manifests, signing, socket, systems
 from bot import mail as letters
 from bot.commands import run
 from bot.journal import Everywhere, Journal
@@ -52,6 +52,7 @@ cli = commands.cli
 cli.add_typer(manifests.manifest, name="manifest")
 keys.add(cli)
 inviting.add(cli)
+signing.add(commands.policy)
 
 
 # -- putting together -------------------------------------------------------------------------

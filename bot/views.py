@@ -34,6 +34,7 @@ _STATUS = {
     S.DISOWNED: (Status.DANGER, "stopped"),
     S.LOCKED: (Status.DANGER, "stopped"),
     S.FAILED: (Status.REFUSED, "not made"),
+    S.OBSERVED: (Status.REFUSED, "nothing changed"),
 }
 
 

@@ -22,6 +22,7 @@ from flows.events import (
     LockedOut,
     Objected,
     ObjectionsInvited,
+    Observed,
     Opened,
     PasswordAsked,
     PasswordRefused,
@@ -45,6 +46,8 @@ def react(request: Request, event: Event, at: datetime) -> Sequence[Effect]:
             asker = () if request.prover == request.requester else (Tell((request.requester,), "opened"),)
             others = write(What.REQUEST_OPENED, *(concerned[1:]))  # the subject, where somebody else asks
             return (SendChallenge(request.prover), *asker, Announce("security", "opened"), *others)
+        case Observed():  # nothing happens to anybody, so nobody else has to hear of it
+            return (Tell((request.requester,), "closed"),)
         case ApprovalRequested(approvers=people):
             return (AskApprovers(people),)
         case ObjectionsInvited():

@@ -10,6 +10,7 @@ from time import monotonic
 import flows.errors as no
 from flows.model import Method, Person
 from flows.registration import Authenticator
+from handlers import signatures
 from handlers.accounts import Accounts
 from handlers.clock import Clock
 from handlers.conversations import Conversations
@@ -76,7 +77,8 @@ class Outside:
 async def build(
     settings: Settings, config: Config, outside: Outside, own: type, kind: str, time: Time = utc_now
 ) -> House:
-    """Prepare the database and put everything together. Raises NotReady, PlaybookError or a driver's error.
+    """Prepare the database and put everything together. Raises NotReady, PlaybookError, NotSigned or a driver's
+    error.
 
     `own` makes our own connector, from the registry of devices, whose chat account is whose, who is frozen, and
     people's recovery codes.
@@ -93,6 +95,7 @@ async def build(
         playbooks = load(
             settings.playbooks, connectors={name: connector.verbs for name, connector in connectors.items()}
         )
+        signatures.verify(settings, playbooks, signatures.rules_of(settings.playbooks))
         await setup.keep_playbooks(store, [_kept(playbooks, hash) for hash in playbooks.contents])
         return _assemble(settings, config, outside, registry, accounts, connectors, playbooks, standings)
     except BaseException:

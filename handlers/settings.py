@@ -46,6 +46,18 @@ class Reach(BaseSettings):
         Path(__file__).parent.parent / "playbooks",
         description="The folder of request types, one YAML file each.",
     )
+    policy_keys: Path | None = Field(
+        None,
+        description="The YAML file of the maintainers' public keys, outside the folder of playbooks. With it, two of "
+        "them must have signed the playbooks and rules.",
+    )
+    policy_signatures: int | None = Field(
+        None,
+        ge=0,
+        le=9,
+        description="How many maintainers must have signed the playbooks and rules, from 0 to 9: with "
+        "COUNTERSIGN_POLICY_KEYS two, and without it none, unless it is said here.",
+    )
     socket: Path | None = Field(
         None,
         description="The Unix socket (mode 0600) through which the command line reaches `serve`. "

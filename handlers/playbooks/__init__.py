@@ -36,11 +36,13 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Playbooks(Mapping[str, Playbook]):
-    """The playbooks in force by name, the same by hash, and by hash the content to store beside each."""
+    """The playbooks in force by name, the same by hash, by hash the content to store beside each, and each one's
+    hash by the name of its file."""
 
     by_name: Mapping[str, Playbook]
     by_hash: Mapping[str, Playbook]
     contents: Mapping[str, str]
+    files: Mapping[str, str]
 
     def __getitem__(self, name: str) -> Playbook:
         return self.by_name[name]
@@ -89,11 +91,15 @@ def load(folder: Path, *, connectors: Mapping[str, frozenset[str]] | None = None
     if problems:
         raise PlaybookError(problems)
     contents = [(page, page.content()) for _, page in pages.values()]
+    files = {
+        path.name: sha256(content) for (path, _), (_, content) in zip(pages.values(), contents, strict=True)
+    }
     playbooks = [page.playbook(content) for page, content in contents]
     return Playbooks(
         MappingProxyType({playbook.name: playbook for playbook in playbooks}),
         MappingProxyType({playbook.hash: playbook for playbook in playbooks}),
         MappingProxyType({sha256(content): content for _, content in contents}),
+        MappingProxyType(files),
     )
 
 

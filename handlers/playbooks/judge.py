@@ -16,7 +16,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from flows.digest import JUSTIFICATION
-from flows.model import LEAST, LEAST_WAIT, MARGIN, Assurance, ObjectionRule, Party, SecretKind
+from flows.model import LEAST, LEAST_WAIT, MARGIN, Assurance, Mode, ObjectionRule, Party, SecretKind
 from handlers.playbooks.page import SECTIONS, Page, spelled
 from handlers.playbooks.sheet import Loc, Sheet, keys, remedy_for, section
 
@@ -56,7 +56,7 @@ def shaped(sheet: Sheet, raw: Mapping[str, Any]) -> Values:
 
 def _given(block: BaseModel, loc: Loc) -> Iterator[tuple[Loc, Any]]:
     for key in keys(type(block)):
-        name = "people" if key == "from" else key
+        name = "people" if key in ("from", "for") else key
         if name not in block.model_fields_set:
             continue
         value = getattr(block, name)
@@ -141,6 +141,7 @@ def judge(sheet: Sheet, page: Values, connectors: Mapping[str, frozenset[str]] |
         remedy = "Write `assurance: phishing_resistant`, or leave it out."
         sheet.note(("proof", "device_bound"), "is given, but only a passkey stays on one device", remedy)
     _judge_objection(sheet, page)
+    _judge_modes(sheet, page)
     waits = ("objection",) in page and page.get(("change", "hands_out")) is SecretKind.ENROLMENT_LINK
     late: Mapping[Loc, timedelta] = {("change", "collect_within"): COLLECTED_LATE} if waits else {}
     for loc, most in {**MOST, **late}.items():
@@ -208,6 +209,27 @@ def _judge_objection(sheet: Sheet, page: Values) -> None:
     if ("proof", "lasts") in page and page["proof", "lasts"] < needed:
         wrong = "ends before everybody has had their time to agree and to object, weekends included"
         sheet.note(("proof", "lasts"), wrong, f"Write `{spelled(needed)}` or longer.")
+
+
+def _judge_modes(sheet: Sheet, page: Values) -> None:
+    """Each phase can be reached, where it isn't required it says where to turn, and what has no other way works."""
+    seen: set[str] = set()
+    for loc, people in page.items():
+        if loc[0] != "modes" or loc[-1] != "for":
+            continue
+        if "everyone" in seen:
+            sheet.note(loc, "is never reached", "Write `everyone` in the last place, or leave this out.")
+        elif people in seen:
+            sheet.note(loc, f"is `{people}` once more, and the first counts", "Keep one of them.")
+        seen.add(people)
+    modes = {loc: mode for loc, mode in page.items() if loc[0] == "modes" and loc[-1] == "mode"}
+    if page.get(("change", "connector")) == "countersign" or page.get(("protects",)):
+        for loc, mode in modes.items():
+            if mode is Mode.OBSERVE:
+                wrong = "is `observe`, but there is no other way to devices, chat accounts and freezes"
+                sheet.note(loc, wrong, "Write `offer` or `require`.")
+    if set(modes.values()) - {Mode.REQUIRE} and ("guidance", "meanwhile") not in sheet.lines:
+        sheet.note(("guidance", "meanwhile"), "is missing, while it isn't required of everyone")
 
 
 def _judge_change(sheet: Sheet, page: Values, connectors: Mapping[str, frozenset[str]] | None) -> None:

@@ -13,7 +13,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.model import ApprovalRule, Assurance, ConsentStep, Party, Playbook, SecretKind
+from flows.model import ApprovalRule, Assurance, ConsentStep, Mode, Party, Phase, Playbook, SecretKind
 from handlers.connectors.countersign import Countersign
 from handlers.playbooks import CAP, PlaybookError, Problem, duration, from_content, load, sha256, spelled
 
@@ -70,6 +70,12 @@ def the_problems(folder: Path, **pages: str | bytes) -> tuple[Problem, ...]:
 def with_(old: str, new: str, page: str = A_PAGE) -> str:
     assert page.count(old) == 1, f"{old!r} stands {page.count(old)} times in the page"
     return page.replace(old, new)
+
+
+def phased(phases: str) -> str:
+    """The page with these phases, and what people do meanwhile."""
+    page = with_("handed_to", f"modes:\n  - {phases}\nhanded_to")
+    return with_("a minute.", "a minute.\n  meanwhile: Call the desk, as before.", page)
 
 
 # -- what ships -----------------------------------------------------------------------------
@@ -138,6 +144,18 @@ def test_playbooks_are_found_by_name_by_hash_and_as_rows() -> None:
         assert row["content"] == playbooks.contents[playbook.hash]
     with pytest.raises(TypeError):
         playbooks.by_name["new"] = playbooks["add_device"]  # type: ignore[index]
+
+
+def test_phases_are_read_in_their_order(tmp_path: Path) -> None:
+    phases = "for: group:Pilot users (Kraków)\n    mode: offer\n  - for: everyone\n    mode: observe"
+    (tmp_path / "a.yaml").write_text(phased(phases))
+    playbook = load(tmp_path)["finance_share"]
+    assert playbook.modes == (
+        Phase("group:Pilot users (Kraków)", Mode.OFFER),
+        Phase("everyone", Mode.OBSERVE),
+    )
+    assert playbook.guidance["meanwhile"] == "Call the desk, as before."
+    assert from_content(load(tmp_path).contents[playbook.hash]) == playbook
 
 
 # -- what is wrong --------------------------------------------------------------------------
@@ -644,6 +662,58 @@ WRONG: Mapping[str, tuple[str | bytes, int, str, str, str]] = {
         "can't wait for objections",
         "Leave out",
     ),
+    "a phase for somebody unknown": (
+        phased("for: team:pilot\n    mode: offer"),
+        29,
+        "modes.1.for",
+        "`team:pilot`",
+        "`group:NAME`",
+    ),
+    "a phase without a mode": (phased("for: everyone"), 29, "modes.1.mode", "is missing", "`observe`"),
+    "a mode that is none": (
+        phased("for: everyone\n    mode: watch"),
+        30,
+        "modes.1.mode",
+        "`watch`, not one of",
+        "`observe`, `offer` or `require`",
+    ),
+    "a phase after everyone": (
+        phased("for: everyone\n    mode: offer\n  - for: group:pilot\n    mode: require"),
+        31,
+        "modes.2.for",
+        "is never reached",
+        "in the last place",
+    ),
+    "a phase twice": (
+        phased("for: role:analyst\n    mode: offer\n  - for: role:analyst\n    mode: observe"),
+        31,
+        "modes.2.for",
+        "`role:analyst` once more",
+        "Keep one",
+    ),
+    "nothing said about the old way": (
+        with_("handed_to", "modes:\n  - for: everyone\n    mode: observe\nhanded_to"),
+        32,
+        "guidance.meanwhile",
+        "is missing, while it isn't required of everyone",
+        "where people turn",
+    ),
+    "observing what has no other way": (
+        phased("for: everyone\n    mode: observe").replace(
+            f"directory\n  verb: {HANDED_OUT}", "countersign\n  verb: invite\n  hands_out: enrolment_link"
+        ),
+        30,
+        "modes.1.mode",
+        "there is no other way",
+        "`offer` or `require`",
+    ),
+    "observing what protects": (
+        phased("for: everyone\n    mode: observe") + "protects: true\n",
+        30,
+        "modes.1.mode",
+        "there is no other way",
+        "`offer` or `require`",
+    ),
     "a version before the first": (with_("version: 1", "version: 0"), 2, "version", "less than 1", "from 1"),
 }
 
@@ -812,6 +882,8 @@ CHANGES = {
     "handed_to": "justification: true\nhanded_to",
     "It takes a minute.": "It takes two minutes.",
     "requester: It": "subject: It",
+    "requester: It takes a": "meanwhile: Call the desk.\n  requester: It takes a",
+    "change:": "modes: [{for: everyone, mode: require}]\nchange:",
 }
 
 
