@@ -142,7 +142,8 @@ class Changing:
 class Person:
     """Someone the directory knows. `id` never changes; `account` is their name in the system of record.
 
-    `aliases` are other names of the same account; `privileged`: one of the directory's own administrators.
+    `aliases` are other names of the same account; `privileged`: one of the directory's own administrators; `groups`
+    those they are in, by the name people know them by; `since`: when the account was made, None where nobody knows.
     """
 
     id: str
@@ -155,6 +156,8 @@ class Person:
     roles: frozenset[str] = frozenset()
     aliases: frozenset[str] = frozenset()
     privileged: bool = False
+    groups: frozenset[str] = frozenset()
+    since: datetime | None = None
 
 
 DEVICE_PAGE = "device page"

@@ -27,6 +27,10 @@ def matching(people: Iterable[Person], by: By, value: str) -> list[Person]:
             return [person for person in people if value in person.roles]
         case "manager":
             return [person for person in people if person.manager == value]
+        case "group":
+            return [p for p in people if value.casefold() in {group.casefold() for group in p.groups}]
+        case "owner":
+            return []
     name = value.casefold()
     return [p for p in people if value in (p.account, *p.aliases) or p.name.casefold() == name]
 
@@ -42,7 +46,7 @@ class Roster:
         return self._people.get(id)
 
     async def find(self, by: By, value: str) -> Sequence[Person]:
-        """Those who hold a role, report to somebody, or are called so."""
+        """Those who hold a role, report to somebody, are called so, or are in a group; the list owns none."""
         return matching(self._people.values(), by, value)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,7 @@ import flows.errors as no
 from flows.model import ApprovalRule, Person
 from handlers.people import RECENT, People, Recent, Roster, matching
 from handlers.ports import By, Unreachable
+from handlers.settings import SettingsError, load_config
 
 MAYA = Person("maya", "Maya Lindqvist", "maya.lindqvist", manager="omar", aliases=frozenset({"maya.l"}))
 OMAR = Person("omar", "Omar Haddad", "omar.haddad", roles=frozenset({"security"}))
@@ -110,6 +113,37 @@ async def test_roles_come_from_the_directory_and_from_the_configuration() -> Non
     assert {person.id for person in await people.holding("security")} == {"maya", "omar", "nina"}
     rule = ApprovalRule(1, ("manager", "role:security", "person:nina"))
     assert await people.approvers(rule, MAYA) == {"maya", "omar"}, "nina doesn't work here any more"
+
+
+async def test_a_list_of_people_knows_who_is_in_a_group_and_owns_none() -> None:
+    there = Roster([replace(MAYA, groups=frozenset({"Finance Share", "everyone"})), OMAR])
+    assert [each.id for each in await there.find("group", "finance share")] == ["maya"]
+    for nobody in ("finance", "*", ""):
+        assert await there.find("group", nobody) == []
+    assert await there.find("owner", "Finance Share") == []
+
+
+@pytest.mark.parametrize(
+    ("written", "since"),
+    [
+        ("2024-03-04", datetime(2024, 3, 4, tzinfo=UTC)),
+        ("2024-03-04T09:30:00+01:00", datetime(2024, 3, 4, 8, 30, tzinfo=UTC)),
+        ("2024-03-04 09:30:00", None),
+        ("0001-01-01T00:00:00+14:00", None),
+        ("long ago", None),
+    ],
+)
+def test_a_listed_person_has_groups_and_a_day_they_began(
+    tmp_path: Path, written: str, since: datetime | None
+) -> None:
+    file = tmp_path / "countersign.yaml"
+    file.write_text(f"people: [{{id: maya, name: Maya Lindqvist, groups: [finance], since: {written}}}]")
+    if since is None:
+        with pytest.raises(SettingsError, match=r"people\.0\.since"):
+            load_config(file)
+    else:
+        (maya,) = [each.person() for each in load_config(file).people]
+        assert (maya.groups, maya.since) == ({"finance"}, since)
 
 
 @pytest.mark.parametrize("text", ["maya.lindqvist", "maya.l", "Maya Lindqvist", "MAYA LINDQVIST"])
