@@ -202,7 +202,8 @@ class Field:
 class ApprovalRule:
     """Whose consent it takes: `quorum` distinct people out of those `approvers` selects.
 
-    `approvers` holds `manager` (of the subject), `role:NAME` or `person:ID`.
+    `approvers` holds `manager` or `manager_of_manager` (of the subject), `owner` (of the group that the form names),
+    `group:NAME`, `role:NAME`, `person:ID` or `on_call:SCHEDULE`.
     """
 
     quorum: int

@@ -382,6 +382,7 @@ class Desk(Records):
         if isinstance(command, Submit):
             playbook = self.playbooks.by_name.get(command.playbook)
             requester_id, subject_id = command.requester, command.subject
+            parameters = command.parameters
             proving = subject_id if playbook and playbook.prover is Party.SUBJECT else requester_id
             prover = proving
         else:
@@ -389,7 +390,7 @@ class Desk(Records):
             if request is None:
                 return facts, Parties("", "", ())
             agreed = tuple(approval.person for approval in request.approvals)
-            playbook = await self.playbook_of(request)
+            playbook, parameters = await self.playbook_of(request), request.parameters
             requester_id, subject_id, proving = request.requester, request.subject, request.prover
             prover = proving
             if isinstance(command, BeginProof | Approve):
@@ -407,7 +408,9 @@ class Desk(Records):
                 young_until=registered.young_until,
             )
         if playbook is not None and playbook.consent is not None:
-            facts = replace(facts, approvers=await self.people.approvers(playbook.consent, facts.subject))
+            rule = playbook.consent
+            approvers = await self.people.selected(rule.approvers, facts.subject, parameters)
+            facts = replace(facts, approvers=approvers)
         if playbook is not None and playbook.objection is not None:
             hurriers = await self.people.selected(playbook.objection.hurried_by, facts.subject)
             facts = replace(facts, hurriers=hurriers)

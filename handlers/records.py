@@ -143,7 +143,8 @@ class Records:
         playbook = await self.playbook_of(request)
         if playbook.consent is None:
             return frozenset()
-        return await self.people.approvers(playbook.consent, await self.people.person(request.subject))
+        subject = await self.people.person(request.subject)
+        return await self.people.selected(playbook.consent.approvers, subject, request.parameters)
 
     async def before(self, person: Person, most: int = 50) -> list[Request]:
         """What a person's own list holds: their requests, what waits for their consent, and cases of their roles."""

@@ -215,6 +215,9 @@ class Config(BaseModel):
         {},
         description="Who holds which role: administrator, desk_agent, security and your own, by person id.",
     )
+    owners: Mapping[str, tuple[str, ...]] = Field(
+        {}, description="Whose a group is, by group and person id, beside what the directory says."
+    )
     directory: str = Field("", description="The connector that people are read from.")
     people: tuple[PersonEntry, ...] = Field(
         (), description="The people of a pilot. Left out as soon as a directory is connected."

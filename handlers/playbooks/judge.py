@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from datetime import timedelta
 from difflib import get_close_matches
 from typing import Any
@@ -34,6 +34,8 @@ MOST: Mapping[Loc, timedelta] = {
     ("objection", "wait"): timedelta(days=7),
     ("change", "collect_within"): timedelta(minutes=15),
 }
+#: Selectors that may mean more than one person.
+SEVERAL = ("role:", "group:", "owner", "on_call:")
 #: After a wait nobody sits before their screen, so a link may be looked at as long as it lives.
 COLLECTED_LATE = timedelta(hours=1)
 
@@ -145,7 +147,7 @@ def judge(sheet: Sheet, page: Values, connectors: Mapping[str, frozenset[str]] |
         if page.get(loc, timedelta(0)) > most:
             sheet.note(loc, f"is longer than {spelled(most)}")
     people, quorum = page.get(("consent", "from"), ()), page.get(("consent", "quorum"), 1)
-    if people and quorum > len(people) and not any(who.startswith("role:") for who in people):
+    if people and quorum > len(people) and not any(who.startswith(SEVERAL) for who in people):
         sheet.note(("consent", "quorum"), f"is {quorum}, but at most {len(people)} could ever agree")
     if ("proof", "lasts") in page and page["proof", "lasts"] <= page.get(("consent", "within"), timedelta(0)):
         sheet.note(("proof", "lasts"), "ends before the others have had their time to agree")
@@ -158,6 +160,32 @@ def judge(sheet: Sheet, page: Values, connectors: Mapping[str, frozenset[str]] |
         others = (page.get((*loc[:-1], other)) for other in ("choices", "personal"))
         if loc[0] == "form" and loc[-1] == "reference" and name and any(others):
             sheet.note(loc, "can't go with choices or with personal")
+
+
+def judge_selectors(sheet: Sheet, page: Values, schedules: Collection[str] | None) -> None:
+    """An owner is that of the group which the form names in clear, and a schedule one of those that are known."""
+    place: Loc = ("consent", "from")
+    for index, who in enumerate(page.get(place, ())):
+        kind, _, name = who.partition(":")
+        if kind == "owner" and not _names_group(page):
+            remedy = "Add a field `group` to the form, with `choices` or as a `reference`."
+            sheet.note((*place, index), "is `owner`, and no field says whose group", remedy)
+        if kind == "on_call" and schedules is not None and name not in schedules:
+            wrong = f"is `{who}`, and there is no such schedule"
+            remedy = f"There is {_either(schedules)}: `on_call` in the configuration file names them."
+            sheet.note((*place, index), wrong, remedy)
+
+
+def _names_group(page: Values) -> bool:
+    """Whether the form has a field `group` whose answer is part of the request as it is."""
+    fields = [
+        loc[:-1] for loc, name in page.items() if loc[0] == "form" and name == "group" and loc[-1] == "name"
+    ]
+    return any(
+        (page.get((*field, "choices")) or page.get((*field, "reference")))
+        and not page.get((*field, "personal"))
+        for field in fields
+    )
 
 
 def _judge_objection(sheet: Sheet, page: Values) -> None:

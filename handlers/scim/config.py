@@ -30,7 +30,7 @@ class ScimServer(BaseModel):
     )
     search_groups: bool = Field(
         False,
-        description="Whether the groups somebody is in are searched for where the server doesn't list them with them.",
+        description="Whether the groups somebody is in are searched for where the server doesn't list them.",
     )
     roles: Mapping[str, tuple[str, ...]] = Field(
         default_factory=dict, description="Role → the groups, by displayName, whose members hold it."

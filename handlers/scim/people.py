@@ -30,7 +30,7 @@ class ScimPeople:
         return None if user is None else await self._whole(user, await self._held(), await self._protected())
 
     async def find(self, by: By, value: str) -> Sequence[Person]:
-        """Those who hold a role, report to somebody, are called so, or are in a group. Raises Unreachable or Rejected.
+        """Those who hold a role, report to somebody, are called so, or are in a group. Raises Unreachable, Rejected.
 
         Whoever shares a lasting id with another is nobody. Not every server can be asked who reports to whom, so that
         is read of everybody. Whose a group is, SCIM has no word for: nobody owns one.

@@ -211,4 +211,4 @@ async def test_the_age_of_an_account_is_unknown_unless_it_is_told(
 ) -> None:
     kim = await told(Telling(created=created))
     assert kim.since == since
-    assert since is None or kim.since is not None and kim.since.tzinfo is UTC
+    assert since is None or (kim.since is not None and kim.since.tzinfo is UTC)
