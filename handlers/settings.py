@@ -218,6 +218,9 @@ class Config(BaseModel):
     owners: Mapping[str, tuple[str, ...]] = Field(
         {}, description="Whose a group is, by group and person id, beside what the directory says."
     )
+    on_call: Mapping[str, Mapping[str, Any]] = Field(
+        {}, description="Schedules by name: a `file` or a `url`, and `among` whom those on call have to be."
+    )
     directory: str = Field("", description="The connector that people are read from.")
     people: tuple[PersonEntry, ...] = Field(
         (), description="The people of a pilot. Left out as soon as a directory is connected."
