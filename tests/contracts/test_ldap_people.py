@@ -185,15 +185,17 @@ async def test_groups_within_groups_are_followed_where_the_server_does_it_by_its
 
 async def test_a_groups_owner_is_found_and_a_group_that_owns_another_is_nobody(acme: Company) -> None:
     owned, ruled = f"owned-{secrets.token_hex(4)}", f"ruled-{secrets.token_hex(4)}"
-    maya, outside = acme.peer.dn("maya"), acme.peer.SERVICE.name if acme.peer is slapd else ""
+    maya, outside = acme.peer.dn("maya"), f"CN=countersign,CN=Users,{acme.peer.BASE}"
+    if acme.peer is slapd:
+        outside = f"cn={owned},ou=services,{slapd.BASE}"
+        acme.server.change(f"dn: {outside}\nobjectClass: inetOrgPerson\ncn: {owned}\nsn: {owned}")
     dn = found(acme, owned, maya, owner=acme.peer.dn("sam"))
     found(acme, ruled, maya, owner=dn)
     assert [each.account for each in await acme.people.find("owner", owned)] == ["sam"]
     assert await acme.people.find("owner", ruled) == []
     assert await acme.people.find("owner", "everyone") == []
-    if outside:
-        found(acme, f"away-{owned}", maya, owner=outside)
-        assert await acme.people.find("owner", f"away-{owned}") == [], "not one of the people served"
+    found(acme, f"away-{owned}", maya, owner=outside)
+    assert await acme.people.find("owner", f"away-{owned}") == [], "not one of the people served"
 
 
 async def test_a_name_that_two_groups_share_is_no_groups(acme: Company) -> None:
