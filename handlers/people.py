@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Protocol, TypeVar
 
 import flows.errors as no
-from flows.model import Person
+from flows.model import Person, Playbook
 from handlers.ports import By, Directory, Unreachable
 
 T = TypeVar("T")
@@ -174,6 +174,14 @@ class People:
         else:
             found = await asyncio.gather(*(self.person(id) for id in apart))
         return {person.id: person for person in found if person is not None}
+
+    async def selection(
+        self, playbook: Playbook, subject: Person | None, parameters: Mapping[str, str]
+    ) -> Mapping[str, frozenset[str]]:
+        """For each selector of a playbook the active people whom it names, as the directory says now."""
+        selectors = sorted(playbook.selectors)
+        found = await asyncio.gather(*(self.selected((each,), subject, parameters) for each in selectors))
+        return dict(zip(selectors, found, strict=True))
 
     async def selected(
         self, selectors: Iterable[str], subject: Person | None, parameters: Mapping[str, str] = NOTHING

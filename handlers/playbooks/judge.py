@@ -27,6 +27,7 @@ PASSWORD_OF = {"set_password": "chosen_password", "reset_password": "temporary_p
 # Verbs of ours that have nothing to do with a password. What others' verbs mean isn't known here.
 WITHOUT_PASSWORD = frozenset({"unlock", "disable", "enable", "add_to_group", "remove_from_group"})
 
+ONE = ("manager", "person:")  # selectors that name one person at most
 # What is longest: a challenge (SP 800-63B-4 section 3.1.3.2), a wait for consent, and a secret kept to be shown.
 MOST: Mapping[Loc, timedelta] = {
     ("proof", "within"): timedelta(minutes=10),
@@ -34,8 +35,6 @@ MOST: Mapping[Loc, timedelta] = {
     ("objection", "wait"): timedelta(days=7),
     ("change", "collect_within"): timedelta(minutes=15),
 }
-#: Selectors that may mean more than one person.
-SEVERAL = ("role:", "group:", "owner", "on_call:")
 #: After a wait nobody sits before their screen, so a link may be looked at as long as it lives.
 COLLECTED_LATE = timedelta(hours=1)
 
@@ -64,9 +63,10 @@ def _given(block: BaseModel, loc: Loc) -> Iterator[tuple[Loc, Any]]:
         yield (*loc, key), value
         if isinstance(value, BaseModel):
             yield from _given(value, (*loc, key))
-        elif key == "form":
+        elif isinstance(value, tuple):
             for index, item in enumerate(value):
-                yield from _given(item, (*loc, key, index))
+                if isinstance(item, BaseModel):
+                    yield from _given(item, (*loc, key, index))
 
 
 def _good(
@@ -83,7 +83,7 @@ def _good(
         blocks = raw[key] if isinstance(raw[key], list) else [raw[key]]
         for index, block in enumerate(blocks):
             if model is Page and key in SECTIONS and isinstance(block, dict):
-                place = (*here, index) if key == "form" else here
+                place = (*here, index) if isinstance(raw[key], list) else here
                 yield from _good(SECTIONS[key], block, place, bad)
 
 
@@ -146,11 +146,7 @@ def judge(sheet: Sheet, page: Values, connectors: Mapping[str, frozenset[str]] |
     for loc, most in {**MOST, **late}.items():
         if page.get(loc, timedelta(0)) > most:
             sheet.note(loc, f"is longer than {spelled(most)}")
-    people, quorum = page.get(("consent", "from"), ()), page.get(("consent", "quorum"), 1)
-    if people and quorum > len(people) and not any(who.startswith(SEVERAL) for who in people):
-        sheet.note(("consent", "quorum"), f"is {quorum}, but at most {len(people)} could ever agree")
-    if ("proof", "lasts") in page and page["proof", "lasts"] <= page.get(("consent", "within"), timedelta(0)):
-        sheet.note(("proof", "lasts"), "ends before the others have had their time to agree")
+    _judge_consent(sheet, page)
     names = {JUSTIFICATION}  # it enters the digest under this name
     for loc, name in page.items():
         if loc[0] == "form" and loc[-1] == "name":
@@ -164,16 +160,18 @@ def judge(sheet: Sheet, page: Values, connectors: Mapping[str, frozenset[str]] |
 
 def judge_selectors(sheet: Sheet, page: Values, schedules: Collection[str] | None) -> None:
     """An owner is that of the group which the form names in clear, and a schedule one of those that are known."""
-    place: Loc = ("consent", "from")
-    for index, who in enumerate(page.get(place, ())):
+    further = [("further_consent", index) for index in range(len(page.get(("further_consent",), ())))]
+    places: list[Loc] = [(*group, key) for group in (("consent",), *further) for key in ("from", "otherwise")]
+    named = [((*place, index), who) for place in places for index, who in enumerate(page.get(place, ()))]
+    for place, who in named:
         kind, _, name = who.partition(":")
         if kind == "owner" and not _names_group(page):
             remedy = "Add a field `group` to the form, with `choices` or as a `reference`."
-            sheet.note((*place, index), "is `owner`, and no field says whose group", remedy)
+            sheet.note(place, "is `owner`, and no field says whose group", remedy)
         if kind == "on_call" and schedules is not None and name not in schedules:
             wrong = f"is `{who}`, and there is no such schedule"
             remedy = f"There is {_either(schedules)}: `on_call` in the configuration file names them."
-            sheet.note((*place, index), wrong, remedy)
+            sheet.note(place, wrong, remedy)
 
 
 def _names_group(page: Values) -> bool:
@@ -188,10 +186,37 @@ def _names_group(page: Values) -> bool:
     )
 
 
+def _judge_consent(sheet: Sheet, page: Values) -> None:
+    """Quorums that can be met, groups in an order, and a proof that lasts until the last of them had their time."""
+    further = [("further_consent", index) for index in range(len(page.get(("further_consent",), ())))]
+    if further and ("consent",) not in sheet.lines:
+        sheet.note(("further_consent",), "comes without `consent`", "Name the first group under `consent`.")
+    time = page.get(("consent", "within"), timedelta(0))
+    for group in (("consent",), *further):
+        people = (*page.get((*group, "from"), ()), *page.get((*group, "otherwise"), ()))
+        quorum, within = page.get((*group, "quorum"), 1), page.get((*group, "within"))
+        if people and quorum > len(people) and all(who.startswith(ONE) for who in people):
+            sheet.note((*group, "quorum"), f"is {quorum}, but at most {len(people)} could ever agree")
+        if group in further and page.get((*group, "when")) == "together" and within is not None:
+            wrong = "is given, but they are asked at the same time as the group before"
+            sheet.note((*group, "within"), wrong, "Leave it out, or write `when: afterwards`.")
+        elif group in further and page.get((*group, "when")) == "afterwards" and within is None:
+            sheet.note(group, "doesn't say how long they have", "Write `within`, such as `within: 1 day`.")
+        elif group in further:
+            time += within or timedelta(0)
+            if within is not None and within > MOST["consent", "within"]:
+                sheet.note((*group, "within"), f"is longer than {spelled(MOST['consent', 'within'])}")
+    if ("proof", "lasts") in page and page["proof", "lasts"] <= time:
+        sheet.note(("proof", "lasts"), "ends before the others have had their time to agree")
+
+
 def _judge_objection(sheet: Sheet, page: Values) -> None:
     """A wait comes after the manager's consent to what was confirmed with a passkey, and the proof outlasts it."""
     if ("objection",) not in page:
         return
+    if page.get(("further_consent",)):
+        wrong = "can't go with a wait for objections"
+        sheet.note(("further_consent",), wrong, "Name everybody who is asked under `consent`.")
     wait = page.get(("objection", "wait"), timedelta(days=1))
     if wait < LEAST_WAIT:
         sheet.note(("objection", "wait"), f"is shorter than {spelled(LEAST_WAIT)}")

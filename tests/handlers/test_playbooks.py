@@ -13,7 +13,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.model import Assurance, Party, SecretKind
+from flows.model import ApprovalRule, Assurance, ConsentStep, Party, Playbook, SecretKind
 from handlers.connectors.countersign import Countersign
 from handlers.playbooks import CAP, PlaybookError, Problem, duration, from_content, load, sha256, spelled
 
@@ -84,6 +84,8 @@ def test_the_shipped_playbooks_load() -> None:
         "add_device",
         "device_recall",
         "device_revocation",
+        "passkey_recall",
+        "passkey_revocation",
         "connect_account",
         "disconnect_account",
         "group_access",
@@ -97,10 +99,17 @@ def test_the_shipped_playbooks_load() -> None:
     assert (reset.tier, reset.prover, reset.assurance) == (1, Party.SUBJECT, Assurance.MULTI_FACTOR)
     assert (reset.secret, reset.verb) == (SecretKind.CHOSEN_PASSWORD, "set_password")
     assert enrolment.assurance is Assurance.PHISHING_RESISTANT
-    assert enrolment.consent is not None
-    assert enrolment.consent.within == timedelta(days=1)
+    assert [step.within for step in enrolment.consent] == [timedelta(days=1)]
     (device,) = playbooks["device_revocation"].fields
     assert not device.committed, "the connector needs the device's id in clear"
+    for one, whole in (("passkey_revocation", "device_revocation"), ("passkey_recall", "device_recall")):
+        assert demands(playbooks[one]) == demands(playbooks[whole]), "no less than the whole device takes"
+
+
+def demands(playbook: Playbook) -> tuple[object, ...]:
+    """Who may ask, and what has to be shown for it."""
+    proof = (playbook.prover, playbook.assurance, playbook.prove_within, playbook.proof_lasts)
+    return (playbook.tier, playbook.askers, *proof, playbook.consent, playbook.protects)
 
 
 def test_free_text_and_personal_answers_are_committed_and_choices_are_not(tmp_path: Path) -> None:
@@ -116,7 +125,7 @@ def test_free_text_and_personal_answers_are_committed_and_choices_are_not(tmp_pa
 def test_every_guidance_is_for_somebody_and_fits_a_card() -> None:
     for playbook in load(SHIPPED).values():
         assert playbook.guidance["requester"]
-        assert playbook.consent is None or playbook.guidance["approver"]
+        assert not playbook.consent or playbook.guidance["approver"]
         assert all("\n" not in text for text in playbook.guidance.values())
 
 
@@ -397,6 +406,61 @@ WRONG: Mapping[str, tuple[str | bytes, int, str, str, str]] = {
         "at most 1 could ever agree",
         "how many different people",
     ),
+    "a further group that isn't said to come when": (
+        with_("form:", "further_consent:\n  - quorum: 1\n    from: [role:security]\nform:"),
+        18,
+        "further_consent.1.when",
+        "is missing",
+        "`together`",
+    ),
+    "a further group with a time that isn't its own": (
+        with_(
+            "form:",
+            "further_consent:\n  - when: together\n    quorum: 1\n    from: [role:security]\n    within: 1 day"
+            "\nform:",
+        ),
+        21,
+        "further_consent.1.within",
+        "at the same time as the group before",
+        "`when: afterwards`",
+    ),
+    "a further step without a time": (
+        with_(
+            "form:", "further_consent:\n  - when: afterwards\n    quorum: 1\n    from: [role:security]\nform:"
+        ),
+        18,
+        "further_consent.1",
+        "doesn't say how long",
+        "`within: 1 day`",
+    ),
+    "a further step that the proof doesn't last for": (
+        with_(
+            "form:",
+            "further_consent:\n  - when: afterwards\n    quorum: 1\n    from: [role:security]\n    within: 1 day"
+            "\nform:",
+        ),
+        12,
+        "proof.lasts",
+        "ends before the others",
+        "longer than others",
+    ),
+    "a further group without a first one": (
+        with_(
+            "consent:\n  quorum: 1\n  from: [manager]\n  within: 2 days",
+            "further_consent:\n  - when: together\n    quorum: 1\n    from: [role:security]",
+        ),
+        13,
+        "further_consent",
+        "comes without `consent`",
+        "under `consent`",
+    ),
+    "more of a further group than there are": (
+        with_("form:", "further_consent:\n  - when: together\n    quorum: 2\n    from: [person:sam]\nform:"),
+        19,
+        "further_consent.1.quorum",
+        "at most 1 could ever agree",
+        "how many different people",
+    ),
     "an unknown approver": (
         with_("from: [manager]", "from: [friends]"),
         15,
@@ -611,13 +675,24 @@ def test_a_selector_that_names_nobody_is_refused_with_its_place(what: str, tmp_p
     assert remedy in problem.remedy
 
 
+@pytest.mark.parametrize("selector", ["owner", "on_call:weekend", "boss"])
+def test_a_selector_is_judged_in_every_group_and_in_its_stand_ins(selector: str, tmp_path: Path) -> None:
+    further = (
+        "\nfurther_consent:\n"
+        f"  - {{when: together, quorum: 1, from: [manager], otherwise: ['{selector}']}}\nform:"
+    )
+    page = with_("  within: 2 days", f"  otherwise: ['{selector}']\n  within: 2 days")
+    problems = the_problems(tmp_path, page=with_("\nform:", further, page))
+    assert [each.field for each in problems] == ["consent.otherwise.1", "further_consent.1.otherwise.1"]
+
+
 def test_an_owner_is_the_owner_of_what_the_form_says_in_clear(tmp_path: Path) -> None:
     owner = with_("from: [manager]", "from: [owner]", GROUP)
     (tmp_path / "page.yaml").write_text(owner)
-    assert load(tmp_path)["finance_share"].consent is not None
+    assert load(tmp_path)["finance_share"].selectors == {"owner"}
     reference = with_("choices: [a day, a week]", "reference: true", owner)
     (tmp_path / "page.yaml").write_text(reference)
-    assert load(tmp_path)["finance_share"].consent is not None
+    assert load(tmp_path)["finance_share"].selectors == {"owner"}
     for hidden in ("max_length: 9", "choices: [a, b]\n    personal: true"):
         (problem,) = the_problems(tmp_path, page=with_("choices: [a day, a week]", hidden, owner))
         assert problem.field == "consent.from.1"
@@ -628,14 +703,13 @@ def test_everybody_whom_a_playbook_can_name_may_be_named_and_several_make_a_quor
     every += ["person:maya@acme.test", "on_call:security"]
     page = with_("from: [manager]", f"from: {json.dumps(every)}", GROUP)
     (tmp_path / "page.yaml").write_text(page)
-    consent = load(tmp_path, schedules=["security"])["finance_share"].consent
-    assert consent is not None
-    assert consent.approvers == tuple(every)
-    assert load(tmp_path)["finance_share"].consent == consent, "without knowing schedules none is missed"
+    playbook = load(tmp_path, schedules=["security"])["finance_share"]
+    assert playbook.selectors == set(every)
+    assert load(tmp_path)["finance_share"] == playbook, "without knowing schedules none is missed"
     for several in ("group:ops", "role:approver", "on_call:security", "owner"):
         page = with_("quorum: 1\n  from: [manager]", f'quorum: 3\n  from: ["{several}"]', GROUP)
         (tmp_path / "page.yaml").write_text(page)
-        assert load(tmp_path, schedules=["security"])["finance_share"].consent is not None
+        assert load(tmp_path, schedules=["security"])["finance_share"].selectors == {several}
     two = with_("quorum: 1\n  from: [manager]", "quorum: 3\n  from: [manager, manager_of_manager]")
     (problem,) = the_problems(tmp_path, page=two)
     assert problem.field == "consent.quorum"
@@ -851,4 +925,24 @@ def test_changed_content_has_another_hash_than_it_was_pinned_by() -> None:
 def test_rules_made_stricter_later_strand_no_open_request() -> None:
     """Only the shape of stored content is judged: a wait that is too long today was agreed upon then."""
     older = the_content().replace('"within":"1 day"', '"within":"30 days"')
-    assert from_content(older).consent is not None
+    assert from_content(older).consent
+
+
+def test_groups_are_asked_together_or_afterwards(tmp_path: Path) -> None:
+    further = """further_consent:
+  - when: together
+    quorum: 2
+    from: [role:finance_owner]
+  - when: afterwards
+    quorum: 1
+    from: [role:security]
+    within: 12 hours
+form:"""
+    text = with_("form:", further).replace("from: [manager]", "from: [manager]\n  otherwise: [role:approver]")
+    (tmp_path / "access.yaml").write_text(text)
+    first, then = next(iter(load(tmp_path).values())).consent
+    assert first == ConsentStep(
+        (ApprovalRule(1, ("manager",), ("role:approver",)), ApprovalRule(2, ("role:finance_owner",))),
+        timedelta(days=2),
+    )
+    assert then == ConsentStep((ApprovalRule(1, ("role:security",)),), timedelta(hours=12))
