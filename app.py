@@ -23,7 +23,7 @@ from bot.web.server import make_app
 from demo import company, playground, real
 from demo.directory import DemoDirectory
 from demo.workspace.serve import serving
-from handlers import logs
+from handlers import logs, on_call
 from handlers.connectors import active_directory, command, ldap, scim, webhook
 from handlers.connectors.countersign import Countersign
 from handlers.house import House, Outside, build, first_links
@@ -67,9 +67,11 @@ def outside(config: Config, *, demo: DemoDirectory | Accounts | None = None) -> 
         raise SettingsError(
             "COUNTERSIGN_CONFIG says `demo: true`: these are the demo's own settings. Write your own."
         )
+    schedules = on_call.schedules(config.on_call)
     connectors = {name: connected(name, entry) for name, entry in config.connectors.items()}
     if not config.directory:
-        return Outside(Roster([entry.person() for entry in config.people]), connectors, Journal())
+        roster = Roster([entry.person() for entry in config.people])
+        return Outside(roster, connectors, Journal(), schedules=schedules)
     source = connectors.get(config.directory)
     if source is None:
         raise SettingsError(
@@ -77,7 +79,7 @@ def outside(config: Config, *, demo: DemoDirectory | Accounts | None = None) -> 
         )
     if not isinstance(source, Peopled):
         raise SettingsError(f"directory: {config.directory!r} doesn't know people. Name one that does.")
-    return Outside(source.people, connectors, Journal(), recent=True)
+    return Outside(source.people, connectors, Journal(), recent=True, schedules=schedules)
 
 
 def connected(name: str, entry: Mapping[str, object]) -> Connector:
@@ -94,6 +96,7 @@ def connected(name: str, entry: Mapping[str, object]) -> Connector:
 
 systems.add(cli, connected)
 commands.DOCTORS.append(letters.findings)
+commands.DOCTORS.append(on_call.findings)
 
 
 @contextlib.asynccontextmanager
@@ -103,9 +106,9 @@ async def house(
     """The house, alone on its database, until the block ends."""
     needs = outside(config, demo=demo)
     async with contextlib.AsyncExitStack() as stack:
-        for connector in needs.connectors.values():
-            if isinstance(connector, Closing):
-                stack.push_async_callback(connector.close)
+        for each in (*needs.connectors.values(), *needs.schedules.values()):
+            if isinstance(each, Closing):
+                stack.push_async_callback(each.close)
         hold = await Hold.take(settings.database_url)
         stack.push_async_callback(hold.release)
         built = await build(settings, config, needs, Countersign, DEMO if demo else PRODUCTION)

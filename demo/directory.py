@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import json
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -52,6 +54,8 @@ PEOPLE = (
         roles=frozenset({"administrator", "security"}),
     ),
 )
+OWNERS = {"finance-share": "sam", "everyone": "nina"}
+SINCE = datetime(2024, 3, 4, 9, tzinfo=UTC)  # when everybody's account was made
 GROUPS = (("maya", "everyone"), ("omar", "everyone"), ("omar", "finance-share"), ("nina", "everyone"))
 
 PASSWORDS = ("reset_password", "set_password")
@@ -110,8 +114,11 @@ class DemoDirectory:
         return await self._read(lambda db: _person(db, id))
 
     async def find(self, by: By, value: str) -> Sequence[Person]:
-        """Those who hold a role, report to somebody, or are called so."""
-        return matching(await self.people(), by, value)
+        """Those who hold a role, report to somebody, are called so, are in a group, or own it."""
+        people = await self.people()
+        if by == "owner":
+            return [person for person in people if person.id == OWNERS.get(value)]
+        return matching(people, by, value)
 
     # -- for the demo and its tests
 
@@ -249,7 +256,9 @@ class DemoDirectory:
             db.execute("COMMIT")
 
 
-PERSON = "SELECT id, name, account, active, manager, timezone, email, roles FROM people"
+PERSON = """SELECT id, name, account, active, manager, timezone, email, roles,
+    (SELECT json_group_array(grp) FROM memberships WHERE memberships.account = people.account) AS "groups"
+    FROM people"""
 
 
 def _person(db: sqlite3.Connection, id: str) -> Person | None:
@@ -258,7 +267,12 @@ def _person(db: sqlite3.Connection, id: str) -> Person | None:
 
 
 def _as_person(row: sqlite3.Row) -> Person:
-    return Person(**{**dict(row), "active": bool(row["active"]), "roles": frozenset(row["roles"].split())})
+    read = {
+        "active": bool(row["active"]),
+        "roles": frozenset(row["roles"].split()),
+        "groups": frozenset(json.loads(row["groups"])),
+    }
+    return Person(**{**dict(row), **read}, since=SINCE)
 
 
 def _active(db: sqlite3.Connection, id: str) -> Person:

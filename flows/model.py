@@ -153,8 +153,8 @@ class Changing:
 class Person:
     """Someone the directory knows. `id` never changes; `account` is their name in the system of record.
 
-    `aliases` are other names of the same account; `privileged`: one of the directory's own administrators;
-    `groups`: names of the directory's groups that they are in.
+    `aliases` are other names of the same account; `privileged`: one of the directory's own administrators; `groups`
+    those they are in, by the name people know them by; `since`: when the account was made, None where nobody knows.
     """
 
     id: str
@@ -168,6 +168,7 @@ class Person:
     aliases: frozenset[str] = frozenset()
     privileged: bool = False
     groups: frozenset[str] = frozenset()
+    since: datetime | None = None
 
 
 DEVICE_PAGE = "device page"
@@ -212,8 +213,9 @@ class Field:
 class ApprovalRule:
     """Some of those whose consent it takes: `quorum` distinct people out of those `approvers` selects.
 
-    `approvers` holds `manager` (of the subject), `role:NAME` or `person:ID`. `otherwise` selects more people, for
-    where too few of the first are there who may.
+    `approvers` holds `manager` or `manager_of_manager` (of the subject), `owner` (of the group that the form names),
+    `group:NAME`, `role:NAME`, `person:ID` or `on_call:SCHEDULE`.
+    `otherwise` selects more people, for where too few of the first are there who may.
     """
 
     quorum: int

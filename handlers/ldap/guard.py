@@ -102,7 +102,7 @@ class Guard:
         await self._roles_given()
         return any(
             parts(each.dn) in guarded
-            or self._given.gives_a_role(each.one("cn"))
+            or any(self._given.gives_a_role(cn) for cn in each.all("cn"))
             or bool(self._ranks.untouchable(each))
             for each in (group, *await self._above(group))
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from datetime import timedelta
 from difflib import get_close_matches
 from typing import Any
@@ -157,6 +157,34 @@ def judge(sheet: Sheet, page: Values, connectors: Mapping[str, frozenset[str]] |
         others = (page.get((*loc[:-1], other)) for other in ("choices", "personal"))
         if loc[0] == "form" and loc[-1] == "reference" and name and any(others):
             sheet.note(loc, "can't go with choices or with personal")
+
+
+def judge_selectors(sheet: Sheet, page: Values, schedules: Collection[str] | None) -> None:
+    """An owner is that of the group which the form names in clear, and a schedule one of those that are known."""
+    further = [("further_consent", index) for index in range(len(page.get(("further_consent",), ())))]
+    places: list[Loc] = [(*group, key) for group in (("consent",), *further) for key in ("from", "otherwise")]
+    named = [((*place, index), who) for place in places for index, who in enumerate(page.get(place, ()))]
+    for place, who in named:
+        kind, _, name = who.partition(":")
+        if kind == "owner" and not _names_group(page):
+            remedy = "Add a field `group` to the form, with `choices` or as a `reference`."
+            sheet.note(place, "is `owner`, and no field says whose group", remedy)
+        if kind == "on_call" and schedules is not None and name not in schedules:
+            wrong = f"is `{who}`, and there is no such schedule"
+            remedy = f"There is {_either(schedules)}: `on_call` in the configuration file names them."
+            sheet.note(place, wrong, remedy)
+
+
+def _names_group(page: Values) -> bool:
+    """Whether the form has a field `group` whose answer is part of the request as it is."""
+    fields = [
+        loc[:-1] for loc, name in page.items() if loc[0] == "form" and name == "group" and loc[-1] == "name"
+    ]
+    return any(
+        (page.get((*field, "choices")) or page.get((*field, "reference")))
+        and not page.get((*field, "personal"))
+        for field in fields
+    )
 
 
 def _judge_consent(sheet: Sheet, page: Values) -> None:

@@ -93,10 +93,17 @@ Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Line = Annotated[str, Field(max_length=120), AfterValidator(_tidy)]
 Example = Annotated[str, AfterValidator(_tidy), Field(max_length=80)]
 Text = Annotated[str, Field(max_length=600), AfterValidator(_tidy)]
-Approver = Annotated[str, Field(pattern=r"^(manager|role:[a-z][a-z0-9_]{0,39}|person:\S{1,64})$")]
 Hurrier = Annotated[str, Field(pattern=r"^(role:[a-z][a-z0-9_]{0,39}|person:\S{1,64})$")]
 Phased = Annotated[
     str, Field(pattern=r"^(everyone|group:\S(.{0,98}\S)?|role:[a-z][a-z0-9_]{0,39}|person:\S{1,64})$")
+]
+#: Whoever is named by who they are, by what the directory says of them, or by being on call.
+Approver = Annotated[
+    str,
+    Field(
+        pattern=r"^(manager|manager_of_manager|owner|group:\S([^\r\n]{0,98}\S)?|(role|on_call):[a-z][a-z0-9_]{0,39}"
+        r"|person:\S{1,64})$"
+    ),
 ]
 Duration = Annotated[timedelta, PlainValidator(duration), PlainSerializer(spelled)]
 
@@ -133,7 +140,8 @@ class Group(Block):
     people: Annotated[tuple[Approver, ...], AfterValidator(_distinct)] = Field(
         alias="from",
         min_length=1,
-        description="List who may agree: `manager`, `role:NAME` or `person:ID`, each once.",
+        description="List who may agree, each once: `manager`, `manager_of_manager`, `owner`, `group:NAME`, "
+        "`role:NAME`, `person:ID` or `on_call:SCHEDULE`.",
     )
     otherwise: Annotated[tuple[Approver, ...], AfterValidator(_distinct)] = Field(
         default=(),

@@ -28,6 +28,10 @@ class ScimServer(BaseModel):
     untouchable_groups: tuple[str, ...] = Field(
         (), description="Groups by displayName: nothing is ever changed about them and their members."
     )
+    search_groups: bool = Field(
+        False,
+        description="Whether the groups somebody is in are searched for where the server doesn't list them.",
+    )
     roles: Mapping[str, tuple[str, ...]] = Field(
         default_factory=dict, description="Role → the groups, by displayName, whose members hold it."
     )

@@ -63,7 +63,7 @@ def the_problems(folder: Path, **pages: str | bytes) -> tuple[Problem, ...]:
     for name, page in pages.items():
         (folder / f"{name}.yaml").write_bytes(page if isinstance(page, bytes) else page.encode())
     with pytest.raises(PlaybookError) as refused:
-        load(folder, connectors=CONNECTORS)
+        load(folder, connectors=CONNECTORS, schedules=["security"])
     return refused.value.problems
 
 
@@ -716,6 +716,73 @@ WRONG: Mapping[str, tuple[str | bytes, int, str, str, str]] = {
     ),
     "a version before the first": (with_("version: 1", "version: 0"), 2, "version", "less than 1", "from 1"),
 }
+
+
+# -- whom a selector names ------------------------------------------------------------------
+
+GROUP = with_("name: how_long", "name: group")
+UNKNOWN = {
+    "nobody's word": ("boss", "doesn't fit", "`on_call:SCHEDULE`"),
+    "capitals": ("Manager", "doesn't fit", "`manager_of_manager`"),
+    "more than one level up": ("manager_of_manager_of_manager", "doesn't fit", "`manager_of_manager`"),
+    "no group": ('"group:"', "doesn't fit", "`group:NAME`"),
+    "a group of spaces": ('"group:  "', "doesn't fit", "`group:NAME`"),
+    "a group with a name too long": (f"group:{'x' * 101}", "doesn't fit", "`group:NAME`"),
+    "no schedule": ('"on_call:"', "doesn't fit", "`on_call:SCHEDULE`"),
+    "an unknown schedule": ("on_call:weekend", "no such schedule", "There is `security`"),
+    "an owner of nothing": ("owner", "no field says whose group", "Add a field `group`"),
+    "somebody's owner": ("owner:finance", "doesn't fit", "`owner`"),
+}
+
+
+@pytest.mark.parametrize("what", UNKNOWN)
+def test_a_selector_that_names_nobody_is_refused_with_its_place(what: str, tmp_path: Path) -> None:
+    selector, wrong, remedy = UNKNOWN[what]
+    page = with_("from: [manager]", f"from:\n    - manager\n    - {selector}")
+    (problem,) = the_problems(tmp_path, page=page)
+    assert (problem.line, problem.field) == (17, "consent.from.2")
+    assert wrong in problem.wrong
+    assert remedy in problem.remedy
+
+
+@pytest.mark.parametrize("selector", ["owner", "on_call:weekend", "boss"])
+def test_a_selector_is_judged_in_every_group_and_in_its_stand_ins(selector: str, tmp_path: Path) -> None:
+    further = (
+        "\nfurther_consent:\n"
+        f"  - {{when: together, quorum: 1, from: [manager], otherwise: ['{selector}']}}\nform:"
+    )
+    page = with_("  within: 2 days", f"  otherwise: ['{selector}']\n  within: 2 days")
+    problems = the_problems(tmp_path, page=with_("\nform:", further, page))
+    assert [each.field for each in problems] == ["consent.otherwise.1", "further_consent.1.otherwise.1"]
+
+
+def test_an_owner_is_the_owner_of_what_the_form_says_in_clear(tmp_path: Path) -> None:
+    owner = with_("from: [manager]", "from: [owner]", GROUP)
+    (tmp_path / "page.yaml").write_text(owner)
+    assert load(tmp_path)["finance_share"].selectors == {"owner"}
+    reference = with_("choices: [a day, a week]", "reference: true", owner)
+    (tmp_path / "page.yaml").write_text(reference)
+    assert load(tmp_path)["finance_share"].selectors == {"owner"}
+    for hidden in ("max_length: 9", "choices: [a, b]\n    personal: true"):
+        (problem,) = the_problems(tmp_path, page=with_("choices: [a day, a week]", hidden, owner))
+        assert problem.field == "consent.from.1"
+
+
+def test_everybody_whom_a_playbook_can_name_may_be_named_and_several_make_a_quorum(tmp_path: Path) -> None:
+    every = ["manager", "manager_of_manager", "owner", "group:Finance Share (EMEA)", "role:approver"]
+    every += ["person:maya@acme.test", "on_call:security"]
+    page = with_("from: [manager]", f"from: {json.dumps(every)}", GROUP)
+    (tmp_path / "page.yaml").write_text(page)
+    playbook = load(tmp_path, schedules=["security"])["finance_share"]
+    assert playbook.selectors == set(every)
+    assert load(tmp_path)["finance_share"] == playbook, "without knowing schedules none is missed"
+    for several in ("group:ops", "role:approver", "on_call:security", "owner"):
+        page = with_("quorum: 1\n  from: [manager]", f'quorum: 3\n  from: ["{several}"]', GROUP)
+        (tmp_path / "page.yaml").write_text(page)
+        assert load(tmp_path, schedules=["security"])["finance_share"].selectors == {several}
+    two = with_("quorum: 1\n  from: [manager]", "quorum: 3\n  from: [manager, manager_of_manager]")
+    (problem,) = the_problems(tmp_path, page=two)
+    assert problem.field == "consent.quorum"
 
 
 @pytest.mark.parametrize("what", WRONG)
