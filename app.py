@@ -30,6 +30,7 @@ from handlers.house import House, Outside, build, first_links
 from handlers.ldap.accounts import Accounts
 from handlers.people import Roster
 from handlers.ports import Closing, Connector, Peopled
+from handlers.privileged import Privileged
 from handlers.settings import Config, Settings, SettingsError, load_config, load_settings, problems
 from storage.setup import DEMO, PRODUCTION, Hold
 
@@ -86,9 +87,10 @@ def connected(name: str, entry: Mapping[str, object]) -> Connector:
         known = ", ".join(sorted(CONNECTORS))
         raise SettingsError(f"{place}.kind: there is no {entry.get('kind')!r}. Known: {known}.")
     try:
-        return kind({key: value for key, value in entry.items() if key != "kind"})
+        made = kind({key: value for key, value in entry.items() if key != "kind"})
     except ValidationError as error:
         raise SettingsError(problems(error, place)) from None
+    return Privileged(made) if entry.get("only_members_of") else made
 
 
 systems.add(cli, connected)

@@ -19,11 +19,16 @@ from flows.digest import JUSTIFICATION
 from flows.model import LEAST, LEAST_WAIT, MARGIN, Assurance, ObjectionRule, Party, SecretKind
 from handlers.playbooks.page import SECTIONS, Page, spelled
 from handlers.playbooks.sheet import Loc, Sheet, keys, remedy_for, section
+from handlers.privileged import VERB as PRIVILEGED
 
 Values = Mapping[Loc, Any]
 
 # Whether a password has to be changed at the next sign-in is the verb's to say, so each goes with one kind.
-PASSWORD_OF = {"set_password": "chosen_password", "reset_password": "temporary_password"}
+PASSWORD_OF = {
+    "set_password": "chosen_password",
+    "reset_password": "temporary_password",
+    PRIVILEGED: "chosen_password",
+}
 # Verbs of ours that have nothing to do with a password. What others' verbs mean isn't known here.
 WITHOUT_PASSWORD = frozenset({"unlock", "disable", "enable", "add_to_group", "remove_from_group"})
 
@@ -200,11 +205,14 @@ def _judge_change(sheet: Sheet, page: Values, connectors: Mapping[str, frozenset
             ("change", "takes"), "can't go with `hands_out`", "A password is chosen or handed out: keep one."
         )
     connector, verb = page.get(("change", "connector")), page.get(("change", "verb"))
+    if verb == PRIVILEGED:
+        _judge_privileged(sheet, page)
     if verb in PASSWORD_OF:
         if takes or not nothing:
             _judge_password(sheet, verb, chosen=takes)
         else:
-            other = "takes: chosen_password" if verb == "set_password" else "hands_out: temporary_password"
+            chosen = PASSWORD_OF[verb] == "chosen_password"
+            other = "takes: chosen_password" if chosen else "hands_out: temporary_password"
             sheet.note(
                 ("change", "verb"), f"is `{verb}`, and no password is chosen or made", f"Write `{other}`."
             )
@@ -221,10 +229,21 @@ def _judge_change(sheet: Sheet, page: Values, connectors: Mapping[str, frozenset
         sheet.note(("change", "verb"), wrong, f"`{connector}` can {_either(connectors[connector])}.")
 
 
+def _judge_privileged(sheet: Sheet, page: Values) -> None:
+    """What opens a privileged account takes everybody's passkey and two people's consent, whoever writes the page."""
+    if page.get(("tier",), 3) < 3:
+        wrong = f"is {page['tier',]}, too low for the passwords of privileged accounts"
+        sheet.note(("tier",), wrong, "Write 3.")
+    unsaid = 2 if ("consent", "quorum") in sheet.lines else 0  # or wrong, which was told already
+    if page.get(("consent", "quorum"), unsaid) < 2:
+        wrong = "doesn't take two people, as privileged accounts do"
+        sheet.note(("consent",), wrong, "Write it with a `quorum` of 2 or more.")
+
+
 def _judge_password(sheet: Sheet, verb: str, *, chosen: bool) -> None:
     """One that was handed out has to be changed at the next sign-in, and one that was chosen doesn't."""
     if chosen is not (PASSWORD_OF[verb] == "chosen_password"):
-        other = next(name for name in PASSWORD_OF if name != verb)
+        other = next(name for name, kind in PASSWORD_OF.items() if kind != PASSWORD_OF[verb])
         wrong = f"is `{verb}`, which goes with a password of the other kind"
         sheet.note(("change", "verb"), wrong, f"Write `{other}`, or change what is handed out or chosen.")
 
