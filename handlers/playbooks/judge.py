@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails
 
 from flows.digest import JUSTIFICATION
 from flows.model import LEAST, LEAST_WAIT, MARGIN, Assurance, ObjectionRule, Party, SecretKind
+from flows.review import REVIEW, days
 from handlers.playbooks.page import SECTIONS, Page, spelled
 from handlers.playbooks.sheet import Loc, Sheet, keys, remedy_for, section
 from handlers.privileged import VERB as PRIVILEGED
@@ -161,8 +162,21 @@ def judge(sheet: Sheet, page: Values, connectors: Mapping[str, frozenset[str]] |
                 sheet.note(loc, f"is `{name}`, which is taken")
             names.add(name)
         others = (page.get((*loc[:-1], other)) for other in ("choices", "personal"))
+        if loc[0] == "form" and loc[-1] == "name" and name == REVIEW:
+            _judge_review(sheet, page, loc)
         if loc[0] == "form" and loc[-1] == "reference" and name and any(others):
             sheet.note(loc, "can't go with choices or with personal")
+
+
+def _judge_review(sheet: Sheet, page: Values, loc: Loc) -> None:
+    """In how many days what was given is looked at again: one of a few choices, so that it is evidence."""
+    choices = (*loc[:-1], "choices")
+    if choices not in page and choices in sheet.lines:
+        return  # it was told already
+    given = page.get(choices, ())
+    if not given or page.get((*loc[:-1], "personal")) or any(days(each) is None for each in given):
+        wrong = f"is `{REVIEW}`, which asks in how many days somebody looks at it again"
+        sheet.note(loc, wrong, "Give it choices such as `90 days`, at most `365 days`, and no `personal`.")
 
 
 def _judge_objection(sheet: Sheet, page: Values) -> None:
