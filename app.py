@@ -58,11 +58,17 @@ inviting.add(cli)
 # -- putting together -------------------------------------------------------------------------
 
 
-def outside(config: Config, *, demo: DemoDirectory | Accounts | None = None) -> Outside:
-    """The adapters this installation uses. Raises SettingsError for what they can't be made of."""
+def outside(
+    config: Config, *, demo: DemoDirectory | Accounts | None = None, folder: Path = Path(".demo")
+) -> Outside:
+    """The adapters this installation uses. Raises SettingsError for what they can't be made of.
+
+    `folder`: where the demo's other systems keep what was ordered of them.
+    """
+    if isinstance(demo, DemoDirectory):
+        return Outside(demo, company.systems(demo, folder), Journal())
     if demo is not None:
-        people = demo if isinstance(demo, DemoDirectory) else demo.people
-        return Outside(people, {"directory": demo}, Journal())
+        return Outside(demo.people, {"directory": demo}, Journal())
     if config.demo:
         raise SettingsError(
             "COUNTERSIGN_CONFIG says `demo: true`: these are the demo's own settings. Write your own."
@@ -102,7 +108,7 @@ async def house(
     settings: Settings, config: Config, demo: DemoDirectory | Accounts | None = None
 ) -> AsyncIterator[House]:
     """The house, alone on its database, until the block ends."""
-    needs = outside(config, demo=demo)
+    needs = outside(config, demo=demo, folder=settings.socket_path.parent)
     async with contextlib.AsyncExitStack() as stack:
         for connector in needs.connectors.values():
             if isinstance(connector, Closing):
@@ -246,7 +252,7 @@ def demo(
         command = playground.fetched() if teams else ()
         place = folder / directory if server else folder  # who is who there is known to that server alone
         settings, pretend, workspace = company.settle(
-            place, port, reset=reset or server is not None, teams=teams
+            place, port, reset=reset or server is not None, teams=teams, pretend=server is None
         )
         logs.configure(settings.log_format)
         async with (

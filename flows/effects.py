@@ -39,7 +39,7 @@ class Tell:
 
 @dataclass(frozen=True, slots=True)
 class Remind:
-    """Tell the people concerned, and security's channel, on a later day. `notice` names a function in bot/views.py."""
+    """Tell the people concerned, and security's channel, on a later day. `notice` as in Tell."""
 
     people: tuple[str, ...]
     notice: str

@@ -22,6 +22,11 @@ CONNECTORS = {
     "directory": frozenset({"reset_password", "set_password", "unlock", "add_to_group"}),
     "countersign": Countersign.verbs,
 }
+SYSTEMS = {
+    "privileged_directory": frozenset({"set_privileged_password"}),
+    "second_factors": frozenset({"reset_second_factors"}),
+    "systems": frozenset({"change_system"}),
+}
 A_PAGE = """\
 name: finance_share
 version: 1
@@ -92,6 +97,7 @@ def test_the_shipped_playbooks_load() -> None:
         "keep_frozen",
         "lift_freeze",
         "lost_everything",
+        "role_change",
     }
     reset, enrolment = playbooks["password_reset"], playbooks["device_enrolment"]
     assert (reset.tier, reset.prover, reset.assurance) == (1, Party.SUBJECT, Assurance.MULTI_FACTOR)
@@ -101,6 +107,14 @@ def test_the_shipped_playbooks_load() -> None:
     assert enrolment.consent.within == timedelta(days=1)
     (device,) = playbooks["device_revocation"].fields
     assert not device.committed, "the connector needs the device's id in clear"
+
+
+def test_those_for_systems_of_ones_own_load_beside_them() -> None:
+    """They lie in a folder below, so that an installation without those systems starts all the same."""
+    more = load(SHIPPED / "more", connectors=SYSTEMS)
+    assert set(more) == {"privileged_password_reset", "mfa_reset", "system_change"}
+    assert {playbook.tier for playbook in more.values()} == {3}
+    assert not set(more) & set(load(SHIPPED))
 
 
 def test_free_text_and_personal_answers_are_committed_and_choices_are_not(tmp_path: Path) -> None:
@@ -114,7 +128,7 @@ def test_free_text_and_personal_answers_are_committed_and_choices_are_not(tmp_pa
 
 
 def test_every_guidance_is_for_somebody_and_fits_a_card() -> None:
-    for playbook in load(SHIPPED).values():
+    for playbook in (*load(SHIPPED).values(), *load(SHIPPED / "more").values()):
         assert playbook.guidance["requester"]
         assert playbook.consent is None or playbook.guidance["approver"]
         assert all("\n" not in text for text in playbook.guidance.values())
