@@ -17,7 +17,13 @@ FOLDERS = (ROOT / "playbooks", ROOT / "playbooks" / "more")
 PAGES = ROOT / "docs" / "playbooks"
 BEGIN, END = "<!-- drawn from the playbook: begin -->", "<!-- end -->"
 #: What every page tells by hand.
-HEADINGS = ("At a glance", "What people see", "What the system needs", "What can go wrong", "To fit it to you")
+HEADINGS = (
+    "At a glance",
+    "What people see",
+    "What the system needs",
+    "What can go wrong",
+    "To fit it to you",
+)
 
 _ASKERS: Mapping[Asker, str] = {
     Asker.SELF: "oneself",
@@ -101,13 +107,17 @@ def drawn(text: str, path: Path, playbook: Playbook) -> str:
     _, mark, after = rest.partition(END)
     if not mark:
         raise ValueError(f"the page of {playbook.name} has no place for what is drawn")
-    return "\n".join([before.rstrip("\n"), "", BEGIN, "", *facts(path, playbook), "", END + after]).lstrip("\n")
+    return "\n".join([before.rstrip("\n"), "", BEGIN, "", *facts(path, playbook), "", END + after]).lstrip(
+        "\n"
+    )
 
 
 def main() -> None:
     """The command line."""
     options = argparse.ArgumentParser(prog="python -m docs.draw_playbooks", description=__doc__)
-    options.add_argument("--write", action="store_true", help="write the pages instead of naming the stale ones")
+    options.add_argument(
+        "--write", action="store_true", help="write the pages instead of naming the stale ones"
+    )
     write = options.parse_args().write
     for name, (path, playbook) in shipped().items():
         page = PAGES / f"{name}.md"

@@ -60,6 +60,11 @@ guidance:
   requester: It takes a minute.
 """
 
+PRIVILEGED = (
+    A_PAGE.replace("by: requester", "by: subject")
+    .replace("verb: reset_password", "verb: set_privileged_password")
+    .replace("hands_out: temporary_password", "takes: chosen_password")
+)
 HANDED_OUT = "reset_password\n  hands_out: temporary_password"
 
 
@@ -593,6 +598,55 @@ WRONG: Mapping[str, tuple[str | bytes, int, str, str, str]] = {
         "change.takes",
         "can't wait for objections",
         "Leave out",
+    ),
+    "a privileged password without the highest tier": (
+        PRIVILEGED,
+        5,
+        "tier",
+        "too low for the passwords of privileged accounts",
+        "Write 3.",
+    ),
+    "a privileged password with one person's consent": (
+        PRIVILEGED.replace("tier: 2", "tier: 3").replace("multi_factor", "phishing_resistant"),
+        13,
+        "consent",
+        "doesn't take two people",
+        "`quorum` of 2",
+    ),
+    "a privileged password that is handed out": (
+        PRIVILEGED.replace("takes: chosen_password", "hands_out: temporary_password"),
+        25,
+        "change.verb",
+        "goes with a password of the other kind",
+        "`reset_password`",
+    ),
+    "a privileged password at a connector for everybody": (
+        PRIVILEGED,
+        25,
+        "change.verb",
+        "`set_privileged_password`, which `directory` can't do",
+        "`unlock`",
+    ),
+    "a review without choices": (
+        with_("why_now", "review"),
+        18,
+        "form.1.name",
+        "in how many days",
+        "`90 days`",
+    ),
+    "a review that comes too late": (
+        with_("how_long", "review").replace("[a day, a week]", "[90 days, 366 days]"),
+        20,
+        "form.2.name",
+        "in how many days",
+        "at most `365 days`",
+    ),
+    "a review on somebody's personal day": (
+        with_("how_long", "review").replace("[a day, a week]", "[90 days]\n    personal: true"),
+        20,
+        "form.2.name",
+        "in how many days",
+        "no `personal`",
     ),
     "a version before the first": (with_("version: 1", "version: 0"), 2, "version", "less than 1", "from 1"),
 }
