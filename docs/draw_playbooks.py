@@ -6,6 +6,7 @@ The prose around them is written by hand; what stands between the two marks is d
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -125,7 +126,7 @@ def main() -> None:
         if write:
             page.write_text(drawn(text, path, playbook), "utf-8")
         elif text != drawn(text, path, playbook):
-            print(f"{page.relative_to(ROOT)} is out of date")
+            sys.stdout.write(f"{page.relative_to(ROOT)} is out of date\n")
 
 
 if __name__ == "__main__":
