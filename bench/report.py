@@ -30,9 +30,10 @@ def report(
     results = [_result(plan, contest, rounds[contest.name]) for contest in contests]
     kept = [_kept(plan, limit) for limit in limits]
     console = Console(width=None if sys.stdout.isatty() else 120)
-    console.print(_table(plan, results))
+    if results:
+        console.print(_table(plan, results))
     if kept:
-        console.print(_limits(plan, kept))
+        console.print(_limits(plan, kept, titled=not results))
     if plan.json:
         said = {"program": program, **asdict(plan), "machine": machine(), "results": results, "limits": kept}
         print(json.dumps(said))
@@ -85,13 +86,7 @@ def _figures(samples: Sequence[Sample], by: str) -> dict[str, float]:
 
 def _table(plan: Plan, results: Sequence[Mapping[str, Any]]) -> Table:
     judged = f" ÷ {TOLERANCE}" if plan.quick else ""
-    where = machine()
-    table = Table(
-        title=f"{plan.rounds} rounds of {plan.seconds:g} s a side, medians",
-        title_justify="left",
-        caption=f"{where['cores']} cores, Python {where['python']}, load {where['load']:.1f}",
-        caption_justify="left",
-    )
+    table = Table(**_around(plan))
     table.add_column("contest", no_wrap=True)
     for heading in ("ratio", "rounds", f"goal{judged}", "", "ours /s", "µs CPU", "ceiling /s", "µs CPU"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -110,8 +105,19 @@ def _table(plan: Plan, results: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
-def _limits(plan: Plan, kept: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table()
+def _around(plan: Plan) -> dict[str, Any]:
+    """How it was measured, above the first table, and on what, below it."""
+    where = machine()
+    return {
+        "title": f"{plan.rounds} rounds of {plan.seconds:g} s a side, medians",
+        "caption": f"{where['cores']} cores, Python {where['python']}, load {where['load']:.1f}",
+        "title_justify": "left",
+        "caption_justify": "left",
+    }
+
+
+def _limits(plan: Plan, kept: Sequence[Mapping[str, Any]], *, titled: bool) -> Table:
+    table = Table(**(_around(plan) if titled else {}))
     table.add_column("limit", no_wrap=True)
     for heading in ("median", "rounds", f"most{f' × {TOLERANCE}' if plan.quick else ''}", ""):
         table.add_column(heading, justify="right", no_wrap=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bot.cards import Input
-from bot.seen import account_names, device_names
+from bot.seen import account_names, registered_names
 from bot.views import form
 from flows.asking import may_ask
 from flows.model import Asker, Field, Party, Person, Playbook
@@ -75,7 +75,13 @@ async def inputs(
 
 async def references(house: House, person: str) -> dict[str, dict[str, str]]:
     """What a form about this person may refer to, by the field's name: id → what people call it."""
-    return {"device": await device_names(house, person), "account": await account_names(house, person)}
+    registration = await house.registry.registration(person)
+    names = registered_names(registration)
+    return {
+        "device": {device.id: names[device.id] for device in registration.live},
+        "passkey": {passkey.short: names[passkey.short] for passkey in registration.spare},
+        "account": await account_names(house, person),
+    }
 
 
 def demanded(playbook: Playbook) -> tuple[Field, ...]:
@@ -87,8 +93,8 @@ def takes(playbook: Playbook) -> str:
     """What it takes, after “It takes”: `your passkey, then 1 more person who agrees`."""
     by_asker = playbook.prover is Party.REQUESTER
     proof = "your passkey" if by_asker else "a confirmation on the registered device"
-    if playbook.consent is None:
+    if not playbook.consent:
         return proof
-    quorum = playbook.consent.quorum
+    quorum = playbook.places
     others = f"{proof}, then {quorum} more {'person who agrees' if quorum == 1 else 'people who agree'}"
     return others if playbook.objection is None else f"{others}, and a wait in which others can object"

@@ -287,9 +287,14 @@ class CodesLine:
 
 @dataclass(frozen=True, slots=True)
 class PasskeyLine:
-    """One of several passkeys on a device: its own name, what it is and when it was last used."""
+    """A passkey that isn't alone on its device: its name, what it is and when it was last used.
 
+    `short` stands for it in addresses; `own` is False where its name is the device's.
+    """
+
+    short: str
     name: str
+    own: bool
     kind: str
     used: Moment | None
 
@@ -298,7 +303,7 @@ class PasskeyLine:
 class DeviceLine:
     """One registered device in its owner's list. `here` is the one this is read on.
 
-    `passkeys` lists them where there are several.
+    `passkeys` lists them where something else on the device can confirm, too, so that each can go alone.
     """
 
     id: str

@@ -13,7 +13,9 @@ import typer
 from sqlalchemy import select
 
 from bot import console, slack_doctor
-from flows.errors import UnknownDevice, UnknownRequest
+from bot.facts import passkey_name
+from flows.errors import LastOnDevice, UnknownDevice, UnknownRequest
+from flows.registration import Authenticator, Registration
 from flows.spoken import heard
 from handlers import doctor
 from handlers.evidence import Auditor
@@ -189,11 +191,13 @@ def audit_verify(
 @cli.command()
 def devices(
     person: Annotated[str, typer.Argument(help="Whose, by person id.")],
-    recall: Annotated[str, typer.Option(help="Ask for the removal of this one, by its id or name.")] = "",
+    recall: Annotated[
+        str, typer.Option(help="Ask for the removal of this device or passkey, by its id or name.")
+    ] = "",
     by: Annotated[str, typer.Option("--as", help="The administrator who asks, and confirms it next.")] = "",
     as_json: Json = False,
 ) -> None:
-    """A person's registered devices. Example: python app.py devices maya
+    """A person's registered devices and passkeys. Example: python app.py devices maya
 
     With --recall and --as it asks for the removal of one: that administrator confirms it on their own device page,
     and one more person agrees. Example: python app.py devices maya --recall "Old phone" --as nina
@@ -203,33 +207,59 @@ def devices(
 
     async def ask() -> int:
         async with reading() as (_, store):
-            known = [(row[0], row[1]) for row in await Auditor(store, {}).devices(person) if not row[-1]]
-        found = [str(id) for id, name in known if recall in (id, name)]
-        if len(found) != 1:
-            raise UnknownDevice(f"Name it by its id, as `python app.py devices {person}` shows it.")
+            playbook, answers = _recalled(await Auditor(store, {}).registration(person), recall)
         client = console.ServiceClient(load_reach().socket_path)
-        told = await client.ask("device_recall", by, person, {"device": found[0]})
+        told = await client.ask(playbook, by, person, answers)
         return await console.follow(client, told, wait=False, as_json=as_json)
 
     async def work() -> int:
         async with reading() as (_, store):
-            rows: Sequence[Sequence[object]] = await Auditor(store, {}).devices(person)
-            columns: Sequence[str] = (
-                "device",
-                "name",
-                "can prove with",
-                "last used",
-                "registered",
-                "revoked",
-            )
-            if not as_json:  # in 80 columns
-                shown = [place for place, column in enumerate(columns) if column != "registered"]
-                columns, rows = [columns[n] for n in shown], [[row[n] for n in shown] for row in rows]
-            empty = f"No device is registered for {person}."
-            console.listing("Devices", columns, rows, as_json=as_json, empty=empty)
+            auditor = Auditor(store, {})
+            rows, registration = await auditor.devices(person), await auditor.registration(person)
+        passkeys = [(key.device, _told(registration, key)) for key in registration.passkeys]
+        if as_json:
+            found = [
+                (*row, [dict(zip(_OF_PASSKEYS, key, strict=True)) for on, key in passkeys if on == row[0]])
+                for row in rows
+            ]
+            console.listing("Devices", (*_OF_DEVICES, "passkeys"), found, as_json=True, empty="")
+            return console.DONE
+        shown = [place for place, column in enumerate(_OF_DEVICES) if column != "registered"]  # in 80 columns
+        columns, lines = [_OF_DEVICES[n] for n in shown], [[row[n] for n in shown] for row in rows]
+        empty = f"No device is registered for {person}."
+        console.listing("Devices", columns, lines, as_json=False, empty=empty)
+        if passkeys:
+            keys = [key for _, key in passkeys]
+            console.listing("Passkeys", _OF_PASSKEYS, keys, as_json=False, empty="")
         return console.DONE
 
     run(ask() if recall else work(), as_json=as_json)
+
+
+_OF_DEVICES = ("device", "name", "can prove with", "last used", "registered", "revoked")
+_OF_PASSKEYS = ("passkey", "name", "kind", "last used")
+
+
+def _told(registration: Registration, key: Authenticator) -> list[str]:
+    """A passkey for reading, by the columns above."""
+    return [key.short, passkey_name(registration, key), key.kind, iso(key.used_at) if key.used_at else ""]
+
+
+def _recalled(registration: Registration, named: str) -> tuple[str, dict[str, str]]:
+    """What is asked for a device or passkey of this id or name. Raises UnknownDevice unless it is exactly one.
+
+    Raises LastOnDevice for a passkey that can't go without its device.
+    """
+    devices = [device.id for device in registration.live if named in (device.id, device.name)]
+    passkeys = [key for key in registration.passkeys if named in (key.short, key.name)]
+    match devices, passkeys:
+        case [device], []:
+            return "device_recall", {"device": device}
+        case [], [passkey] if passkey not in registration.spare:
+            raise LastOnDevice
+        case [], [passkey]:
+            return "passkey_recall", {"passkey": passkey.short}
+    raise UnknownDevice(f"Name it by its id, as `python app.py devices {registration.person}` shows it.")
 
 
 @cli.command()

@@ -230,10 +230,10 @@ def listing(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, as_json: bool, empty: str
 ) -> None:
     """A table that loses nothing in 80 columns, or the same as a JSON list of objects. Times are UTC, days here."""
-    found = [[str(value) for value in row] for row in rows]
     if as_json:
-        _json([dict(zip(columns, row, strict=True)) for row in found])
+        _json([dict(zip(columns, map(_plain, row), strict=True)) for row in rows])
         return
+    found = [[str(value) for value in row] for row in rows]
     if not found:
         say(Text(empty, style="dim"))
         return
@@ -243,6 +243,11 @@ def listing(
     for row in found:
         table.add_row(*(Text(_TIME.sub(_DAY, value)) for value in row))
     say(table)
+
+
+def _plain(value: object) -> object:
+    """A value as JSON has it: what stands below a row, such as a device's passkeys, stays a list."""
+    return value if isinstance(value, list) else str(value)
 
 
 def chronicle(

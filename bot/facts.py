@@ -77,7 +77,7 @@ def _proof(seen: Reading) -> tuple[str, str]:
 
 
 def _then(seen: Reading) -> str:
-    if seen.playbook.consent is None:
+    if not seen.playbook.consent:
         return "nobody else needs to agree"
     if seen.playbook.objection is not None and seen.request.stage in _BEFORE_THE_WAIT:
         return f"{_agreeing(seen)}, then others have {spell(seen.playbook.objection.wait)} to object"
@@ -140,7 +140,7 @@ def device_lines(
         apps = [proof for proof in proofs if proof.method is Method.CODE]
         names = [f"{len(passkeys)} passkeys"] if len(passkeys) > 1 else [p.kind for p in passkeys]
         names += [apps[0].kind] if apps else []
-        several = passkeys if len(passkeys) > 1 else []
+        spare = [passkey for passkey in passkeys if passkey in registration.spare]
         lines.append(
             DeviceLine(
                 id=device.id,
@@ -150,18 +150,32 @@ def device_lines(
                 used=last(proofs),
                 here=device.id == here,
                 only=len(registration.live) == 1,
-                passkeys=tuple(PasskeyLine(p.name or device.name, p.kind, last([p])) for p in several),
+                passkeys=tuple(
+                    PasskeyLine(p.short, p.name or device.name, bool(p.name), p.kind, last([p]))
+                    for p in spare
+                ),
             )
         )
     return tuple(sorted(lines, key=lambda line: not line.here))
 
 
+def passkey_name(registration: Registration, key: Authenticator) -> str:
+    """`Spare key, on Work laptop`; one without a name of its own is its device's: `Work laptop: a passkey`."""
+    device = next((d.name for d in registration.devices if d.id == key.device), "a device")
+    return f"{key.name}, on {device}" if key.name else f"{device}: {key.kind}"
+
+
 def home_lines(lines: Sequence[DeviceLine], codes: CodesLine | None) -> tuple[str, ...]:
     """The same in one line each, for a chat, and how many recovery codes are left."""
-    said = [
-        f"{line.name}: {line.can} · {f'last used {line.used.relative}' if line.used else 'never used'}"
-        for line in lines
-    ]
+
+    def used(line: DeviceLine | PasskeyLine) -> str:
+        return f"last used {line.used.relative}" if line.used else "never used"
+
+    said = []
+    for line in lines:
+        said.append(f"{line.name}: {line.can} · {used(line)}")
+        if len(line.passkeys) > 1:
+            said += [f"{line.name}, {each.name}: {each.kind} · {used(each)}" for each in line.passkeys]
     left = f"{codes.left} of {codes.of} recovery codes left" if codes else "No recovery codes yet"
     return (*said, left)
 

@@ -173,8 +173,7 @@ class ChatMessenger:
         """Who has the next move by their office: those who may consent, and those who settle what went wrong."""
         match request.stage:
             case Stage.AWAITING_APPROVAL:
-                parties = {request.requester, request.subject}
-                return sorted(await self._house.desk.consenting(request) - parties)
+                return sorted(await self._house.desk.consenting(request))
             case Stage.AWAITING_OPERATOR:
                 return await self._holding((await self._house.desk.playbook_of(request)).handed_to)
         return []

@@ -39,6 +39,10 @@ WORDS = {
         "A device of yours was removed",
         "It can't confirm anything any more.",
     ),
+    What.PASSKEY_REVOKED: (
+        "A passkey of yours was removed",
+        "It can't confirm anything any more. The device it was on still can, with what is left on it.",
+    ),
     What.REQUEST_OPENED: (
         "Somebody else asked for something in your name",
         "Nothing is changed before it has been confirmed on a registered device.",

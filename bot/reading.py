@@ -9,9 +9,11 @@ from datetime import datetime
 from bot.cards import Fact, Moment
 from bot.texts import clean
 from bot.times import moment
+from flows.consent import consenting, hurriers, open_groups
 from flows.digest import JUSTIFICATION
 from flows.model import Method, Person, Playbook, Request, SecretKind, Stage
-from flows.objections import kept_for_manager, may_object, never_hurried
+from flows.objections import may_object, never_hurried
+from flows.quorum import filled
 
 PLACES = {"slack": "Slack", "teams": "Teams", "terminal": "the command line"}
 _SECRETS = {
@@ -29,8 +31,8 @@ class Beside:
     """What stands beside a request in other rows. Whatever the caller leaves out isn't shown.
 
     `texts` are the free-text answers that still exist, by field name; `methods` what the reader has
-    registered; `device` the one they read this on; `approvers` who may consent, as the directory says now;
-    `hurriers` who may shorten a wait; `number` the six digits, given only for the place where the request was
+    registered; `device` the one they read this on; `selected` whom the playbook's selectors name, as
+    the directory says now; `number` the six digits, given only for the place where the request was
     asked; `labels` what people call the ids that a form's references hold, such as a device's name; `unreached` are
     those with the next move to whom no chat can tell it.
     """
@@ -38,8 +40,7 @@ class Beside:
     texts: Mapping[str, str] = field(default_factory=dict)
     methods: frozenset[Method] | None = None
     device: str | None = None
-    approvers: frozenset[str] | None = None
-    hurriers: frozenset[str] = frozenset()
+    selected: Mapping[str, frozenset[str]] | None = None
     number: str = ""
     rules: Sequence[str] = ()
     audit: int | None = None
@@ -167,21 +168,33 @@ class Reading:
         return proof is not None and device is not None and proof.device != device
 
     @property
+    def selected(self) -> Mapping[str, frozenset[str]]:
+        """Whom the playbook's selectors name: as it was looked up, or among the people at hand."""
+        if self.beside.selected is not None:
+            return self.beside.selected
+        subject = self.people.get(self.request.subject)
+        manager = {subject.manager} if subject and subject.manager else set()
+        found: dict[str, frozenset[str]] = {}
+        for selector in self.playbook.selectors:
+            kind, _, value = selector.partition(":")
+            found[selector] = frozenset(
+                person.id
+                for person in self.people.values()
+                if person.active
+                and (
+                    (kind == "manager" and person.id in manager)
+                    or (kind == "person" and person.id == value)
+                    or (kind == "role" and value in person.roles)
+                )
+            )
+        return found
+
+    @property
     def approvers(self) -> list[str]:
-        """Who can still consent, by name."""
-        request = self.request
-        chosen = self.beside.approvers
-        if chosen is None:
-            chosen = frozenset(person.id for person in self.people.values() if self._selected(person))
-        given = {approval.person for approval in request.approvals}
-        subject = self.people.get(request.subject)
+        """Who can still consent to what is asked now, by name."""
+        subject = self.people.get(self.request.subject)
         manager = subject.manager if subject else None
-        chosen = frozenset(
-            id
-            for id in chosen
-            if not kept_for_manager(self.playbook, request.prover, manager, given & chosen, id)
-        )
-        return sorted(chosen - {request.requester, request.subject, request.prover} - given, key=self.name)
+        return sorted(consenting(self.request, self.playbook, self.selected, manager), key=self.name)
 
     @property
     def objects(self) -> bool:
@@ -200,33 +213,39 @@ class Reading:
         acted = {request.requester, request.subject, request.prover, *(a.person for a in request.approvals)}
         open_ = request.stage is Stage.AWAITING_OBJECTION
         able = subject is not None and not never_hurried(subject)
-        return open_ and able and self.viewer in self.beside.hurriers - acted
-
-    def _selected(self, person: Person) -> bool:
-        rule, subject = self.playbook.consent, self.people.get(self.request.subject)
-        if rule is None or not person.active:
-            return False
-        theirs = {f"person:{person.id}", *(f"role:{role}" for role in person.roles)}
-        if subject is not None and subject.manager == person.id:
-            theirs.add("manager")
-        return bool(theirs & set(rule.approvers))
+        return open_ and able and self.viewer in hurriers(self.playbook, self.selected) - acted
 
     @property
     def missing(self) -> int:
-        """How many consents are still missing."""
-        rule = self.playbook.consent
-        return max(0, rule.quorum - len({a.person for a in self.request.approvals})) if rule else 0
+        """How many consents are still missing to what is asked now."""
+        step, steps = self.request.step, self.playbook.consent
+        given = {a.person for a in self.request.approvals if a.step == step}
+        return max(0, steps[step].places - len(given)) if step < len(steps) else 0
+
+    @property
+    def later(self) -> int:
+        """How many people are asked after them."""
+        return sum(step.places for step in self.playbook.consent[self.request.step + 1 :])
 
     def consenting(self) -> str:
-        """Whose consent is missing: `you`, `Omar or Nina`, `2 of Omar, Nina and Ravi`, `1 of 7 people`."""
-        names = sorted((self.who(approver) for approver in self.approvers), key=lambda name: name != "you")
-        if not names:
-            return "somebody who can approve"
+        """Whose consent is missing: `you`, `Omar or Nina`, `2 of Omar, Nina and Ravi`, `1 of 7 people`; of several
+        groups, `Omar, and Nina or Ravi`."""
+        groups, may = open_groups(self.request, self.playbook, self.selected), self.approvers
+        agreed = {a.person for a in self.request.approvals if a.step == self.request.step}
+        left = [
+            (group.places - len(taken), [person for person in may if person in group.people])
+            for group, taken in zip(groups, filled(groups, agreed), strict=True)
+        ]
+        parts = [self._some(places, people) for places, people in left if places and people]
+        return ", and ".join(parts) or "somebody who can approve"
+
+    def _some(self, places: int, people: Sequence[str]) -> str:
+        names = sorted((self.who(person) for person in people), key=lambda name: name != "you")
         if len(names) > 3:
-            return f"{self.missing} of {len(names)} people" + (", you among them" if "you" in names else "")
-        if self.missing >= len(names):
+            return f"{places} of {len(names)} people" + (", you among them" if "you" in names else "")
+        if places >= len(names):
             return listed(names, "and")
-        return listed(names, "or") if self.missing == 1 else f"{self.missing} of {listed(names, 'and')}"
+        return listed(names, "or") if places == 1 else f"{places} of {listed(names, 'and')}"
 
 
 def plain(text: str) -> str:

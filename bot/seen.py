@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import flows.errors as no
+from bot.facts import passkey_name
 from bot.reading import Beside, Reading
+from flows.consent import hurriers
 from flows.model import Method, Request, Stage
 from flows.objections import may_object
+from flows.registration import Registration
 from handlers.house import House
 
 #: Who may agree sees it while that is open, and also what became of it when one of them said no.
@@ -23,39 +26,45 @@ async def read(
     Raises UnknownRequest for a person whom it doesn't concern.
     """
     playbook = await house.desk.playbook_of(request)
-    approvers = await house.desk.consenting(request) if request.stage in _FOR_APPROVERS else frozenset()
-    concerned = {request.requester, request.subject, request.prover, *approvers}
+    selected = await house.desk.selection(request)
+    asked = await house.desk.consenting(request, selected)
+    concerned = {request.requester, request.subject, request.prover}
     concerned |= {approval.person for approval in request.approvals}
-    people = await house.people.named(*sorted(concerned | ({viewer} if viewer else set())))
+    if request.stage in _FOR_APPROVERS:
+        concerned |= asked
+    people = await house.people.named(*sorted(concerned | asked | ({viewer} if viewer else set())))
     told = playbook.objection is not None and viewer in people
     if told and may_object(request, people.get(request.subject), people[viewer]):
         concerned.add(viewer)
-    hurriers: frozenset[str] = frozenset()
     if request.stage is Stage.AWAITING_OBJECTION:
-        hurriers = await house.desk.hurriers(request)
-        concerned |= hurriers
+        concerned |= hurriers(playbook, selected)
     if viewer and viewer not in concerned:
         settles = request.stage is Stage.AWAITING_OPERATOR and viewer in people
         if not settles or playbook.handed_to not in people[viewer].roles:
             raise no.UnknownRequest
     beside = Beside(
-        labels={**await device_names(house, request.subject), **await account_names(house, request.subject)},
+        labels={
+            **registered_names(await house.registry.registration(request.subject)),
+            **await account_names(house, request.subject),
+        },
         audit=await house.desk.audited(request.id),
         texts=await house.desk.texts(request.id),
         methods=(await house.registry.registration(viewer)).methods if viewer else None,
         device=device,
-        approvers=approvers,
-        hurriers=hurriers,
+        selected=selected,
         number=_number(house, request) if asked_here else "",
     )
     seen = Reading(request, playbook, people, viewer, house.store.clock(), beside)
     return replace(seen, beside=replace(beside, unreached=await _unreached(house, seen)))
 
 
-async def device_names(house: House, person: str) -> dict[str, str]:
-    """What a person calls their devices, by id: nobody reads ids."""
-    registration = await house.registry.registration(person)
-    return {device.id: device.name for device in registration.live}
+def registered_names(registration: Registration) -> dict[str, str]:
+    """What a person calls their devices, by id, and passkeys, by short name, removed ones too: nobody reads ids."""
+    keys = (key for key in registration.authenticators if key.method is Method.PASSKEY)
+    return {
+        **{device.id: device.name for device in registration.devices},
+        **{key.short: passkey_name(registration, key) for key in keys},
+    }
 
 
 async def account_names(house: House, person: str) -> dict[str, str]:

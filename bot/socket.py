@@ -114,13 +114,12 @@ async def _waves(house: House) -> Waves:
 
 async def _told(house: House, request: Request, number: str) -> web.Response:
     playbook = await house.desk.playbook_of(request)
-    approvers = (
-        await house.desk.consenting(request) if request.stage is Stage.AWAITING_APPROVAL else frozenset()
-    )
+    selected = await house.desk.selection(request)
+    asked = await house.desk.consenting(request, selected)
     agreed = [approval.person for approval in request.approvals]
-    people = await house.people.named(request.requester, request.subject, request.prover, *approvers, *agreed)
+    people = await house.people.named(request.requester, request.subject, request.prover, *asked, *agreed)
     texts = await house.desk.texts(request.id)
-    beside = Beside(texts=texts, approvers=approvers, number=number)
+    beside = Beside(texts=texts, selected=selected, number=number)
     card = request_card(request, playbook, people, request.requester, house.store.clock(), beside)
     return web.json_response(
         {

@@ -30,7 +30,7 @@ def words(seen: Reading) -> tuple[str, str, str]:
     match request.stage:
         case S.AWAITING_PROOF:
             then = "Then the change is made."
-            if playbook.consent is not None:
+            if playbook.consent:
                 then = f"Then {seen.consenting()} must agree."
             if mine:
                 note = _guidance(seen) or f"Before anything changes, let's make sure it's you. {then}"
@@ -48,7 +48,7 @@ def words(seen: Reading) -> tuple[str, str, str]:
                     f"If you approve, others have {span} to object, or longer where a weekend is in between. "
                 )
                 meaning += f"Then this is done: {seen.phrase}."
-            after = seen.missing - 1
+            after = seen.missing - 1 + seen.later
             if after:
                 people = "person has" if after == 1 else "people have"
                 meaning = f"After you, {after} more {people} to agree. Then this is done: {seen.phrase}."
@@ -160,13 +160,21 @@ def _objecting(seen: Reading) -> tuple[str, str, str]:
         return "Did you lose every device?", "Waiting for you: you can object until then", note.strip()
     if seen.objects:
         note = f"Everybody agreed. When the time is over, this is done: {seen.phrase}. Object if you aren't sure: "
-        note += "it can be asked again, but what a stranger takes can't be given back."
+        note += f"it can be asked again, but what a stranger takes can't be given back.{_hurrying(seen)}"
         return f"Object to {seen.what}?", "Waiting for you: you can object until then", note
-    note = f"Nothing changes before that. When the time is over, look at the {seen.secret} within the hour."
+    note = f"Nothing changes until then. When the time is over, look at the {seen.secret} within the hour."
     if seen.viewer != seen.request.prover:
-        note = "Nothing changes before that. It will say here how it ends."
+        note = f"Nothing changes until then. It will say here how it ends.{_hurrying(seen)}"
     stage = f"Waiting for the time to pass: {subject}, their manager and security can object until then"
     return f"{title}: waiting for objections", stage, note
+
+
+def _hurrying(seen: Reading) -> str:
+    """What shortening the wait means, to whoever can."""
+    if not seen.hurries:
+        return ""
+    who = seen.who(seen.request.subject)
+    return f" If you shorten the wait, the change is made at once. Do so only if you have spoken with {who} yourself."
 
 
 def untold(seen: Reading) -> str:

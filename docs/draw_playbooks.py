@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from flows.model import ApprovalRule, Asker, Assurance, Field, Party, Playbook, SecretKind
+from flows.model import ApprovalRule, Asker, Assurance, ConsentStep, Field, Party, Playbook, SecretKind
 from handlers.playbooks import load, spelled
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -82,11 +82,21 @@ def facts(path: Path, playbook: Playbook) -> Iterator[str]:
     yield f"| what couldn't be confirmed goes to | `{playbook.handed_to}` |"
 
 
-def _consent(rule: ApprovalRule | None) -> str:
-    if rule is None:
-        return "nobody else"
-    among = ", ".join("the manager" if who == "manager" else f"`{who}`" for who in rule.approvers)
-    return f"{rule.quorum} of {among}, each with a passkey, within {spelled(rule.within)}"
+def _consent(steps: tuple[ConsentStep, ...]) -> str:
+    said = [
+        f"{' and '.join(_group(rule) for rule in step.rules)}, within {spelled(step.within)}"
+        for step in steps
+    ]
+    return f"{'; then '.join(said)}, each with a passkey" if said else "nobody else"
+
+
+def _group(rule: ApprovalRule) -> str:
+    else_ = f" (where there are too few: {_people(rule.otherwise)})" if rule.otherwise else ""
+    return f"{rule.quorum} of {_people(rule.approvers)}{else_}"
+
+
+def _people(selectors: tuple[str, ...]) -> str:
+    return ", ".join("the manager" if who == "manager" else f"`{who}`" for who in selectors)
 
 
 def _asked(playbook: Playbook) -> Iterator[str]:

@@ -7,9 +7,8 @@ from typing import TypeVar
 import flows.errors as no
 from flows import given
 from flows.commands import Approve, BeginProof, Prove
-from flows.consent import entitled, kept, may_hurry, ordered, others, still_stands
+from flows.consent import asked, enough, entitled, may_hurry, ordered, still_stands
 from flows.events import (
-    ApprovalRequested,
     Approved,
     ChallengeIssued,
     Event,
@@ -30,6 +29,7 @@ from flows.proving import (
     still_trusted,
     usable,
 )
+from flows.state import evolve
 
 _Consent = TypeVar("_Consent", Approved, Hurried)
 
@@ -91,31 +91,29 @@ def prove(request: Request, command: Prove, facts: Facts) -> list[Event]:
         answer.authenticator,
         until,
     )
-    if playbook.consent is None:
-        return [verified, ordered(request, facts, until)]
-    asked = tuple(sorted(others(request, facts.approvers) - kept(request, facts)))
-    spoken_for = manager_agrees(playbook, request.prover, given.manager(facts), asked)
-    if len(asked) < playbook.consent.quorum or not spoken_for:
-        raise no.NotAnApprover("Nobody is left who could approve this. Talk to the desk.")
-    return [verified, ApprovalRequested(playbook.consent.quorum, asked, facts.now + playbook.consent.within)]
+    if playbook.consent:
+        return [verified, asked(request, 0, facts)]
+    return [verified, ordered(request, facts, until)]
 
 
 def approve(request: Request, command: Approve, facts: Facts) -> list[Event]:
-    """One more person's consent; the last that it takes orders the change, or begins the wait for objections."""
-    rule = given.rule(facts)
+    """One more person's consent; the last of a step asks the next one, and the last of all orders the change, or
+    begins the wait for objections."""
     actor = command.actor
     entitled(request, actor, facts)
     still_trusted(request, actor)
     if isinstance(command.answer, Wrong):
         return failed(request, actor, command.answer)
     approved = _signed(Approved, request, actor, command.answer, facts)
-    still = facts.approvers & facts.unfrozen  # whoever left, moved or rests counts no more
-    agreed = ({a.person for a in request.approvals} & still) | {actor}
-    if len(agreed) >= rule.quorum and manager_agrees(
-        given.playbook(facts), request.prover, given.manager(facts), agreed
-    ):
-        return [approved, ordered(request, facts, given.proved(request).until)]
-    return [approved]
+    playbook, earlier = given.playbook(facts), [a.person for a in request.approvals if a.step == request.step]
+    agreed = {actor, *(person for person in earlier if person in facts.unfrozen)}
+    spoken_for = manager_agrees(playbook, request.prover, given.manager(facts), agreed)
+    if not spoken_for or not enough(request.step, request, playbook, facts.selected, agreed):
+        return [approved]
+    if request.step + 1 < len(playbook.consent):
+        after = evolve(request, approved, facts.now)
+        return [approved, asked(after, request.step + 1, facts)]
+    return [approved, ordered(request, facts, given.proved(request).until)]
 
 
 def hurry(request: Request, command: Approve, facts: Facts) -> list[Event]:

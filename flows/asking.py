@@ -28,7 +28,7 @@ def open_request(ask: Submit, facts: Facts) -> list[Event]:
         raise no.Frozen
     if "others" not in facts.may_ask_others and ask.subject != ask.requester:
         raise no.AskedEnough
-    if "approvers" not in facts.may_ask_others and playbook.consent is not None:
+    if "approvers" not in facts.may_ask_others and playbook.consent:
         raise no.AskedEnough
     prover = ask.subject if playbook.prover is Party.SUBJECT else ask.requester
     try:

@@ -11,10 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from flows.consent import Selected, groups, hurriers
 from flows.digest import request_digest
 from flows.errors import NotAuthorised
-from flows.model import Assurance, Method, ObjectionRule, Party, Person, Playbook, Request
+from flows.model import Assurance, Method, Party, Person, Playbook, Request
 from flows.objections import ends_at, manager_agrees, never_hurried
+from flows.quorum import filled, full
 
 #: Where the flags stand in authenticator data, and which bit says that the passkey may be copied to other devices.
 FLAGS, BACKUP_ELIGIBLE = 32, 0x08
@@ -56,32 +58,26 @@ class Evidence:
         return len(data) > FLAGS and not data[FLAGS] & BACKUP_ELIGIBLE
 
 
-@dataclass(frozen=True, slots=True)
-class Today:
-    """What the directory says now about a change that could be objected to: whom it is for, who may hurry it."""
-
-    subject: Person
-    hurriers: frozenset[str]
-
-
 def authorise(
     request: Request,
     playbook: Playbook,
     evidence: Sequence[Evidence],
-    approvers: frozenset[str],
+    selected: Selected,
     now: datetime,
     young: Mapping[str, datetime],
-    today: Today | None = None,
+    subject: Person | None = None,
 ) -> None:
     """Raise NotAuthorised unless the evidence carries this change. Fails closed at each step.
 
     1. The playbook is the one pinned to the request, and the request says what that playbook says.
     2. The person the playbook names proved themself, strongly enough, for this digest, and it still holds (S1);
        with a passkey that stays on one device, where the playbook demands that.
-    3. Enough distinct others consented, for this digest, each entitled even now (S2).
+    3. Enough distinct others consented in each step, for this digest, each entitled even now (S2).
     4. Where others could object: the manager's passkey is there, and the wait is over, or was bought. Whether anybody
        objected is for the request's history to say, which the worker folds before it asks here.
 
+    `selected`: for each selector of the playbook, whom the directory names now, without those who are frozen;
+    `subject`: whom it is about, as the directory says now;
     `young`: whoever's first device is new, and until when; what they proved before that counts for little.
     """
     # 1
@@ -105,39 +101,41 @@ def authorise(
     if not any(e.assurance >= playbook.assurance for e in proofs):
         raise NotAuthorised("There is no valid proof by the person the playbook names.")
     # 3
-    if playbook.consent is None:
-        return
-    excluded = {request.requester, request.subject, prover}
-    consenting = {
-        e.person
-        for e in good
-        if e.purpose == "approve" and e.assurance >= Assurance.PHISHING_RESISTANT and e.person in approvers
-    } - excluded
-    if len(consenting) < playbook.consent.quorum:
-        raise NotAuthorised("Fewer people consented than the playbook demands.")
+    consents = [e for e in good if e.purpose == "approve" and e.assurance >= Assurance.PHISHING_RESISTANT]
+    counted = _consented(request, playbook, consents, selected)
     # 4
     if playbook.objection is None:
         return
-    if today is None or today.subject.id != request.subject:
+    if subject is None or subject.id != request.subject:
         raise NotAuthorised("Nobody looked up whom this is about.")
-    if not manager_agrees(playbook, prover, today.subject.manager, consenting):
+    if not manager_agrees(playbook, prover, subject.manager, counted):
         raise NotAuthorised("The manager's passkey is missing.")
-    acted = excluded | {e.person for e in good if e.purpose == "approve"}
-    newest = max(e.at for e in good if e.purpose == "approve" and e.person in consenting)
-    if not _waited(playbook.objection, newest, now, today) and not _bought(good, acted, today):
+    acted = {request.requester, request.subject, prover, *(e.person for e in good if e.purpose == "approve")}
+    newest = max(e.at for e in consents if e.person in counted)
+    bought = not never_hurried(subject) and any(
+        e.purpose == "hurry"
+        and e.assurance >= Assurance.PHISHING_RESISTANT
+        and e.person in hurriers(playbook, selected) - acted
+        for e in good
+    )
+    if not bought and now < ends_at(newest, playbook.objection.wait, subject.timezone):
         raise NotAuthorised("Those who were told still have time to object.")
 
 
-def _waited(rule: ObjectionRule, agreed: datetime, now: datetime, today: Today) -> bool:
-    """Whether the wait since the newest consent is over."""
-    return now >= ends_at(agreed, rule.wait, today.subject.timezone)
+def _consented(
+    request: Request, playbook: Playbook, consents: Sequence[Evidence], selected: Selected
+) -> frozenset[str]:
+    """Everybody who counts in some step. Raises NotAuthorised where a place of a step isn't filled.
 
-
-def _bought(good: Sequence[Evidence], acted: frozenset[str] | set[str], today: Today) -> bool:
-    """Whether one more person, entitled even now and distinct from everybody who acted, bought the rest of it."""
-    return not never_hurried(today.subject) and any(
-        e.purpose == "hurry"
-        and e.assurance >= Assurance.PHISHING_RESISTANT
-        and e.person in today.hurriers - acted
-        for e in good
-    )
+    A consent belongs to the step that the request's history gives it, and a person counts in one step only.
+    """
+    steps = {approval.nonce: approval.step for approval in request.approvals}
+    counted = frozenset[str]()
+    for index, step in enumerate(playbook.consent):
+        agreed = {e.person for e in consents if steps.get(e.nonce, 0) == index}
+        excluded = {request.requester, request.subject, request.prover} | counted
+        open_ = groups(step, selected, excluded, agreed)
+        if not full(open_, agreed):
+            raise NotAuthorised("Fewer people consented than the playbook demands.")
+        counted = counted.union(*filled(open_, agreed))
+    return counted

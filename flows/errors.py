@@ -184,6 +184,10 @@ class ApprovedAlready(Refusal):
     """You approved this already. It is waiting for somebody else now."""
 
 
+class EnoughAgreed(Refusal):
+    """Enough of those who can say this have agreed already. Nothing more is needed from you."""
+
+
 class NotYoursToObject(Refusal):
     """Only whom it concerns, who agreed, and security can stop this. If it worries you, tell security at once."""
 
@@ -296,6 +300,14 @@ class NeverHadADevice(Refusal):
 
 class UnknownDevice(Refusal):
     """There is no such device among yours. It may have been removed already."""
+
+
+class UnknownPasskey(UnknownDevice):
+    """There is no such passkey on a registered device. It may have been removed already."""
+
+
+class LastOnDevice(Refusal):
+    """Nothing else on its device can confirm anything, so this passkey can't go alone. Remove the whole device."""
 
 
 class NotAnAdministrator(Refusal):

@@ -67,11 +67,12 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalRequested:
-    """Consent is being asked of those the playbook selects."""
+    """Consent is being asked of those whom a step of the playbook selects: so many of them have to agree."""
 
     quorum: int
     approvers: tuple[str, ...]
     due_at: datetime
+    step: int = 0
 
 
 @dataclass(frozen=True, slots=True)

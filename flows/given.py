@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import flows.errors as no
-from flows.model import ApprovalRule, Facts, Playbook, Request, Verification
+from flows.model import Facts, Playbook, Request, Verification
 
 
 def manager(facts: Facts) -> str | None:
@@ -23,11 +23,3 @@ def playbook(facts: Facts) -> Playbook:
     if facts.playbook is None:
         raise no.UnknownPlaybook
     return facts.playbook
-
-
-def rule(facts: Facts) -> ApprovalRule:
-    """Whose consent it takes. Raises OutOfTurn where it takes nobody's."""
-    consent = playbook(facts).consent
-    if consent is None:
-        raise no.OutOfTurn
-    return consent

@@ -54,6 +54,7 @@ TRANSITIONS: Mapping[tuple[Stage | None, type[Event]], Stage] = {
     (Stage.AWAITING_APPROVAL, ChallengeIssued): Stage.AWAITING_APPROVAL,
     (Stage.AWAITING_APPROVAL, ChallengeFailed): Stage.AWAITING_APPROVAL,
     (Stage.AWAITING_APPROVAL, Approved): Stage.AWAITING_APPROVAL,
+    (Stage.AWAITING_APPROVAL, ApprovalRequested): Stage.AWAITING_APPROVAL,
     (Stage.AWAITING_APPROVAL, ObjectionsInvited): Stage.AWAITING_OBJECTION,
     (Stage.AWAITING_APPROVAL, PasswordAsked): Stage.AWAITING_PASSWORD,
     (Stage.AWAITING_APPROVAL, FulfilmentOrdered): Stage.AWAITING_FULFILMENT,

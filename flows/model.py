@@ -198,20 +198,38 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalRule:
-    """Whose consent it takes: `quorum` distinct people out of those `approvers` selects.
+    """Some of those whose consent it takes: `quorum` distinct people out of those `approvers` selects.
 
-    `approvers` holds `manager` (of the subject), `role:NAME` or `person:ID`.
+    `approvers` holds `manager` (of the subject), `role:NAME` or `person:ID`. `otherwise` selects more people, for
+    where too few of the first are there who may.
     """
 
     quorum: int
     approvers: tuple[str, ...]
-    within: timedelta = timedelta(days=2)
+    otherwise: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.quorum < 1:
             raise ValueError("a quorum is at least 1")
         if not self.approvers:
             raise ValueError("an approval rule names who may approve")
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentStep:
+    """Everybody who is asked at once: each rule has its quorum, all of them are needed, and nobody counts twice."""
+
+    rules: tuple[ApprovalRule, ...]
+    within: timedelta = timedelta(days=2)
+
+    def __post_init__(self) -> None:
+        if not self.rules:
+            raise ValueError("a step of consent asks somebody")
+
+    @property
+    def places(self) -> int:
+        """How many different people have to agree."""
+        return sum(rule.quorum for rule in self.rules)
 
 
 #: No wait is shorter, and so much of it is working time of the person whom it is about.
@@ -264,7 +282,7 @@ class Playbook:
     handed_to: str
     fields: tuple[Field, ...] = ()
     justification: bool = False
-    consent: ApprovalRule | None = None
+    consent: tuple[ConsentStep, ...] = ()  # one after the other
     objection: ObjectionRule | None = (
         None  # whoever is told can stop it for a while; takes the manager's passkey
     )
@@ -292,14 +310,28 @@ class Playbook:
 
     def _objectionable(self, rule: ObjectionRule) -> None:
         """A wait for objections comes after the manager's consent, and the proof has to outlast both."""
-        if self.consent is None or "manager" not in self.consent.approvers:
+        if not any("manager" in rule.approvers for step in self.consent for rule in step.rules):
             raise ValueError("a wait for objections comes after the manager's consent")
+        if len(self.consent) > 1 or len(self.consent[0].rules) > 1:
+            raise ValueError("before a wait for objections everybody is asked at once, as one group")
         if self.assurance < Assurance.PHISHING_RESISTANT:
             raise ValueError("where somebody can object, whoever asks confirms with a passkey")
         if self.secret is SecretKind.CHOSEN_PASSWORD:
             raise ValueError("a password is chosen at once, so nothing can wait for objections")
-        if self.proof_lasts < self.consent.within + rule.longest + MARGIN:
+        if self.proof_lasts < self.consent[0].within + rule.longest + MARGIN:
             raise ValueError("the proof ends before everybody has had their time to agree and to object")
+
+    @property
+    def places(self) -> int:
+        """How many different people have to agree in all."""
+        return sum(step.places for step in self.consent)
+
+    @property
+    def selectors(self) -> frozenset[str]:
+        """Everything by which this playbook names people who may agree, or may shorten a wait."""
+        rules = [rule for step in self.consent for rule in step.rules]
+        hurried_by = self.objection.hurried_by if self.objection else ()
+        return frozenset(hurried_by).union(*(rule.approvers + rule.otherwise for rule in rules))
 
     @property
     def open_to_young(self) -> bool:
@@ -373,6 +405,7 @@ class Verification:
     device: str
     at: datetime
     until: datetime
+    step: int = 0  # of a consent: which step asked for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -407,6 +440,7 @@ class Request(Changing):
     failures: Mapping[str, int] = field(default_factory=dict)
     verification: Verification | None = None
     approvals: tuple[Verification, ...] = ()
+    step: int = 0  # which step of its consent is asked, from 0
     receipt: Receipt | None = None
     reason: str = ""
     cause: Cause = Cause.OTHER
@@ -433,8 +467,9 @@ class Facts(Changing):
     methods: frozenset[Method] = frozenset()  # what the prover has registered and may use now
     device_bound: bool = False  # one of the prover's passkeys stays on the device it was made on
     young_until: datetime | None = None  # when the first device of whoever proves or consents stops being new
-    approvers: frozenset[str] = frozenset()  # ids of active people the playbook lets consent, read just now
-    hurriers: frozenset[str] = frozenset()  # and of those it lets shorten a wait for objections
+    selected: Mapping[str, frozenset[str]] = field(
+        default_factory=dict
+    )  # ids of active people by selector, now
     open_twin: str | None = None  # name of an open request for the same change
     nonce: str = ""  # 32 fresh random bytes, hex
     actor: Person | None = None  # whoever gave the command, as the directory says just now

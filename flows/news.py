@@ -14,6 +14,7 @@ from enum import StrEnum
 from flows.model import Method, Request
 from flows.registration import (
     AuthenticatorRegistered,
+    AuthenticatorRevoked,
     Change,
     DeviceRegistered,
     DeviceRevoked,
@@ -31,6 +32,7 @@ class What(StrEnum):
     PASSKEY_ADDED = "passkey_added"
     APP_ADDED = "app_added"
     DEVICE_REVOKED = "device_revoked"
+    PASSKEY_REVOKED = "passkey_revoked"
     SIGNED_IN = "signed_in"
     REQUEST_OPENED = "request_opened"  # by somebody else
     CHANGE_MADE = "change_made"
@@ -90,12 +92,23 @@ def of_registration(before: Registration, change: Change, at: datetime) -> Seque
                 tell(What.SIGNED_IN, f"{device}:{at.timestamp():.6f}", "", device)
             case DeviceRevoked(device=device, by=request):
                 tell(What.DEVICE_REVOKED, device, request, device)
+            case AuthenticatorRevoked(device=device, authenticator=id, by=request):
+                tell(What.PASSKEY_REVOKED, id, request, device)
     return items
 
 
 #: Verbs of our own connector whose change is news already when the registry makes it.
 _OF_DEVICES = frozenset(
-    {"invite", "add_device", "re_enrol", "revoke_device", "freeze", "keep_frozen", "lift_freeze"}
+    {
+        "invite",
+        "add_device",
+        "re_enrol",
+        "revoke_device",
+        "revoke_passkey",
+        "freeze",
+        "keep_frozen",
+        "lift_freeze",
+    }
 )
 
 

@@ -74,6 +74,6 @@ def kept_for_manager(
     playbook: Playbook, prover: str, manager: str | None, agreed: Collection[str], actor: str
 ) -> bool:
     """Whether the last place among those who agree is the manager's, and this is somebody else."""
-    if playbook.consent is None or actor == manager or manager_agrees(playbook, prover, manager, agreed):
+    if playbook.objection is None or actor == manager or manager_agrees(playbook, prover, manager, agreed):
         return False
-    return len({*agreed}) + 1 >= playbook.consent.quorum
+    return len({*agreed}) + 1 >= playbook.places

@@ -6,6 +6,9 @@ of authority (S10): the store seals each, and nothing unsealed is ever believed.
 
 from __future__ import annotations
 
+import hashlib
+from base64 import urlsafe_b64encode
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -61,6 +64,14 @@ class Authenticator:
     revoked_at: datetime | None = None
     synced: bool | None = None
     name: str = ""
+
+    @property
+    def short(self) -> str:
+        """What forms, addresses and commands call it: 22 characters. A passkey's id is its maker's, up to 1,364 long.
+
+        They are 128 bits of its SHA-256 in base64url.
+        """
+        return urlsafe_b64encode(hashlib.sha256(self.id.encode()).digest()[:16]).rstrip(b"=").decode()
 
     @property
     def device_bound(self) -> bool:
@@ -127,6 +138,17 @@ class Registration:
         """The authenticators that count: not revoked, on a device that isn't."""
         live = {d.id for d in self.live}
         return tuple(a for a in self.authenticators if a.revoked_at is None and a.device in live)
+
+    @property
+    def passkeys(self) -> tuple[Authenticator, ...]:
+        """The passkeys that count."""
+        return tuple(a for a in self.proofs if a.method is Method.PASSKEY)
+
+    @property
+    def spare(self) -> tuple[Authenticator, ...]:
+        """The passkeys that can go alone, because something else on the same device can prove, too."""
+        on = Counter(a.device for a in self.proofs)
+        return tuple(a for a in self.passkeys if on[a.device] > 1)
 
     @property
     def methods(self) -> frozenset[Method]:
@@ -203,6 +225,16 @@ class DeviceRevoked:
 
 
 @dataclass(frozen=True, slots=True)
+class AuthenticatorRevoked:
+    """One passkey counts no more; its device goes on with the others. `by` is the request that ordered it."""
+
+    person: str
+    device: str
+    authenticator: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class SignedIn:
     """A device's cookie and browser key were renewed with its own passkey."""
 
@@ -219,6 +251,7 @@ RegistrationEvent = (
     | AuthenticatorRegistered
     | DeviceRenamed
     | DeviceRevoked
+    | AuthenticatorRevoked
     | SignedIn
 )
 
@@ -370,6 +403,20 @@ def revoke(registration: Registration, device: str, by: str, now: datetime) -> C
     )
 
 
+def revoke_passkey(registration: Registration, passkey: str, by: str, now: datetime) -> Change:
+    """One passkey counts no more, named by its short name. `by` is the request that ordered it.
+
+    A device that nothing could be proved on any more would be none, so the last that is on one goes with it.
+    """
+    gone = next((a for a in registration.passkeys if a.short == passkey), None)
+    if gone is None:
+        raise no.UnknownPasskey
+    if gone not in registration.spare:
+        raise no.LastOnDevice
+    revoked = AuthenticatorRevoked(registration.person, gone.device, gone.id, by)
+    return Change((revoked,), authenticators=(replace(gone, revoked_at=now),))
+
+
 def re_enrol(
     registration: Registration, links: Sequence[Invitation], made: Invitation, now: datetime
 ) -> Change:
@@ -405,6 +452,8 @@ def used(
 def sign_in(registration: Registration, authenticator: Authenticator, cookie_hash: str, key: str) -> Change:
     """A fresh cookie, and this browser's key, for the device whose own passkey was just used."""
     device = _live(registration, authenticator.device)
+    if all(a.id != authenticator.id for a in registration.proofs):
+        raise no.UnknownPasskey
     signed_in = SignedIn(registration.person, device.id, authenticator.id)
     return Change((signed_in,), devices=(replace(device, cookie_hash=cookie_hash, key=key),))
 

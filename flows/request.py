@@ -112,7 +112,8 @@ def decide(request: Request | None, command: Command, facts: Facts) -> list[Even
             return [Disowned(actor)]
         case Stage.AWAITING_PASSWORD, ChoosePassword(actor=actor, device=device):
             _same_device(request, actor, device)
-            still_agreed(request, facts)
+            if not still_agreed(request, facts):
+                raise no.ConsentLapsed
             return [PasswordChosen(actor, device), FulfilmentOrdered(request.key)]
         case Stage.AWAITING_FULFILMENT, ReportConfirmed(receipt=receipt):
             return [ChangeConfirmed(receipt), *_handing_out(facts)]

@@ -58,12 +58,9 @@ def evolve(request: Request | None, event: Event, at: datetime) -> Request:
             after["failures"] = {**request.failures, f"{person}:{wrong}": count}
         case Verified():
             after |= {"verification": _remembered(event, at), "challenges": ()}
-        case (
-            ApprovalRequested(due_at=due_at)
-            | ObjectionsInvited(due_at=due_at)
-            | PasswordAsked(due_at=due_at)
-            | SecretReady(due_at=due_at)
-        ):
+        case ApprovalRequested(due_at=due_at, step=step):
+            after |= {"due_at": due_at, "challenges": (), "step": step}
+        case ObjectionsInvited(due_at=due_at) | PasswordAsked(due_at=due_at) | SecretReady(due_at=due_at):
             after |= {"due_at": due_at, "challenges": ()}
         case PasswordRefused(reason=reason, due_at=due_at):
             after |= {"due_at": due_at, "reason": reason, "cause": Cause.POLICY}
@@ -71,7 +68,7 @@ def evolve(request: Request | None, event: Event, at: datetime) -> Request:
             after |= {"reason": "", "cause": Cause.OTHER}
         case Approved(person=person):
             after["challenges"] = tuple(c for c in request.challenges if c.person != person)
-            after["approvals"] = (*request.approvals, _remembered(event, at))
+            after["approvals"] = (*request.approvals, _remembered(event, at, request.step))
         case FulfilmentOrdered() | RetryOrdered():
             after |= {"due_at": None, "challenges": ()}
         case ChangeConfirmed(receipt=receipt):
@@ -108,7 +105,7 @@ def _opened(event: Opened, at: datetime) -> Request:
     )
 
 
-def _remembered(event: Verified | Approved, at: datetime) -> Verification:
+def _remembered(event: Verified | Approved, at: datetime, step: int = 0) -> Verification:
     return Verification(
-        event.person, event.method, event.assurance, event.nonce, event.device, at, event.until
+        event.person, event.method, event.assurance, event.nonce, event.device, at, event.until, step
     )

@@ -245,8 +245,8 @@ class Desk(Records):
     ) -> Request:
         """Open a request from a filled form. Raises a Refusal; nothing is kept of a form that doesn't fit.
 
-        `known`: what may be referred to besides the subject's own devices and accounts, by the field's name. `card`
-        gives, for the request's name, the row of a chat message that is to become its card.
+        `known`: what may be referred to besides what is the subject's own, by the field's name. `card` gives, for
+        the request's name, the row of a chat message that is to become its card.
         """
         found = self.playbooks.by_name.get(playbook)
         try:
@@ -276,10 +276,11 @@ class Desk(Records):
         """What a form about this person may refer to. A field of any other name refers to nothing by itself."""
         if not playbook.fields:
             return {}
-        devices = (await self.registry.registration(subject)).live
+        registered = await self.registry.registration(subject)
         accounts = await self.accounts.of(subject)
         return {
-            "device": {device.id for device in devices},
+            "device": {device.id for device in registered.live},
+            "passkey": {passkey.short for passkey in registered.spare},
             "account": {account.name for account in accounts},
             "new_account": (),
         }
@@ -406,11 +407,8 @@ class Desk(Records):
                 device_bound=any(key.device_bound for key in registered.proofs),
                 young_until=registered.young_until,
             )
-        if playbook is not None and playbook.consent is not None:
-            facts = replace(facts, approvers=await self.people.approvers(playbook.consent, facts.subject))
-        if playbook is not None and playbook.objection is not None:
-            hurriers = await self.people.selected(playbook.objection.hurried_by, facts.subject)
-            facts = replace(facts, hurriers=hurriers)
+        if playbook is not None and playbook.selectors:
+            facts = replace(facts, selected=await self.people.selection(playbook, facts.subject))
         actor = getattr(command, "actor", "")
         concerned = (requester_id, subject_id, prover, actor, *agreed)
         return (

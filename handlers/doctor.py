@@ -83,7 +83,7 @@ def _proxies(settings: Settings) -> Finding:
         seen = f"{', '.join(wide)}: nearly anybody could write any address into the log"
         return Finding(check, Level.FAIL, seen, "Name the proxy alone in COUNTERSIGN_TRUSTED_PROXIES.")
     if not proxies and urlsplit(settings.public_url).scheme == "https":
-        seen = "none, so the log shows the proxy's address instead of the person's"
+        seen = "none, so the log shows the proxy's address, and nobody is limited at /recover by their own"
         return Finding(check, Level.WARN, seen, "Name your TLS proxy in COUNTERSIGN_TRUSTED_PROXIES.")
     return Finding(check, Level.PASS, ", ".join(map(str, proxies)) or "none")
 

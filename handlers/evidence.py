@@ -13,7 +13,14 @@ from flows.digest import request_digest
 from flows.errors import NotAuthorised, Tampered
 from flows.events import FulfilmentOrdered
 from flows.model import Method, Request, Stage
-from flows.registration import Authenticator, AuthenticatorRegistered, DeviceRegistered, DeviceRevoked
+from flows.registration import (
+    Authenticator,
+    AuthenticatorRegistered,
+    AuthenticatorRevoked,
+    DeviceRegistered,
+    DeviceRevoked,
+    Registration,
+)
 from handlers.findings import Finding, Level
 from handlers.house import verifiers
 from handlers.playbooks import sha256 as playbook_hash
@@ -36,6 +43,7 @@ _registrations = (
         (_EVENTS.c.type == DeviceRegistered.__name__)
         | (_EVENTS.c.type == AuthenticatorRegistered.__name__)
         | (_EVENTS.c.type == DeviceRevoked.__name__)
+        | (_EVENTS.c.type == AuthenticatorRevoked.__name__)
     )
     .order_by(_EVENTS.c.seq)
 )
@@ -88,22 +96,29 @@ class Auditor:
 
     async def devices(self, person: str) -> list[tuple[object, ...]]:
         """A person's devices for reading: never a key, a seed or a cookie."""
-        kept: dict[str, list[Authenticator]] = {}
-        for row in await self._store.fetch(_keys, person=person):
-            key = rows.authenticator(row)
-            if key.revoked_at is None:
-                kept.setdefault(key.device, []).append(key)
+        registration = await self.registration(person)
+        kept: dict[str, list[Authenticator]] = {device.id: [] for device in registration.devices}
+        for key in registration.proofs:
+            kept[key.device].append(key)
         return [
             (
-                row["id"],
-                row["name"],
-                ", ".join(_kinds(kept.get(row["id"], []))) or "nothing",
-                max((iso(key.used_at) for key in kept.get(row["id"], []) if key.used_at), default=""),
-                iso(row["registered_at"]),
-                iso(row["revoked_at"]) if row["revoked_at"] else "",
+                device.id,
+                device.name,
+                ", ".join(_kinds(kept[device.id])) or "nothing",
+                max((iso(key.used_at) for key in kept[device.id] if key.used_at), default=""),
+                iso(device.registered_at),
+                iso(device.revoked_at) if device.revoked_at else "",
             )
-            for row in await self._store.fetch(_devices, person=person)
+            for device in registration.devices
         ]
+
+    async def registration(self, person: str) -> Registration:
+        """A person's devices and authenticators as the rows have them, for reading: nobody relies on it."""
+        return Registration(
+            person,
+            tuple([rows.device(row) for row in await self._store.fetch(_devices, person=person)]),
+            tuple([rows.authenticator(row) for row in await self._store.fetch(_keys, person=person)]),
+        )
 
     # -- judging ----------------------------------------------------------------------------
 
@@ -162,6 +177,8 @@ class Auditor:
                 known |= dict.fromkeys([device, *(key for key, of in owner.items() if of == device)], False)
             elif row["type"] == AuthenticatorRegistered.__name__:
                 known[said["authenticator"]], owner[said["authenticator"]] = True, device
+            elif row["type"] == AuthenticatorRevoked.__name__:
+                known[said["authenticator"]] = False
             else:
                 known[device] = True
         kept = {

@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import bindparam, select
 
 import flows.errors as no
-from flows.authority import Evidence, Today, authorise
+from flows.authority import Evidence, authorise
 from flows.commands import ReportConfirmed, ReportRejected, ReportUnconfirmed
 from flows.effects import Announce
 from flows.events import AuthorityMissing
@@ -165,10 +165,11 @@ class Fulfilment:
             if id not in concerned or not concerned[id].active:
                 raise no.NotAuthorised("Somebody this request concerns doesn't work here any more.")
         resting = await self._resting(request, playbook, evidence)
-        approvers = await self._desk.approvers(request) - resting
-        today = Today(concerned[request.subject], await self._desk.hurriers(request) - resting)
+        named = (await self._desk.selection(request)).items()
+        selected = {selector: people - resting for selector, people in named}
         young = await self._young({proof.person for proof in evidence})
-        authorise(request, playbook, evidence, approvers, self._store.clock(), young, today)
+        subject = concerned[request.subject]
+        authorise(request, playbook, evidence, selected, self._store.clock(), young, subject)
 
     async def _young(self, people: Collection[str]) -> Mapping[str, datetime]:
         """Whose first device is or was new, and until when."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 import flows.errors as no
-from flows.model import ApprovalRule, Person
+from flows.model import Person, Playbook
 from handlers.ports import By, Directory, Unreachable
 
 T = TypeVar("T")
@@ -133,9 +133,11 @@ class People:
             found = await asyncio.gather(*(self.person(id) for id in apart))
         return {person.id: person for person in found if person is not None}
 
-    async def approvers(self, rule: ApprovalRule, subject: Person | None) -> frozenset[str]:
-        """Active people whom the rule selects, as the directory says now."""
-        return await self.selected(rule.approvers, subject)
+    async def selection(self, playbook: Playbook, subject: Person | None) -> Mapping[str, frozenset[str]]:
+        """For each selector of a playbook the active people whom it names, as the directory says now."""
+        selectors = sorted(playbook.selectors)
+        found = await asyncio.gather(*(self.selected((selector,), subject) for selector in selectors))
+        return dict(zip(selectors, found, strict=True))
 
     async def selected(self, selectors: Iterable[str], subject: Person | None) -> frozenset[str]:
         """Active people whom the selectors name, as the directory says now.

@@ -298,3 +298,14 @@ class Registry(Protocol):
     async def revoked(self, person: str, device: str) -> bool:
         """Whether this device counts no more."""
         ...
+
+    async def revoke_passkey(self, person: str, passkey: str, request: str) -> bool:
+        """Revoke one passkey, by its short name. False if it is revoked already.
+
+        Rejected for one that isn't theirs, and for the last that anything can be proved with on its device.
+        """
+        ...
+
+    async def passkey_revoked(self, person: str, passkey: str) -> bool:
+        """Whether this passkey counts no more."""
+        ...

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import bindparam, func, select
 
 import flows.errors as no
+from flows.consent import consenting, hurriers
 from flows.digest import commitment
 from flows.model import Person, Playbook, Request, Stage
-from flows.objections import kept_for_manager, may_object
+from flows.objections import may_object
 from flows.state import evolve
 from handlers.people import People
 from handlers.playbooks import PlaybookError, Playbooks, from_content
@@ -110,40 +111,24 @@ class Records:
 
     async def may_approve(self, request: Request, person: str) -> bool:
         """Whether this person's consent would count now."""
-        if request.stage is not Stage.AWAITING_APPROVAL or person in (request.requester, request.subject):
-            return False
-        if any(approval.person == person for approval in request.approvals):
-            return False
-        return person in await self.consenting(request)
+        return request.stage is Stage.AWAITING_APPROVAL and person in await self.consenting(request)
 
-    async def consenting(self, request: Request) -> frozenset[str]:
-        """Those of the approvers whose consent would count now: where others can object, the last place is the
-        manager's."""
-        playbook, approvers = await self.playbook_of(request), await self.approvers(request)
-        if playbook.objection is None:
-            return approvers
-        subject = await self.people.person(request.subject)
-        manager = subject.manager if subject else None
-        agreed = {approval.person for approval in request.approvals} & approvers
-        return frozenset(
-            person
-            for person in approvers
-            if not kept_for_manager(playbook, request.prover, manager, agreed, person)
-        )
+    async def consenting(
+        self, request: Request, selected: Mapping[str, frozenset[str]] | None = None
+    ) -> frozenset[str]:
+        """Those whose consent would count now. `selected`: what `selection` gave a moment ago."""
+        playbook, subject = await self.playbook_of(request), await self.people.person(request.subject)
+        named = await self.people.selection(playbook, subject) if selected is None else selected
+        return consenting(request, playbook, named, subject.manager if subject else None)
 
     async def hurriers(self, request: Request) -> frozenset[str]:
         """Whom the pinned playbook lets shorten a wait for objections, as the directory says now."""
-        playbook = await self.playbook_of(request)
-        if playbook.objection is None:
-            return frozenset()
-        return await self.people.selected(playbook.objection.hurried_by, None)
+        return hurriers(await self.playbook_of(request), await self.selection(request))
 
-    async def approvers(self, request: Request) -> frozenset[str]:
-        """Whom the pinned playbook lets consent, as the directory says now."""
+    async def selection(self, request: Request) -> Mapping[str, frozenset[str]]:
+        """Whom each selector of the pinned playbook names, as the directory says now."""
         playbook = await self.playbook_of(request)
-        if playbook.consent is None:
-            return frozenset()
-        return await self.people.approvers(playbook.consent, await self.people.person(request.subject))
+        return await self.people.selection(playbook, await self.people.person(request.subject))
 
     async def before(self, person: Person, most: int = 50) -> list[Request]:
         """What a person's own list holds: their requests, what waits for their consent, and cases of their roles."""

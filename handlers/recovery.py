@@ -6,9 +6,10 @@ import asyncio
 import hashlib
 import hmac
 import secrets
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 
 from sqlalchemy import bindparam, select
@@ -36,6 +37,7 @@ from storage.store import Store
 LASTS = timedelta(minutes=15)  # how long the browser that recovered may take to register
 AT_ONCE = 2  # attempts that are judged at the same time, each of which costs 16 MiB and some time on purpose
 WAITING = 20  # and that may wait for it; more are sent away
+SHARE = 4  # of them from one address, so that nobody alone can take every place
 QUIET = timedelta(minutes=1)  # refused attempts of the same person are on record once in this time
 PRIVILEGED = frozenset({"administrator", "security"})
 _SETS = TABLES["recovery_codes"]
@@ -45,6 +47,20 @@ _set = select(_SETS).where(_SETS.c.person == bindparam("person"))
 def new_codes() -> list[str]:
     """Ten fresh codes as people read them, 80 random bits each."""
     return [recovery.shown("".join(secrets.choice(ALPHABET) for _ in range(LENGTH))) for _ in range(CODES)]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What somebody sent: everything as it was typed, the hash that their browser gets in, and where they are.
+
+    `address` is what attempts are counted by, or empty where nobody knows; those are limited as a whole only.
+    """
+
+    account: str
+    code: str
+    app_code: str
+    browser: str
+    address: str = ""
 
 
 class Recovery:
@@ -57,11 +73,11 @@ class Recovery:
         self._apps = apps
         self._standings = Standings(store)
         self._turns = asyncio.Semaphore(AT_ONCE)
-        self._waiting = 0
+        self._waiting: Counter[str] = Counter()  # by address
         self._slow = ThreadPoolExecutor(AT_ONCE, "recovery")  # its own, so that nobody else waits behind it
         self._noted = Seldom(QUIET, 1000)
 
-    async def recover(self, account: str, code: str, app_code: str, browser_hash: str) -> Invitation:
+    async def recover(self, attempt: Attempt) -> Invitation:
         """Open the enrolment for this browser. Raises NotRecovered, whatever it was, after the same work; TooBusy.
 
         1. One active person is called so, who isn't privileged: for those others have to vouch.
@@ -70,41 +86,41 @@ class Recovery:
         A wrong app's code beside a right recovery code counts like any wrong code. Nothing else does: a stranger
         knows nobody's recovery code, and could otherwise lock everybody's codes from here.
         """
-        if self._waiting >= WAITING:
+        address = attempt.address
+        if self._waiting.total() >= WAITING or (address and self._waiting[address] >= SHARE):
             raise no.TooBusy
-        self._waiting += 1
+        self._waiting[address] += 1
         try:
             async with self._turns:
-                return await self._tried(account, code, app_code, browser_hash)
+                return await self._tried(attempt)
         finally:
-            self._waiting -= 1
+            self._waiting[address] -= 1
+            self._waiting += Counter()  # forgets who doesn't wait any more
 
-    async def _tried(self, account: str, code: str, app_code: str, browser_hash: str) -> Invitation:
-        person = await self._one(account)
+    async def _tried(self, attempt: Attempt) -> Invitation:
+        person = await self._one(attempt.account)
         id = person.id if person else ""
         proofs = (await self._registry.registration(id)).proofs
         apps = [proof for proof in proofs if proof.method is Method.CODE]
         kept = await codes_of(self._store, id)
-        hash = await _hash(self._slow, recovery.typed(code) or "", kept.salt if kept else "00")
-        used = self._apps.app(apps, app_code, self._store.clock())
+        hash = await _hash(self._slow, recovery.typed(attempt.code) or "", kept.salt if kept else "00")
+        used = self._apps.app(apps, attempt.app_code, self._store.clock())
         frozen = bool(await self._standings.frozen_among([id]))
         if person is None or frozen or person.privileged or person.roles & PRIVILEGED:
-            noted = [(None, Refused("Recover", id, "NotRecovered"))] if self._worth_noting(account) else []
+            noted = (
+                [(None, Refused("Recover", id, "NotRecovered"))]
+                if self._worth_noting(attempt.account)
+                else []
+            )
             await self._store.write(Work(lambda book: Outcome(events=list(noted))))
             raise no.NotRecovered
-        return await self._commit(person, account, kept, hash, used, browser_hash)
+        return await self._commit(person, attempt, kept, hash, used)
 
     async def _commit(
-        self,
-        person: Person,
-        account: str,
-        kept: CodeSet | None,
-        hash: str,
-        used: Used | None,
-        browser_hash: str,
+        self, person: Person, attempt: Attempt, kept: CodeSet | None, hash: str, used: Used | None
     ) -> Invitation:
         invitation = Invitation(
-            secrets.token_hex(32), person.id, "recovery", self._store.clock() + LASTS, False, browser_hash
+            secrets.token_hex(32), person.id, "recovery", self._store.clock() + LASTS, False, attempt.browser
         )
         sets, stands = Need("recovery_codes", "person", person.id), Need("standings", "person", person.id)
         needs = [sets, stands]
@@ -123,7 +139,7 @@ class Recovery:
             return _let_in(book, after, used, invitation, standing.succeeded(before))
 
         guessed = used is None and kept is not None and kept.unused(hash)
-        noting = guessed or self._worth_noting(account)
+        noting = guessed or self._worth_noting(attempt.account)
 
         def refused(refusal: no.Refusal, book: Book) -> Outcome:
             outcome = Outcome(events=[(None, Refused("Recover", person.id, refusal.kind))] if noting else [])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 
@@ -16,7 +16,15 @@ from flows import registration as registering
 from flows.authority import Evidence
 from flows.events import Refused
 from flows.news import Item
-from flows.registration import Authenticator, Change, Device, DeviceRevoked, Invitation, Registration
+from flows.registration import (
+    Authenticator,
+    AuthenticatorRevoked,
+    Change,
+    Device,
+    DeviceRevoked,
+    Invitation,
+    Registration,
+)
 from handlers.ports import Rejected, Used
 from handlers.standings import Standings
 from storage import codec, rows
@@ -53,8 +61,9 @@ _REQUESTS = TABLES["requests"]
 _ordering = select(_REQUESTS).where(_REQUESTS.c.id == bindparam("id"))
 _owners = select(_DEVICES.c.person).distinct().limit(2)
 _EVENTS, _PROOFS = TABLES["audit_events"], TABLES["verifications"]
-_revocations = select(_EVENTS.c.body).where(
-    _EVENTS.c.person == bindparam("person"), _EVENTS.c.type == DeviceRevoked.__name__
+_revocations = select(_EVENTS.c.type, _EVENTS.c.body).where(
+    _EVENTS.c.person == bindparam("person"),
+    (_EVENTS.c.type == DeviceRevoked.__name__) | (_EVENTS.c.type == AuthenticatorRevoked.__name__),
 )
 _uses = (
     select(_PROOFS.c.authenticator, func.max(_PROOFS.c.at, type_=Instant()).label("at"))
@@ -83,14 +92,15 @@ class DeviceRegistry:
         keys = await self._store.believed(
             "authenticators", await self._store.fetch(_authenticators_of, person=person)
         )
-        revoked = {
-            codec.said(row["body"])["device"] for row in await self._store.fetch(_revocations, person=person)
-        }
+        gone: dict[str, set[str]] = {"device": set(), "authenticator": set()}
+        for row in await self._store.fetch(_revocations, person=person):
+            what = "device" if row["type"] == DeviceRevoked.__name__ else "authenticator"
+            gone[what].add(codec.said(row["body"])[what])
         used = {row["authenticator"]: row["at"] for row in await self._store.fetch(_uses, person=person)}
         found = Registration(
             person,
-            tuple([rows.device(row) for row in devices if await self._device_is_now(row, revoked)]),
-            tuple([rows.authenticator(row) for row in keys if await self._key_is_now(row, revoked, used)]),
+            tuple([rows.device(row) for row in devices if await self._device_is_now(row, gone["device"])]),
+            tuple([rows.authenticator(row) for row in keys if await self._key_is_now(row, gone, used)]),
         )
         until = found.young_until  # nobody has to vouch for what is old
         asked = until is not None and self._store.clock() < until + PROOF_LASTS
@@ -121,8 +131,11 @@ class DeviceRegistry:
         await self._store.notice("devices", row["id"], bytes(row["mac"]))
         return False
 
-    async def _key_is_now(self, row: Row, revoked: Collection[str], used: Mapping[str, datetime]) -> bool:
-        brought_back = row["revoked_at"] is None and row["device"] in revoked
+    async def _key_is_now(
+        self, row: Row, gone: Mapping[str, Collection[str]], used: Mapping[str, datetime]
+    ) -> bool:
+        revoked = row["device"] in gone["device"] or row["id"] in gone["authenticator"]
+        brought_back = row["revoked_at"] is None and revoked
         last = used.get(row["id"])
         forgetful = last is not None and (row["used_at"] is None or row["used_at"] < last)
         if brought_back or forgetful:
@@ -306,24 +319,44 @@ class DeviceRegistry:
 
     async def revoke(self, person: str, device: str, request: str) -> bool:
         """Revoke a device because a request ordered it. False if it is revoked already."""
-        if await self.revoked(person, device):
-            return False
-        try:
-            await self.decide(
-                "RevokeDevice",
-                person,
-                lambda before, book: registering.revoke(before, device, request, book.now),
-            )
-        except no.UnknownDevice as refusal:
-            if await self.revoked(person, device):
-                return False  # somebody else was faster
-            raise Rejected(refusal.sentence) from None
-        return True
+        return await self._revoke(
+            "RevokeDevice",
+            person,
+            lambda before, book: registering.revoke(before, device, request, book.now),
+            lambda: self.revoked(person, device),
+        )
 
     async def revoked(self, person: str, device: str) -> bool:
         """Whether this device is on record and counts no more."""
         registration = await self.registration(person)
         return any(d.id == device and d.revoked_at is not None for d in registration.devices)
+
+    async def revoke_passkey(self, person: str, passkey: str, request: str) -> bool:
+        """Revoke one passkey because a request ordered it. False if it is revoked already."""
+        return await self._revoke(
+            "RevokePasskey",
+            person,
+            lambda before, book: registering.revoke_passkey(before, passkey, request, book.now),
+            lambda: self.passkey_revoked(person, passkey),
+        )
+
+    async def passkey_revoked(self, person: str, passkey: str) -> bool:
+        """Whether the passkey of this short name is on record and counts no more."""
+        registration = await self.registration(person)
+        return any(a.short == passkey and a.revoked_at is not None for a in registration.authenticators)
+
+    async def _revoke(
+        self, command: str, person: str, decision: Decision, done: Callable[[], Awaitable[bool]]
+    ) -> bool:
+        if await done():
+            return False
+        try:
+            await self.decide(command, person, decision)
+        except (no.UnknownDevice, no.LastOnDevice) as refusal:
+            if await done():
+                return False  # somebody else was faster
+            raise Rejected(refusal.sentence) from None
+        return True
 
 
 def compare_and_set(book: Book, used: Used) -> Authenticator:

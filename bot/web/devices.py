@@ -1,13 +1,16 @@
-"""My devices: see them, rename them, add one, remove one. Adding and removing are requests of their own."""
+"""My devices: see them, rename them, add one, remove one or a passkey on it. All but renaming are requests."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from aiohttp import web
 
 import flows.errors as no
-from bot.facts import codes_line, device_lines
+from bot.facts import codes_line, device_lines, passkey_name
 from bot.seen import account_names
 from bot.web.page import HOUSE, asked_on, begun, reader, render
+from flows.model import Method
 from handlers.recovery import codes_of
 
 routes = web.RouteTableDef()
@@ -67,10 +70,53 @@ async def are_you_sure(request: web.Request) -> web.Response:
 @routes.post("/devices/{device}/remove")
 async def remove(request: web.Request) -> web.Response:
     """Open the request that removes it; it waits for the person's proof like any other."""
+    return await _asked(request, "device_revocation", {"device": request.match_info["device"]})
+
+
+@routes.get("/devices/passkeys/{passkey}/remove")
+async def sure_of_one(request: web.Request) -> web.Response:
+    """What removing one passkey means, before it is asked for."""
+    house, (person, _) = request.app[HOUSE], reader(request)
+    registration = await house.registry.registration(person.id)
+    gone = next((key for key in registration.passkeys if key.short == request.match_info["passkey"]), None)
+    if gone is None:
+        raise no.UnknownPasskey
+    if gone not in registration.spare:
+        raise no.LastOnDevice
+    device = next(each.name for each in registration.live if each.id == gone.device)
+    left = [key for key in registration.proofs if key.device == gone.device and key != gone]
+    passkeys = [key for key in left if key.method is Method.PASSKEY]
+    sentence = (
+        f"“{passkey_name(registration, gone)}” can't confirm anything any more. “{device}” stays registered"
+    )
+    sentence += f" with {'its other passkeys' if passkeys else 'its sign-in app'}. "
+    if len(registration.passkeys) == 1:
+        sentence += "It is your only passkey: what takes one, you can't confirm until you add another. "
+    sentence += (
+        "If somebody else may have used it, remove the whole device: where they signed in, they stay so. "
+    )
+    return render(
+        request,
+        "confirm.html",
+        card=None,
+        heading="Remove this passkey?",
+        sentence=sentence + "You confirm it with your passkey next.",
+        action="Remove it",
+        weight="danger",
+        back="/devices",
+        hidden={},
+    )
+
+
+@routes.post("/devices/passkeys/{passkey}/remove")
+async def remove_one(request: web.Request) -> web.Response:
+    """Open the request that removes it: the road is the one of a whole device."""
+    return await _asked(request, "passkey_revocation", {"passkey": request.match_info["passkey"]})
+
+
+async def _asked(request: web.Request, playbook: str, answers: Mapping[str, str]) -> web.Response:
     house, (person, here) = request.app[HOUSE], reader(request)
-    origin = asked_on(house, here)
-    answers = {"device": request.match_info["device"]}
-    opened = await house.desk.open("device_revocation", person.id, person.id, answers, origin)
+    opened = await house.desk.open(playbook, person.id, person.id, answers, asked_on(house, here))
     raise web.HTTPSeeOther(await begun(house, opened))
 
 
@@ -82,6 +128,7 @@ async def _page(request: web.Request, status: int = 200, **context: object) -> w
         "devices": lines,
         "codes": codes_line(await codes_of(house.store, person.id), person, house.store.clock()),
         "accounts": await account_names(house, person.id),
+        "alone": "passkey_revocation" in house.playbooks.by_name,
         "add": "/ask/add_device",
         "push": {"key": house.settings.push_key, "on": await house.subscriptions.on(here.id)},
         "error": "",

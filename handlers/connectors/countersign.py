@@ -9,8 +9,9 @@ from handlers.ports import Bindings, Codes, Freezes, Registry, Rejected
 class Countersign:
     """Devices and links over a Registry, chat accounts over Bindings, freezes over Freezes, codes over Codes.
 
-    A link is known by its token, which is made once for the effect key, a revocation by its device, a connection by
-    its account. So what was changed itself tells whether a change was made, and repeating one changes nothing.
+    A link is known by its token, which is made once for the effect key, a revocation by its device or passkey, a
+    connection by its account. So what was changed itself tells whether a change was made, and repeating one changes
+    nothing.
     """
 
     verbs = frozenset(
@@ -18,6 +19,7 @@ class Countersign:
             "invite",
             "add_device",
             "revoke_device",
+            "revoke_passkey",
             "re_enrol",
             "connect_account",
             "disconnect_account",
@@ -52,6 +54,8 @@ class Countersign:
         match request.verb:
             case "revoke_device":
                 await self._registry.revoke(person, _device(request), id)
+            case "revoke_passkey":
+                await self._registry.revoke_passkey(person, _passkey(request), id)
             case "connect_account":
                 await self._bindings.connect(person, _account(request), id)
             case "disconnect_account":
@@ -69,9 +73,8 @@ class Countersign:
                 await self._registry.invite(person, _token(secret), id, first=request.verb == "invite")
 
     async def check(self, request: Request, key: str, secret: str | None) -> Receipt | None:
-        """Whether the link of this token exists, the device counts no more, the account is whose it shall be.
-
-        Raises Rejected.
+        """Whether the link of this token exists, the device or passkey counts no more, the account is whose it shall
+        be. Raises Rejected.
         """
         self._known(request)
         person = request.subject
@@ -80,6 +83,10 @@ class Countersign:
                 device = _device(request)
                 done = await self._registry.revoked(person, device)
                 seen = f"Device {device} of {person} counts no more."
+            case "revoke_passkey":
+                passkey = _passkey(request)
+                done = await self._registry.passkey_revoked(person, passkey)
+                seen = f"Passkey {passkey} of {person} counts no more."
             case "connect_account":
                 account = _account(request)
                 done = await self._bindings.connected(person, account)
@@ -109,6 +116,8 @@ class Countersign:
         match request.verb:
             case "revoke_device":
                 raise Rejected("A removed device can't be brought back. Add it again as a new device.")
+            case "revoke_passkey":
+                raise Rejected("A removed passkey can't be brought back. Add a new one to the device.")
             case "re_enrol":
                 raise Rejected("Removed devices can't be brought back. They are added again as new devices.")
             case "connect_account" | "disconnect_account":
@@ -149,6 +158,13 @@ def _device(request: Request) -> str:
     if not device:
         raise Rejected("The request doesn't say which device. Ask again and choose one.")
     return device
+
+
+def _passkey(request: Request) -> str:
+    passkey = request.parameters.get("passkey")
+    if not passkey:
+        raise Rejected("The request doesn't say which passkey. Ask again and choose one.")
+    return passkey
 
 
 def _account(request: Request) -> str:

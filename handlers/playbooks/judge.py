@@ -33,6 +33,7 @@ PASSWORD_OF = {
 # Verbs of ours that have nothing to do with a password. What others' verbs mean isn't known here.
 WITHOUT_PASSWORD = frozenset({"unlock", "disable", "enable", "add_to_group", "remove_from_group"})
 
+ONE = ("manager", "person:")  # selectors that name one person at most
 # What is longest: a challenge (SP 800-63B-4 section 3.1.3.2), a wait for consent, and a secret kept to be shown.
 MOST: Mapping[Loc, timedelta] = {
     ("proof", "within"): timedelta(minutes=10),
@@ -68,9 +69,10 @@ def _given(block: BaseModel, loc: Loc) -> Iterator[tuple[Loc, Any]]:
         yield (*loc, key), value
         if isinstance(value, BaseModel):
             yield from _given(value, (*loc, key))
-        elif key == "form":
+        elif isinstance(value, tuple):
             for index, item in enumerate(value):
-                yield from _given(item, (*loc, key, index))
+                if isinstance(item, BaseModel):
+                    yield from _given(item, (*loc, key, index))
 
 
 def _good(
@@ -87,7 +89,7 @@ def _good(
         blocks = raw[key] if isinstance(raw[key], list) else [raw[key]]
         for index, block in enumerate(blocks):
             if model is Page and key in SECTIONS and isinstance(block, dict):
-                place = (*here, index) if key == "form" else here
+                place = (*here, index) if isinstance(raw[key], list) else here
                 yield from _good(SECTIONS[key], block, place, bad)
 
 
@@ -150,11 +152,7 @@ def judge(sheet: Sheet, page: Values, connectors: Mapping[str, frozenset[str]] |
     for loc, most in {**MOST, **late}.items():
         if page.get(loc, timedelta(0)) > most:
             sheet.note(loc, f"is longer than {spelled(most)}")
-    people, quorum = page.get(("consent", "from"), ()), page.get(("consent", "quorum"), 1)
-    if people and quorum > len(people) and not any(who.startswith("role:") for who in people):
-        sheet.note(("consent", "quorum"), f"is {quorum}, but at most {len(people)} could ever agree")
-    if ("proof", "lasts") in page and page["proof", "lasts"] <= page.get(("consent", "within"), timedelta(0)):
-        sheet.note(("proof", "lasts"), "ends before the others have had their time to agree")
+    _judge_consent(sheet, page)
     names = {JUSTIFICATION}  # it enters the digest under this name
     for loc, name in page.items():
         if loc[0] == "form" and loc[-1] == "name":
@@ -179,10 +177,37 @@ def _judge_review(sheet: Sheet, page: Values, loc: Loc) -> None:
         sheet.note(loc, wrong, "Give it choices such as `90 days`, at most `365 days`, and no `personal`.")
 
 
+def _judge_consent(sheet: Sheet, page: Values) -> None:
+    """Quorums that can be met, groups in an order, and a proof that lasts until the last of them had their time."""
+    further = [("further_consent", index) for index in range(len(page.get(("further_consent",), ())))]
+    if further and ("consent",) not in sheet.lines:
+        sheet.note(("further_consent",), "comes without `consent`", "Name the first group under `consent`.")
+    time = page.get(("consent", "within"), timedelta(0))
+    for group in (("consent",), *further):
+        people = (*page.get((*group, "from"), ()), *page.get((*group, "otherwise"), ()))
+        quorum, within = page.get((*group, "quorum"), 1), page.get((*group, "within"))
+        if people and quorum > len(people) and all(who.startswith(ONE) for who in people):
+            sheet.note((*group, "quorum"), f"is {quorum}, but at most {len(people)} could ever agree")
+        if group in further and page.get((*group, "when")) == "together" and within is not None:
+            wrong = "is given, but they are asked at the same time as the group before"
+            sheet.note((*group, "within"), wrong, "Leave it out, or write `when: afterwards`.")
+        elif group in further and page.get((*group, "when")) == "afterwards" and within is None:
+            sheet.note(group, "doesn't say how long they have", "Write `within`, such as `within: 1 day`.")
+        elif group in further:
+            time += within or timedelta(0)
+            if within is not None and within > MOST["consent", "within"]:
+                sheet.note((*group, "within"), f"is longer than {spelled(MOST['consent', 'within'])}")
+    if ("proof", "lasts") in page and page["proof", "lasts"] <= time:
+        sheet.note(("proof", "lasts"), "ends before the others have had their time to agree")
+
+
 def _judge_objection(sheet: Sheet, page: Values) -> None:
     """A wait comes after the manager's consent to what was confirmed with a passkey, and the proof outlasts it."""
     if ("objection",) not in page:
         return
+    if page.get(("further_consent",)):
+        wrong = "can't go with a wait for objections"
+        sheet.note(("further_consent",), wrong, "Name everybody who is asked under `consent`.")
     wait = page.get(("objection", "wait"), timedelta(days=1))
     if wait < LEAST_WAIT:
         sheet.note(("objection", "wait"), f"is shorter than {spelled(LEAST_WAIT)}")
@@ -249,7 +274,8 @@ def _judge_privileged(sheet: Sheet, page: Values) -> None:
         wrong = f"is {page['tier',]}, too low for the passwords of privileged accounts"
         sheet.note(("tier",), wrong, "Write 3.")
     unsaid = 2 if ("consent", "quorum") in sheet.lines else 0  # or wrong, which was told already
-    if page.get(("consent", "quorum"), unsaid) < 2:
+    further = page.get(("further_consent",), ())
+    if page.get(("consent", "quorum"), unsaid) + sum(group.quorum for group in further) < 2:
         wrong = "doesn't take two people, as privileged accounts do"
         sheet.note(("consent",), wrong, "Write it with a `quorum` of 2 or more.")
 

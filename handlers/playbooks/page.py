@@ -22,7 +22,16 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 import flows.model
-from flows.model import ApprovalRule, Asker, Assurance, ObjectionRule, Party, Playbook, SecretKind
+from flows.model import (
+    ApprovalRule,
+    Asker,
+    Assurance,
+    ConsentStep,
+    ObjectionRule,
+    Party,
+    Playbook,
+    SecretKind,
+)
 
 UNITS = {"day": 86400, "hour": 3600, "minute": 60}
 DURATION = re.compile(r"([1-9][0-9]{0,3}) (minute|hour|day)s?")
@@ -113,7 +122,7 @@ class Proof(Block):
     )
 
 
-class Consent(Block):
+class Group(Block):
     quorum: Annotated[int, Field(ge=1, le=9)] = Field(
         description="Write how many different people have to agree: 1 or more, and no more than there can be."
     )
@@ -122,7 +131,29 @@ class Consent(Block):
         min_length=1,
         description="List who may agree: `manager`, `role:NAME` or `person:ID`, each once.",
     )
+    otherwise: Annotated[tuple[Approver, ...], AfterValidator(_distinct)] = Field(
+        default=(),
+        description="List who may agree where too few of those in `from` are there, or leave it out.",
+    )
+
+    def rule(self) -> ApprovalRule:
+        return ApprovalRule(self.quorum, self.people, self.otherwise)
+
+
+class Consent(Group):
     within: Duration = Field(description="Write how long they have, such as `1 day`, at most `7 days`.")
+
+
+class Further(Group):
+    """One more group: asked together with the one before, or after everybody before has agreed."""
+
+    when: Literal["together", "afterwards"] = Field(
+        description="Write `together` to ask them at the same time as the group before, or `afterwards`."
+    )
+    within: Duration | None = Field(
+        default=None,
+        description="Where it is `afterwards`, write how long they have, such as `1 day`, at most `7 days`.",
+    )
 
 
 class Objection(Block):
@@ -207,6 +238,11 @@ class Page(Block):
     ask: Ask = Field(description="Say below it `who` may ask.")
     proof: Proof = Field(description="Say below it `by` whom, `assurance`, `within` and `lasts`.")
     consent: Consent | None = Field(default=None, description="Say below it `quorum`, `from` and `within`.")
+    further_consent: tuple[Further, ...] = Field(
+        default=(),
+        max_length=5,
+        description="List more groups that have to agree, each with `when` and `quorum`.",
+    )
     objection: Objection | None = Field(
         default=None, description="Say below it how long the `wait` is and who it is `hurried_by`."
     )
@@ -229,6 +265,10 @@ class Page(Block):
         left_out: dict[str, Any] = {} if self.examples else {"examples": True}
         if self.change.takes == "none":
             left_out["change"] = {"takes"}
+        if self.consent is not None and not self.consent.otherwise:
+            left_out["consent"] = {"otherwise"}
+        if not self.further_consent:
+            left_out["further_consent"] = True
         if self.objection is None:
             left_out["objection"] = True
         if not self.protects:
@@ -238,7 +278,7 @@ class Page(Block):
         return rfc8785.dumps(self.model_dump(mode="json", by_alias=True, exclude=left_out)).decode()
 
     def playbook(self, content: str) -> Playbook:
-        rule, stop = self.consent, self.objection
+        stop = self.objection
         return Playbook(
             name=self.name,
             version=self.version,
@@ -257,7 +297,7 @@ class Page(Block):
             handed_to=self.handed_to,
             fields=tuple(flows.model.Field(**field.model_dump()) for field in self.form),
             justification=self.justification,
-            consent=ApprovalRule(rule.quorum, rule.people, rule.within) if rule else None,
+            consent=self._steps(),
             objection=ObjectionRule(stop.wait, stop.hurried_by) if stop else None,
             protects=self.protects,
             device_bound=self.proof.device_bound,
@@ -266,12 +306,24 @@ class Page(Block):
             guidance={who: text for who, text in self.guidance if text},
         )
 
+    def _steps(self) -> tuple[ConsentStep, ...]:
+        if self.consent is None:
+            return ()
+        steps = [([self.consent.rule()], self.consent.within)]
+        for group in self.further_consent:
+            if group.when == "together":
+                steps[-1][0].append(group.rule())
+            else:
+                steps.append(([group.rule()], group.within or self.consent.within))
+        return tuple(ConsentStep(tuple(rules), within) for rules, within in steps)
+
 
 SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
     {
         "ask": Ask,
         "proof": Proof,
         "consent": Consent,
+        "further_consent": Further,
         "objection": Objection,
         "form": FormField,
         "change": Change,

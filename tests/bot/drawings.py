@@ -72,7 +72,7 @@ def stages(playbook: Playbook, viewer: str, requester: str = MAYA, look: Look = 
     """One reader's message through every stage that such a request can be in."""
     carried = (HANDLE, LINK) if viewer else ("", "")
     never = {Stage.AWAITING_COLLECTION if playbook in (ACCESS, CHOSEN) else Stage.AWAITING_PASSWORD}
-    if playbook.consent is None:
+    if not playbook.consent:
         never |= {Stage.AWAITING_APPROVAL, Stage.DENIED}
     if playbook is ACCESS:
         never.add(Stage.AWAITING_PASSWORD)

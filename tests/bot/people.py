@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from flows import events
 from flows.events import Event
 from flows.model import (
-    ApprovalRule,
     Asker,
     Assurance,
     Field,
@@ -26,6 +25,7 @@ from flows.model import (
     Verification,
     Wrong,
 )
+from tests.flows.stories import agreed_by
 
 NOW = datetime(
     2026, 3, 27, 13, 2, tzinfo=UTC
@@ -95,7 +95,7 @@ ACCESS = Playbook(
         Field("ticket", "Ticket or project", "If there is one.", required=False, max_length=80),
     ),
     justification=True,
-    consent=ApprovalRule(1, ("manager", "role:finance_owner")),
+    consent=agreed_by(1, ("manager", "role:finance_owner")),
     guidance={
         "requester": "Read or edit a shared folder or tool for a while. It ends by itself.",
         "approver": "It ends by itself. Agree only if you know what it is for; if you aren't sure, ask first.",
@@ -116,7 +116,7 @@ LOST = Playbook(
     prove_within=timedelta(minutes=10),
     proof_lasts=timedelta(days=5),
     handed_to="administrator",
-    consent=ApprovalRule(1, ("manager", "role:administrator"), timedelta(days=1)),
+    consent=agreed_by(1, ("manager", "role:administrator"), timedelta(days=1)),
     objection=ObjectionRule(timedelta(days=1), ("role:security",)),
     secret=SecretKind.ENROLMENT_LINK,
     guidance={"subject": "If you still have a device, you are reading this on it: then object."},

@@ -24,7 +24,7 @@ from bot.words import LAPSED
 from flows.consequence import react
 from flows.effects import Announce, Remind, Tell
 from flows.events import Event, Fulfilled, SecretLapsed
-from flows.model import ApprovalRule, Cause, Method, Origin, Playbook, Stage
+from flows.model import Cause, Method, Origin, Playbook, Stage
 from flows.registration import Authenticator, Device, Registration
 from flows.state import evolve
 from tests.bot.people import (
@@ -44,6 +44,7 @@ from tests.bot.people import (
     events_of_every_kind,
     proof,
 )
+from tests.flows.stories import agreed_by
 
 VIEWERS = [MAYA, OMAR, NINA, RAVI, EVE, ""]
 S = Stage
@@ -139,13 +140,15 @@ def test_buttons_are_for_whom_they_work() -> None:
 
 
 def test_whoever_is_told_can_object_and_whoever_may_can_shorten_the_wait() -> None:
-    waits, hurries = S.AWAITING_OBJECTION, Beside(hurriers=frozenset({NINA, OMAR, RAVI}))
+    waits, hurries = S.AWAITING_OBJECTION, Beside(selected={"role:security": frozenset({NINA, OMAR, RAVI})})
     lost = partial(card, LOST, waits, requester=RAVI, approved=(OMAR,))
     assert verbs(lost(viewer=MAYA)) == ["object", "disown"]
     assert lost(viewer=MAYA).buttons[0].label == "Object: I didn't lose anything"
     assert verbs(lost(viewer=OMAR, beside=hurries)) == ["object"], "who agreed shortens nothing"
     assert verbs(lost(viewer=RAVI, beside=hurries)) == ["cancel", "disown"]
     assert verbs(lost(viewer=NINA, beside=hurries)) == ["hurry"]
+    assert "If you shorten the wait, the change is made at once" in lost(viewer=NINA, beside=hurries).note
+    assert "shorten" not in lost(viewer=OMAR, beside=hurries).note
     assert verbs(lost(viewer=EVE, beside=hurries)) == []
     for viewer, asked in ((MAYA, True), (OMAR, True), (RAVI, False), (EVE, False), ("", False)):
         seen = lost(viewer=viewer)
@@ -222,7 +225,7 @@ def test_a_request_from_a_registered_device_names_that_device() -> None:
 
 
 def test_two_approvals_count_people_in_words() -> None:
-    two = replace(ACCESS, consent=ApprovalRule(2, ("manager", "role:finance_owner")))
+    two = replace(ACCESS, consent=agreed_by(2, ("manager", "role:finance_owner")))
     assert card(two, S.AWAITING_APPROVAL, MAYA).stage == "Waiting for Nina and Omar: approve or deny"
     first = card(two, S.AWAITING_APPROVAL, OMAR)
     assert "After you, 1 more person has to agree." in first.note
@@ -397,7 +400,7 @@ def test_devices_say_what_they_can_and_when_they_last_did() -> None:
     app = replace(key, id="a-2", method=Method.CODE, used_at=None)
     first, second = device_lines(Registration(MAYA, (phone, laptop), (key, app)), PEOPLE[MAYA], "d-2", NOW)
     assert (first.name, first.here, first.can) == ("Laptop", True, "a passkey and sign-in app codes")
-    assert first.passkeys == ()
+    assert [each.own for each in first.passkeys] == [False], "the app can go on without it"
     assert first.used is not None
     assert first.used.relative == "2 hours ago"
     assert (second.can, second.used, second.only) == ("nothing yet", None, False)
@@ -408,7 +411,7 @@ def test_devices_say_which_passkeys_stay_on_them_and_name_them_where_there_are_s
     key = Authenticator("a-1", MAYA, "d-2", Method.PASSKEY, b"", 0, NOW, synced=True)
     spare = replace(key, id="a-2", synced=False, name="Spare key", used_at=NOW - timedelta(hours=2))
     (alone,) = device_lines(Registration(MAYA, (laptop,), (key,)), PEOPLE[MAYA], "", NOW)
-    assert alone.can == "a synced passkey"
+    assert (alone.can, alone.passkeys) == ("a synced passkey", ()), "the last goes only with the device"
     (bound,) = device_lines(Registration(MAYA, (laptop,), (spare,)), PEOPLE[MAYA], "", NOW)
     assert bound.can == "a passkey on this device only"
     (both,) = device_lines(Registration(MAYA, (laptop,), (key, spare)), PEOPLE[MAYA], "", NOW)
@@ -420,6 +423,8 @@ def test_devices_say_which_passkeys_stay_on_them_and_name_them_where_there_are_s
     assert [each.used.relative if each.used else None for each in both.passkeys] == [None, "2 hours ago"]
     assert home_lines([both], None) == (
         "Laptop: 2 passkeys · last used 2 hours ago",
+        "Laptop, Laptop: a synced passkey · never used",
+        "Laptop, Spare key: a passkey on this device only · last used 2 hours ago",
         "No recovery codes yet",
     )
 

@@ -80,7 +80,11 @@ async def sound(page: Page, title: str) -> None:
 
 
 async def focused(page: Page, wanted: Locator) -> None:
-    """The focus went there by itself, and one sees it."""
+    """The focus went there by itself, and one sees it.
+
+    After what leads to a page with the same field on it, wait for that page's title first (`sound`): until it comes,
+    the field of the page before has the focus, and says nothing about the next.
+    """
     await expect(wanted).to_be_focused()
     _, visible, what = await page.evaluate(FOCUS)
     assert visible, what

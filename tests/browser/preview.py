@@ -65,12 +65,17 @@ def qr(text: str) -> Markup:
     return Markup(segno.make(text, error="m").svg_inline(border=4, omitsize=True))  # noqa: S704  made by us
 
 
-def frame(viewer: str | None = MAYA, device: Device = PHONE) -> dict[str, Any]:
+def device_of(viewer: str) -> Device:
+    """The device that somebody reads the page on."""
+    return replace(PHONE, name=f"{PEOPLE[viewer].name.split()[0]}'s phone")
+
+
+def frame(viewer: str | None = MAYA) -> dict[str, Any]:
     return {
         "csrf": "preview",
         "now": NOW,
         "person": PEOPLE[viewer] if viewer else None,
-        "device": device if viewer else None,
+        "device": device_of(viewer) if viewer else None,
         "joins": True,
         "signing": "",
     }
@@ -85,9 +90,8 @@ def request_page(
     request: Request, playbook: Playbook, viewer: str, **more: Any
 ) -> tuple[str, dict[str, Any]]:
     beside = Beside(texts=WHY if playbook is ACCESS else {})
-    device = PHONE if viewer == MAYA else replace(PHONE, name=f"{PEOPLE[viewer].name.split()[0]}'s phone")
     context = {
-        **frame(viewer, device),
+        **frame(viewer),
         "card": card(request, playbook, viewer, **more.pop("beside", {"methods": BOTH})),
         "lines": question(request, playbook, PEOPLE, viewer, NOW, beside),
         "mark": mark(request),
@@ -129,7 +133,7 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     lost = a_request(LOST, Stage.AWAITING_OBJECTION, requester=RAVI, approved=(OMAR,))
     yield one("request-object", request_page(lost, LOST, MAYA))
     yield one("request-object-manager", request_page(lost, LOST, OMAR))
-    hurry = {"beside": {"methods": BOTH, "hurriers": frozenset({NINA})}}
+    hurry = {"beside": {"methods": BOTH, "selected": {"role:security": frozenset({NINA})}}}
     yield one("request-hurry", request_page(lost, LOST, NINA, **hurry))
     yield one("request-waiting-objection", request_page(lost, LOST, RAVI))
     stopped = a_request(LOST, Stage.DENIED, requester=RAVI, approved=(OMAR,))
@@ -162,7 +166,8 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
 
     mine = [card(reset[Stage.AWAITING_PROOF], RESET, MAYA)]
     waiting = [card(access[Stage.AWAITING_APPROVAL], ACCESS, MAYA)]
-    recent = [card(a_request(RESET, stage), RESET, MAYA) for stage in (Stage.FULFILLED, Stage.EXPIRED)]
+    past = (("CS-2J8VD", Stage.FULFILLED), ("CS-9QW4T", Stage.EXPIRED))
+    recent = [card(replace(a_request(RESET, stage), id=id), RESET, MAYA) for id, stage in past]
     home = {
         **frame(),
         "mine": mine,
@@ -258,6 +263,7 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         "devices": lines,
         "codes": CodesLine(2, 10, moment(NOW - timedelta(days=40), NOW, "Europe/Stockholm")),
         "accounts": {"slack/T0ACME/U0MAYA": "Maya Lindqvist (@maya) in Slack"},
+        "alone": True,
         "add": "/ask/add_device",
         "push": {"key": "", "on": False},
         "error": "",
@@ -291,6 +297,10 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     remove = {"card": None, "heading": "Remove Work laptop?", "action": "Remove it", "back": "/devices"}
     loses = "It can't confirm anything from then on. To use it again, you'd have to add it again."
     yield "confirm-remove", "confirm.html", {**sure, **remove, "sentence": loses}
+    one = {**remove, "heading": "Remove this passkey?"}
+    loses = "“Key on my key ring, on Work laptop” can't confirm anything any more. “Work laptop” stays registered "
+    loses += "with its other passkeys. You confirm it with your passkey next."
+    yield "confirm-remove-passkey", "confirm.html", {**sure, **one, "sentence": loses}
 
     yield "moment", "moment.html", frame(None)
     yield "welcome", "welcome.html", {**frame(None), "onward": "/requests/CS-7F3KQ"}

@@ -101,8 +101,12 @@ class Visitor:
         await page.get_by_role("button", name="Create the passkey").click()
         await page.get_by_role("heading", name="Add a sign-in app").wait_for()
         if not app:
-            await page.get_by_role("link", name="Do it without an app").click()
-            await page.get_by_role("heading", name="This device is registered").wait_for()
+            await self.without_an_app()
+
+    async def without_an_app(self) -> None:
+        """The passkey is enough. Waits for where that leads: whoever goes elsewhere before would be held up by it."""
+        await self.page.get_by_role("link", name="Do it without an app").click()
+        await self.page.get_by_role("heading", name="This device is registered").wait_for()
 
     async def becomes(self, phone: Phone) -> None:
         """Take over the cookie and the key of a device that was registered without a browser."""

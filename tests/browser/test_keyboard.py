@@ -70,8 +70,8 @@ async def test_the_codes_are_typed_and_a_wrong_one_is_found_at_once(desk: Site, 
     await page.keyboard.press("Enter")
 
     code = page.get_by_label("Code from your sign-in app")
-    await focused(page, code)
     await sound(page, "Something to change: Confirm password reset")
+    await focused(page, code)
     assert await code.get_attribute("aria-invalid") == "true"
     await expect(code).to_have_accessible_description(re.compile("4 tries left"))
     await expect(page.get_by_label("Number from where you asked")).to_have_value(f"{number[:3]} {number[3:]}")

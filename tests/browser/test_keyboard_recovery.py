@@ -41,7 +41,7 @@ async def test_a_lost_device_is_replaced_with_a_recovery_code_and_the_app(
     await fill(page, "Recovery code", codes[0])
     await fill(page, "Code from your sign-in app", maya.code(desk.acme.store.clock()))
     await page.keyboard.press("Enter")
-    await page.get_by_role("heading", name="Name it and create its passkey").wait_for()
+    await page.get_by_role("heading", name="Name this device and create its passkey").wait_for()
     await sound(page, "Name this device")
     await press(page, "button", "Create the passkey")
     await page.get_by_role("heading", name="Add a sign-in app").wait_for()

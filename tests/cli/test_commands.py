@@ -21,6 +21,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 import app
+import flows.errors as no
 from bot import console, socket
 from flows.commands import Cancel, Disown
 from flows.model import Request, Stage
@@ -335,6 +336,35 @@ def test_an_administrator_asks_for_a_recall_here_and_confirms_it_on_their_own_de
     (device,) = json.loads(office.types("devices", "ravi", "--json").stdout)
     assert device["revoked"]
     assert device["can prove with"] == "nothing"
+
+
+def test_an_administrator_asks_for_the_recall_of_one_passkey_by_its_id_or_its_name(office: Office) -> None:
+    eve = office.beside.do(office.acme.enrolled("eve", app=False))
+    ((alone,),) = [
+        device["passkeys"] for device in json.loads(office.types("devices", "eve", "--json").stdout)
+    ]
+    refused = office.types("devices", "eve", "--recall", alone["passkey"], "--as", "sam")
+    assert (refused.exit_code, refused.stderr) == (1, f"■ {no.LastOnDevice().sentence}\n")
+    office.beside.do(office.acme.adds(eve, "Key on my key ring"))
+    (device,) = json.loads(office.types("devices", "eve", "--json").stdout)
+    assert device["can prove with"].endswith("(“Key on my key ring”)")
+    (key,) = [each for each in device["passkeys"] if each["name"] == "Key on my key ring, on eve's phone"]
+    assert (key["kind"], key["last used"]) == ("a passkey on this device only", "")
+    shown = office.types("devices", "eve")
+    assert key["passkey"] in shown.stdout
+    assert wide(shown) <= 80
+    asked = office.types("devices", "eve", "--recall", "Key on my key ring", "--as", "sam")
+    assert asked.exit_code == 0, asked.output
+    again = office.types("devices", "eve", "--recall", key["passkey"], "--as", "sam")
+    assert "already open" in again.stderr, "its id is the same passkey"
+
+    async def stands() -> Request:
+        request = await office.acme.desk.get(NAME.findall(asked.stdout)[0])
+        await office.acme.desk.submit(request.id, Cancel("sam"))
+        return request
+
+    request = office.beside.do(stands())
+    assert (request.playbook, request.parameters) == ("passkey_recall", {"passkey": key["passkey"]})
 
 
 @pytest.mark.parametrize(

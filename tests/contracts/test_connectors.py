@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from sqlalchemy import select
 
 from demo.directory import FIRST_PASSWORD, TRIES, DemoDirectory, create
 from flows.model import Method, Origin, Receipt, Request, Stage
-from flows.registration import Authenticator, Device
+from flows.registration import Authenticator, Device, add_authenticator
 from handlers.accounts import Accounts
 from handlers.connectors import active_directory, command, ldap, scim, webhook
 from handlers.connectors.countersign import Countersign
@@ -80,6 +80,7 @@ class MemoryRegistry:
     """A registry that forgets everything at the end of the test."""
 
     devices: dict[str, set[str]] = field(default_factory=dict)
+    passkeys: dict[str, set[str]] = field(default_factory=dict)
     gone: set[tuple[str, str]] = field(default_factory=set)
     tokens: dict[str, str] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
@@ -133,6 +134,16 @@ class MemoryRegistry:
 
     async def revoked(self, person: str, device: str) -> bool:
         return (person, device) in self.gone
+
+    async def revoke_passkey(self, person: str, passkey: str, request: str) -> bool:
+        if passkey not in self.passkeys.get(person, ()):
+            raise Rejected("There is no such passkey.")
+        changed = (person, passkey) not in self.gone
+        self.gone.add((person, passkey))
+        return changed
+
+    async def passkey_revoked(self, person: str, passkey: str) -> bool:
+        return (person, passkey) in self.gone
 
     async def connect(self, person: str, account: str, request: str) -> bool:
         if self.owners.get(account, "") not in ("", person):
@@ -214,6 +225,15 @@ class BadLine:
     async def revoked(self, person: str, device: str) -> bool:
         return await self.inner.revoked(person, device)
 
+    async def revoke_passkey(self, person: str, passkey: str, request: str) -> bool:
+        if not self.arrives:
+            return True
+        await self.inner.revoke_passkey(person, passkey, request)
+        raise TimeoutError("no answer")
+
+    async def passkey_revoked(self, person: str, passkey: str) -> bool:
+        return await self.inner.passkey_revoked(person, passkey)
+
     async def connect(self, person: str, account: str, request: str) -> bool:
         if not self.arrives:
             return True
@@ -230,17 +250,19 @@ class BadLine:
         return await self.bindings.connected(person, account)
 
 
+SPARE = Authenticator("spare-of-a-phone", "eve", "a-phone", Method.PASSKEY, b"key", 0, NOW)
+
+
 async def with_a_device(registry: DeviceRegistry, person: str, device: str) -> None:
-    """Enrol a device the way a person does, through a link."""
+    """Enrol a device the way a person does, through a link, and one more passkey on it."""
     token = secrets.token_urlsafe(32)
     await registry.invite(person, token, "CS-00000", first=True)
     await registry.open_invitation(token, "browser")
-    await registry.enrol(
-        token_hash(token),
-        token_hash("browser"),
-        Device(device, person, "Phone", "0" * 64, NOW),
-        Authenticator(f"key-of-{device}", person, device, Method.PASSKEY, b"key", 0, NOW),
-    )
+    key = Authenticator(f"key-of-{device}", person, device, Method.PASSKEY, b"key", 0, NOW)
+    kept = Device(device, person, "Phone", "0" * 64, NOW)
+    await registry.enrol(token_hash(token), token_hash("browser"), kept, key)
+    spare = replace(key, id=f"spare-of-{device}")
+    await registry.decide("Enrol", person, lambda before, book: add_authenticator(before, spare))
 
 
 # -- the connectors, each with one verb to try ----------------------------------------------
@@ -276,14 +298,16 @@ PARAMETERS: Mapping[str, Mapping[str, str]] = {
     "open_door": {"door": "east"},
     "remove_from_group": {"group": "everyone"},
     "revoke_device": {"device": "a-phone"},
+    "revoke_passkey": {"passkey": SPARE.short},
     "connect_account": {"new_account": "slack/T0ACME/U0MAYA"},
     "disconnect_account": {"account": EVES},
 }
 #: Verbs whose change is about something that eve has, and a change of the same kind that must be refused.
-EVE = frozenset({"revoke_device", "disconnect_account"})
+EVE = frozenset({"revoke_device", "revoke_passkey", "disconnect_account"})
 #: And about ravi, whose only device is gone already, so that it makes one change: the link.
 RAVI = frozenset({"re_enrol"})
 REFUSED: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "revoke_passkey": ("revoke_passkey", {"passkey": "nobody's"}),
     "connect_account": ("connect_account", {"new_account": SAMS}),
     "disconnect_account": ("connect_account", {"new_account": SAMS}),
     "add_device": ("revoke_device", {"device": "nobody's"}),
@@ -339,7 +363,8 @@ async def registries(sqlite_url: str) -> AsyncIterator[Registries]:
 
     async def made(kind: str) -> tuple[Ports, Changes]:
         if kind == "memory":
-            memory = MemoryRegistry({"eve": {"a-phone"}, "ravi": set()}, owners={EVES: "eve", SAMS: "sam"})
+            devices, passkeys = {"eve": {"a-phone"}, "ravi": set[str]()}, {"eve": {SPARE.short}}
+            memory = MemoryRegistry(devices, passkeys, owners={EVES: "eve", SAMS: "sam"})
             return (memory, memory, memory, memory), memory.changes
         keys = Keys(["k" * 43])
         await setup.prepare(sqlite_url, keys, setup.DEMO, NOW)
@@ -355,6 +380,7 @@ async def registries(sqlite_url: str) -> AsyncIterator[Registries]:
         counted = select(events.seq).where(
             (events.type == "InvitationIssued")
             | (events.type == "DeviceRevoked")
+            | (events.type == "AuthenticatorRevoked")
             | (events.type == "AccountConnected")
             | (events.type == "AccountDisconnected")
             | (events.type == "PersonFrozen")

@@ -63,6 +63,7 @@ from flows.model import (
     Assurance,
     Cause,
     Checked,
+    ConsentStep,
     Facts,
     Method,
     ObjectionRule,
@@ -129,6 +130,13 @@ def a_playbook(name: str, **more: Any) -> Playbook:
     return Playbook(**{**common, **more})
 
 
+def agreed_by(
+    quorum: int, selectors: Collection[str], within: timedelta = timedelta(days=2)
+) -> tuple[ConsentStep, ...]:
+    """Consent in one step, by so many people of one group."""
+    return (ConsentStep((ApprovalRule(quorum, tuple(selectors)),), within),)
+
+
 UNLOCK = a_playbook("unlock", tier=0)
 RESET = a_playbook("reset_password", secret=SecretKind.TEMPORARY_PASSWORD)
 CHOSEN = a_playbook("set_password", secret=SecretKind.CHOSEN_PASSWORD)
@@ -136,13 +144,37 @@ AGREED = a_playbook(
     "set_password_agreed",
     tier=2,
     secret=SecretKind.CHOSEN_PASSWORD,
-    consent=ApprovalRule(1, ("manager", "role:approver"), timedelta(minutes=30)),
+    consent=agreed_by(1, ("manager", "role:approver"), timedelta(minutes=30)),
 )
 ACCESS = a_playbook(
     "add_to_group",
     tier=2,
     proof_lasts=timedelta(days=3),
-    consent=ApprovalRule(2, ("manager", "role:approver", "person:sam"), timedelta(days=2)),
+    consent=agreed_by(2, ("manager", "role:approver", "person:sam"), timedelta(days=2)),
+)
+IN_TURN = a_playbook(
+    "change_a_role",
+    tier=2,
+    proof_lasts=timedelta(days=5),
+    consent=(
+        ConsentStep((ApprovalRule(1, ("manager",), ("role:approver",)),), timedelta(days=1)),
+        ConsentStep((ApprovalRule(1, ("role:security", "person:sam")),), timedelta(days=2)),
+    ),
+)
+STEPS = a_playbook(
+    "give_a_role",
+    tier=3,
+    assurance=Assurance.PHISHING_RESISTANT,
+    proof_lasts=timedelta(days=5),
+    consent=(
+        ConsentStep(
+            (
+                ApprovalRule(1, ("manager",), ("role:approver",)),
+                ApprovalRule(1, ("person:sam", "role:administrator")),
+            )
+        ),
+        ConsentStep((ApprovalRule(1, ("role:security", "person:eve")),)),
+    ),
 )
 ENROLMENT = a_playbook(
     "invite",
@@ -152,7 +184,7 @@ ENROLMENT = a_playbook(
     prover=Party.REQUESTER,
     assurance=Assurance.PHISHING_RESISTANT,
     proof_lasts=timedelta(hours=25),
-    consent=ApprovalRule(1, ("manager", "role:administrator"), timedelta(days=1)),
+    consent=agreed_by(1, ("manager", "role:administrator"), timedelta(days=1)),
     secret=SecretKind.ENROLMENT_LINK,
     handed_to="administrator",
 )
@@ -164,25 +196,19 @@ LOST = a_playbook(
     prover=Party.REQUESTER,
     assurance=Assurance.PHISHING_RESISTANT,
     proof_lasts=timedelta(days=5),
-    consent=ApprovalRule(1, ("manager", "role:administrator"), timedelta(days=1)),
+    consent=agreed_by(1, ("manager", "role:administrator"), timedelta(days=1)),
     objection=ObjectionRule(timedelta(days=1), ("role:security",)),
     secret=SecretKind.ENROLMENT_LINK,
     handed_to="administrator",
 )
 
 
-def approvers(
-    rule: ApprovalRule | None, subject: Person | None, people: Collection[Person]
-) -> frozenset[str]:
-    """Whom a rule selects among the people who work here."""
-    return selected(rule.approvers if rule else (), subject, people)
-
-
-def hurriers(
-    rule: ObjectionRule | None, subject: Person | None, people: Collection[Person]
-) -> frozenset[str]:
-    """Whom a rule lets shorten a wait among the people who work here."""
-    return selected(rule.hurried_by if rule else (), subject, people)
+def selection(
+    playbook: Playbook | None, subject: Person | None, people: Collection[Person]
+) -> dict[str, frozenset[str]]:
+    """Whom each selector of a playbook names among the people who work here."""
+    selectors = playbook.selectors if playbook else ()
+    return {selector: selected((selector,), subject, people) for selector in selectors}
 
 
 def selected(
@@ -330,7 +356,6 @@ class Story:
             requester, subject, proving = self.it.requester, self.it.subject, self.it.prover
         if isinstance(command, BeginProof | Approve):
             proving = command.actor
-        rule, waits = (playbook.consent, playbook.objection) if playbook else (None, None)
         return Facts(
             now=self.now,
             playbook=playbook,
@@ -339,8 +364,7 @@ class Story:
             methods=self.methods.get(proving, frozenset()),
             device_bound=proving in self.bound,
             young_until=self.young.get(proving),
-            approvers=approvers(rule, people.get(subject), people.values()),
-            hurriers=hurriers(waits, people.get(subject), people.values()),
+            selected=selection(playbook, people.get(subject), people.values()),
             open_twin=self.twin,
             nonce=f"{next(self._nonces):064x}",
             actor=people.get(getattr(command, "actor", "")),
@@ -432,7 +456,7 @@ def questioned(playbook: Playbook = RESET, method: Method = PASSKEY) -> Story:
 def proved(playbook: Playbook = RESET) -> Story:
     """Maya has proved that it is her: the change is ordered, or others are asked."""
     story = questioned(playbook).when(proves("maya"))
-    if playbook.consent is None:
+    if not playbook.consent:
         return story.then(Verified, FulfilmentOrdered, does=[CarryOut]).stands(Stage.AWAITING_FULFILMENT)
     return story.then(Verified, ApprovalRequested, does=[AskApprovers]).stands(Stage.AWAITING_APPROVAL)
 

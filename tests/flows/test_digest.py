@@ -78,6 +78,7 @@ LATER: Mapping[str, Any] = {
     "failures": {"maya:code": 2},
     "verification": PROOF,
     "approvals": (PROOF,),
+    "step": 1,
     "receipt": RECEIPT,
     "reason": "not collected in time",
     "cause": Cause.POLICY,

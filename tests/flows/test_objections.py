@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import flows.errors as no
 from flows import registration as registering
-from flows.authority import Evidence, Today, authorise
+from flows.authority import Evidence, authorise
 from flows.commands import Approve, Cancel, Deny, Disown, Object, Stop, Tick
 from flows.effects import Announce, AskApprovers, CarryOut, StopOthers, Tell, Write
 from flows.events import (
@@ -32,7 +32,6 @@ from flows.events import (
     Verified,
 )
 from flows.model import (
-    ApprovalRule,
     Assurance,
     Method,
     ObjectionRule,
@@ -60,6 +59,7 @@ from tests.flows.stories import (
     PEOPLE,
     Story,
     a_playbook,
+    agreed_by,
     approves,
     begins,
     evidence,
@@ -116,7 +116,7 @@ def test_whoever_has_no_manager_cant_be_helped_this_way(change: Any) -> None:
 
 
 def test_the_last_of_several_places_is_the_managers() -> None:
-    two = replace(LOST, consent=ApprovalRule(2, ("manager", "role:administrator"), timedelta(days=1)))
+    two = replace(LOST, consent=agreed_by(2, ("manager", "role:administrator"), timedelta(days=1)))
     story = opened(two, "ravi", "maya").when(begins("ravi")).then(ChallengeIssued)
     story.when(proves("ravi")).then(Verified, ApprovalRequested, does=[AskApprovers])
     story.when(begins("sam")).then(ChallengeIssued).when(approves("sam")).then(Approved)
@@ -126,13 +126,13 @@ def test_the_last_of_several_places_is_the_managers() -> None:
 
 
 def test_two_others_are_asked_in_vain_where_the_manager_is_gone() -> None:
-    two = replace(LOST, consent=ApprovalRule(2, ("manager", "role:administrator"), timedelta(days=1)))
+    two = replace(LOST, consent=agreed_by(2, ("manager", "role:administrator"), timedelta(days=1)))
     story = opened(two, "ravi", "maya").when(begins("ravi")).then(ChallengeIssued).given(left=["omar"])
     story.when(proves("ravi")).refused(no.NotAnApprover, "Nobody is left")
 
 
 def test_a_manager_who_moved_on_before_the_last_one_agreed_speaks_for_nobody() -> None:
-    two = replace(LOST, consent=ApprovalRule(2, ("manager", "role:administrator"), timedelta(days=1)))
+    two = replace(LOST, consent=agreed_by(2, ("manager", "role:administrator"), timedelta(days=1)))
     story = opened(two, "omar", "maya").when(begins("omar")).then(ChallengeIssued)
     story.when(proves("omar")).then(Verified, ApprovalRequested, does=[AskApprovers])
     story.when(begins("sam")).then(ChallengeIssued).when(approves("sam")).then(Approved)
@@ -368,8 +368,8 @@ def test_a_rule_gives_time_and_never_the_manager_twice(wrong: dict[str, Any], wh
 @pytest.mark.parametrize(
     ("wrong", "why"),
     [
-        ({"consent": None}, "after the manager's consent"),
-        ({"consent": ApprovalRule(1, ("role:administrator",))}, "after the manager's consent"),
+        ({"consent": ()}, "after the manager's consent"),
+        ({"consent": agreed_by(1, ("role:administrator",))}, "after the manager's consent"),
         ({"assurance": Assurance.MULTI_FACTOR, "tier": 2}, "confirms with a passkey"),
         ({"secret": SecretKind.CHOSEN_PASSWORD, "prover": "subject"}, "nothing can wait"),
         ({"proof_lasts": timedelta(days=4, minutes=59)}, "time to agree and to object"),
@@ -398,10 +398,12 @@ def allowed(
     by: str = "omar nina sam",
     hurriers: str = "vera",
 ) -> bool:
-    today = Today(maya, frozenset(hurriers.split()))
+    named = dict.fromkeys(LOST.selectors, frozenset(by.split())) | {
+        "role:security": frozenset(hurriers.split())
+    }
     now = MORNING + timedelta(hours=hours)
     try:
-        authorise(asked, LOST, proofs, frozenset(by.split()), now, {}, today)
+        authorise(asked, LOST, proofs, named, now, {}, maya)
     except no.NotAuthorised:
         return False
     return True
@@ -442,7 +444,9 @@ def test_authority_takes_the_managers_passkey_and_somebody_else_to_be_looked_up(
     assert not allowed(asked, *both, maya=replace(PEOPLE["maya"], manager="nina"))
     assert not allowed(asked, *both, maya=PEOPLE["eve"])
     with pytest.raises(no.NotAuthorised, match="looked up"):
-        authorise(asked, LOST, both, frozenset({"sam"}), MORNING + timedelta(days=1), {})
+        authorise(
+            asked, LOST, both, {"role:administrator": frozenset({"sam"})}, MORNING + timedelta(days=1), {}
+        )
     others = waiting().it
     without = (proof(others, "ravi", "prove"), proof(others, "sam", "approve"))
     assert not allowed(others, *without), "an administrator isn't the manager"

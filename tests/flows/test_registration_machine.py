@@ -26,7 +26,6 @@ from flows.digest import request_digest
 from flows.errors import Refusal
 from flows.events import Approved, Event, FulfilmentOrdered, Opened, Verified
 from flows.model import (
-    ApprovalRule,
     Asker,
     Assurance,
     Checked,
@@ -42,7 +41,17 @@ from flows.recovery import Code, CodeSet
 from flows.registration import INIT, SIGN_ON, Authenticator, Change, Device, Invitation, Registration
 from flows.request import decide
 from flows.state import evolve
-from tests.flows.stories import ENROLMENT, MORNING, PEOPLE, RESET, TERMINAL, WELL, a_playbook, approvers
+from tests.flows.stories import (
+    ENROLMENT,
+    MORNING,
+    PEOPLE,
+    RESET,
+    TERMINAL,
+    WELL,
+    a_playbook,
+    agreed_by,
+    selection,
+)
 
 PASSKEY, CODE = Method.PASSKEY, Method.CODE
 PERSONS = sorted(PEOPLE)
@@ -62,12 +71,14 @@ RECALL = a_playbook(
     "device_recall",
     **OURS | BY_ADMINISTRATORS,
     protects=True,
-    consent=ApprovalRule(1, ("manager", "role:administrator"), DAY),
+    consent=agreed_by(1, ("manager", "role:administrator"), DAY),
 )
+ONE = a_playbook("passkey_revocation", **OURS, askers=SELF, prover=Party.REQUESTER, protects=True)
+RECALL_ONE = replace(RECALL, name="passkey_recall")
 SECOND = a_playbook(
     "second_device",
     **OURS | BY_ADMINISTRATORS | {"tier": 3},
-    consent=ApprovalRule(1, ("role:administrator",), DAY),
+    consent=agreed_by(1, ("role:administrator",), DAY),
 )
 ACCESS = a_playbook("group_access", tier=2)
 DISABLE = a_playbook("disable", **BY_ADMINISTRATORS | {"tier": 3})
@@ -96,6 +107,8 @@ DEMANDS = {
     CODES.name: Demand(settled=True),
     REMOVE.name: Demand(urgent=True),
     ACCESS.name: Demand(settled=True),
+    ONE.name: Demand(urgent=True),
+    RECALL_ONE.name: Demand(own=False, passkey=True, settled=True, consent=OTHERS, urgent=True),
     RECALL.name: Demand(own=False, passkey=True, settled=True, consent=OTHERS, urgent=True),
     SECOND.name: Demand(own=False, passkey=True, settled=True, consent=ADMINISTRATORS),
     ENROLMENT.name: Demand(own=False, passkey=True, settled=True, consent=OTHERS),
@@ -108,13 +121,18 @@ BOSS = {person.id: person.manager for person in PEOPLE.values()}
 
 @dataclass
 class Kept:
-    """A device as the model remembers it: whose it is, under which cookie it answers, what is on it."""
+    """A device as the model remembers it: whose it is, under which cookie it answers, what is on it and what was."""
 
     person: str
     cookie: str
     since: datetime
     keys: dict[str, Method] = field(default_factory=dict)
+    lost: set[str] = field(default_factory=set)
     gone: bool = False
+
+    @property
+    def counting(self) -> dict[str, Method]:
+        return {id: how for id, how in self.keys.items() if id not in self.lost and not self.gone}
 
 
 @dataclass
@@ -145,7 +163,7 @@ class Model:
 
     def keys(self, person: str) -> dict[str, Method]:
         """What somebody can prove with now."""
-        return {id: how for kept in self.ever(person) if not kept.gone for id, how in kept.keys.items()}
+        return {id: how for kept in self.ever(person) for id, how in kept.counting.items()}
 
     def new(self, person: str, now: datetime) -> bool:
         since = [kept.since for kept in self.ever(person)]
@@ -252,7 +270,7 @@ class Lives(RuleBasedStateMachine):
             subject=PEOPLE[subject],
             methods=proving.methods,
             young_until=proving.young_until,
-            approvers=approvers(playbook.consent, PEOPLE[subject], PEOPLE.values()),
+            selected=selection(playbook, PEOPLE[subject], PEOPLE.values()),
             nonce=f"{self.count:064x}",
             actor=PEOPLE[actor],
             **WELL | {"unfrozen": self.unfrozen()},
@@ -295,11 +313,12 @@ class Lives(RuleBasedStateMachine):
             submit(Submit(id, playbook.name, asker, subject, TERMINAL, {"what": id}, {}), asker)
             assert isinstance(happened[0], Opened)
             submit(Prove(asker, put(asker, key)), asker)
-            if playbook.consent is not None:
+            if playbook.consent:
                 submit(Approve(ally[0], put(*ally)), ally[0])
             if not any(isinstance(event, FulfilmentOrdered) for event in happened) or request is None:
                 return None
-            people = approvers(playbook.consent, PEOPLE[subject], PEOPLE.values()) & self.unfrozen()
+            named = selection(playbook, PEOPLE[subject], PEOPLE.values()).items()
+            people = {selector: found & self.unfrozen() for selector, found in named}
             until = {p: self.registration(p).young_until for p in PERSONS}
             young = {p: at for p, at in until.items() if at is not None}
             authorise(request, playbook, evidence, people, self.now, young)
@@ -596,6 +615,28 @@ class Lives(RuleBasedStateMachine):
         who = ("nina", "sam")[asker % 2] if asker % 7 else self.person(asker)
         self.revoked(self.order(RECALL, who, self.person(subject), n), self.person(subject), n)
 
+    def removed(self, id: str | None, person: str, n: int) -> None:
+        if id is None:
+            return
+        key = self.key(person, n)
+        owner = next((kept for kept in self.model.ever(person) if key in kept.counting), None)
+        allowed = owner is not None and owner.keys[key] is PASSKEY and len(owner.counting) > 1
+        every = (a for registration in self.real.values() for a in registration.authenticators)
+        short, real = next((a.short for a in every if a.id == key), "none"), self.registration(person)
+        act = lambda: registering.revoke_passkey(real, short, id, self.now)  # noqa: E731
+        if self.agree("removing a passkey", allowed, act, person):
+            assert owner is not None
+            owner.lost.add(key)
+
+    @rule(n=Number, who=Number)
+    def somebody_removes_a_passkey_of_theirs(self, n: int, who: int) -> None:
+        self.removed(self.order(ONE, self.person(who), self.person(who), n), self.person(who), n)
+
+    @rule(n=Number, asker=Number, subject=Number)
+    def an_administrator_recalls_a_passkey(self, n: int, asker: int, subject: int) -> None:
+        who = ("nina", "sam")[asker % 2] if asker % 7 else self.person(asker)
+        self.removed(self.order(RECALL_ONE, who, self.person(subject), n), self.person(subject), n)
+
     @rule(n=Number, who=Number, name=st.sampled_from(["Phone", " ", "x" * 41, "Old\u202ephone"]))
     def somebody_renames_one(self, n: int, who: int, name: str) -> None:
         person, device = self.person(who), self.device(self.person(who), n)
@@ -610,7 +651,7 @@ class Lives(RuleBasedStateMachine):
         person, browser = self.person(who), self.browser(b)
         id = self.key(person, n)
         owner = next((k for k in self.model.devices.values() if id in k.keys), None)
-        allowed = owner is not None and not owner.gone and owner.keys[id] is PASSKEY
+        allowed = owner is not None and owner.counting.get(id) is PASSKEY
         whose = owner.person if owner else person
         key = next((a for a in self.real[whose].authenticators if a.id == id and a.method is PASSKEY), None)
         cookie = self.fresh("cookie")
@@ -672,8 +713,17 @@ def test_no_sequence_binds_a_device_without_what_policy_demands() -> None:
     many = max(300, settings.default.max_examples)
     run_state_machine_as_test(Lives, settings=settings(max_examples=many, stateful_step_count=50))
     came_about = ("a link", "joining", "opening", "binding passkey", "binding code", "recovered", "revoking")
-    came_about += ("renaming", "signing in", *(f"{name} ordered" for name in DEMANDS))
+    came_about += ("renaming", "removing a passkey", "signing in", *(f"{name} ordered" for name in DEMANDS))
     refused = ("HadADevice", "LinkTaken", "LinkExpired", "LinkUnknown", "NotRecovered", "UnknownDevice")
-    refused += ("BadName", "DeviceTooYoung", "ProofTooWeak", "SelfApproval", "NotAnApprover", "Frozen")
+    refused += (
+        "UnknownPasskey",
+        "LastOnDevice",
+        "BadName",
+        "DeviceTooYoung",
+        "ProofTooWeak",
+        "SelfApproval",
+        "NotAnApprover",
+        "Frozen",
+    )
     never = [what for what in (*came_about, *refused) if not Lives.seen[what]]
     assert not never, f"these never happened, so nothing was shown about them: {never}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -59,6 +60,7 @@ from flows.model import DEVICE_PAGE, Asker, Assurance, Cause, Method, Origin, Pa
 from flows.news import News, What
 from flows.registration import (
     AuthenticatorRegistered,
+    AuthenticatorRevoked,
     DeviceRegistered,
     DeviceRenamed,
     DeviceRevoked,
@@ -650,7 +652,7 @@ def test_without_its_playbook_nothing_goes_on() -> None:
     proved().given(playbook=None).when(ReportConfirmed(RECEIPT)).refused(no.UnknownPlaybook)
     proved().given(playbook=None).when(ReportUnconfirmed("no")).refused(no.UnknownPlaybook)
     handed_over().given(playbook=None).when(Retry("ravi")).refused(no.UnknownPlaybook)
-    considered("omar").given(playbook=RESET).when(approves("omar")).refused(no.OutOfTurn)
+    considered("omar").given(playbook=RESET).when(approves("omar")).refused(no.NotAnApprover)
 
 
 # -- the chosen password --------------------------------------------------------------------
@@ -901,6 +903,43 @@ def test_a_revoked_device_and_everything_on_it_count_no_more() -> None:
     assert after(left, registering.revoke(left, "phone", "CS-4", now)).methods == frozenset()
     with pytest.raises(no.UnknownDevice):
         registering.revoke(left, "laptop", "CS-5", now)
+
+
+def test_one_passkey_goes_and_its_device_goes_on_with_the_others() -> None:
+    spare = replace(a_proof(), id="spare key")
+    before = Registration("maya", (a_device(),), (a_proof(), spare))
+    now = MORNING + HOUR
+    change = registering.revoke_passkey(before, spare.short, "CS-2", now)
+    assert change.events == (AuthenticatorRevoked("maya", "phone", "spare key", "CS-2"),)
+    assert (change.devices, change.authenticators) == ((), (replace(spare, revoked_at=now),))
+    left = after(before, change)
+    assert (left.live, left.proofs) == (before.devices, (a_proof(),))
+    with pytest.raises(no.UnknownPasskey):
+        registering.revoke_passkey(left, spare.short, "CS-3", now)
+    with pytest.raises(no.UnknownPasskey):
+        registering.sign_in(left, spare, "new cookie", "new key")
+
+
+def test_the_last_thing_on_a_device_goes_only_with_the_device() -> None:
+    elsewhere = Registration("maya", (a_device(), a_device("laptop")), (a_proof(), a_proof(device="laptop")))
+    assert elsewhere.spare == ()
+    with pytest.raises(no.LastOnDevice):
+        registering.revoke_passkey(elsewhere, a_proof().short, "CS-2", MORNING)
+    with_app = registering.revoke_passkey(SETTLED, a_proof().short, "CS-2", MORNING)
+    assert after(SETTLED, with_app).methods == {CODE}
+
+
+def test_no_passkey_goes_that_isnt_theirs_or_is_none() -> None:
+    for named in (a_proof(CODE).short, a_proof(person="eve", device="hers").short, a_proof().id, ""):
+        with pytest.raises(no.UnknownPasskey):
+            registering.revoke_passkey(SETTLED, named, "CS-2", MORNING)
+
+
+def test_a_passkey_has_a_short_name_that_fits_an_address_however_long_its_id() -> None:
+    long = replace(a_proof(), id="x" * 1364)
+    assert len(long.short) == 22
+    assert re.fullmatch(r"[A-Za-z0-9_-]{22}", long.short)
+    assert long.short != replace(long, id="x" * 1363).short
 
 
 def test_a_proof_moves_its_counter_on() -> None:

@@ -181,8 +181,7 @@ class Acme(RuleBasedStateMachine):
 
     def whose_turn(self, request: Request) -> Phone:
         if request.stage is Stage.AWAITING_APPROVAL:
-            left = self.run(self.acme.desk.approvers(request)) - {request.requester, request.subject}
-            left -= {approval.person for approval in request.approvals}
+            left = self.run(self.acme.desk.consenting(request))
             return self.phones[min(left & set(PHONES), default="omar")]
         return self.phones.get(request.prover, self.phones["nina"])
 

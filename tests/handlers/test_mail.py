@@ -23,6 +23,7 @@ from flows.model import Origin, Person, Request, Stage
 from flows.news import What
 from flows.standing import FAILURES
 from handlers.people import Roster
+from handlers.recovery import Attempt
 from handlers.worker import AT_ONCE
 from storage.sql import TABLES
 from tests.company import ON_DEVICE, Company, Phone, company
@@ -345,10 +346,10 @@ async def test_a_used_recovery_code_a_lock_and_a_freeze_are_told_by_letter(
     await acme.worker.drain()
     (code, other, *_) = (await acme.desk.show_secret(request.id, "maya", maya.device)).split()
     acme.hands.forward(minutes=1)
-    await acme.house.recovery.recover("maya.lindqvist", code, maya.code(acme.hands()), "b" * 64)
+    await acme.house.recovery.recover(Attempt("maya.lindqvist", code, maya.code(acme.hands()), "b" * 64))
     for _ in range(FAILURES):
         with pytest.raises(no.NotRecovered):
-            await acme.house.recovery.recover("maya.lindqvist", other, "000 000", "b" * 64)
+            await acme.house.recovery.recover(Attempt("maya.lindqvist", other, "000 000", "b" * 64))
     reset = await acme.asks("password_reset", "maya")
     await acme.desk.submit(reset.id, Disown("maya"))
     await acme.worker.drain()

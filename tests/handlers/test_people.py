@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 import flows.errors as no
-from flows.model import ApprovalRule, Person
+from flows.model import Person
 from handlers.people import RECENT, People, Recent, Roster, matching
 from handlers.ports import By, Unreachable
 
@@ -99,7 +99,7 @@ async def test_a_directory_that_is_away_is_a_sentence() -> None:
         people.called("Maya"),
         people.leads("omar"),
         people.named("maya", "omar"),
-        people.approvers(ApprovalRule(1, ("manager",)), MAYA),
+        people.selected(("manager",), MAYA),
     ):
         with pytest.raises(no.DirectoryAway):
             await asking
@@ -108,8 +108,9 @@ async def test_a_directory_that_is_away_is_a_sentence() -> None:
 async def test_roles_come_from_the_directory_and_from_the_configuration() -> None:
     people = People(Roster([MAYA, OMAR, NINA]), {"security": ["maya", "somebody-who-left"]})
     assert {person.id for person in await people.holding("security")} == {"maya", "omar", "nina"}
-    rule = ApprovalRule(1, ("manager", "role:security", "person:nina"))
-    assert await people.approvers(rule, MAYA) == {"maya", "omar"}, "nina doesn't work here any more"
+    assert await people.selected(("manager", "role:security", "person:nina"), MAYA) == {"maya", "omar"}, (
+        "nina doesn't work here any more"
+    )
 
 
 @pytest.mark.parametrize("text", ["maya.lindqvist", "maya.l", "Maya Lindqvist", "MAYA LINDQVIST"])

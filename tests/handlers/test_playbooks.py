@@ -13,7 +13,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.model import Assurance, Party, SecretKind
+from flows.model import ApprovalRule, Assurance, ConsentStep, Party, Playbook, SecretKind
 from handlers.connectors.countersign import Countersign
 from handlers.playbooks import CAP, PlaybookError, Problem, duration, from_content, load, sha256, spelled
 
@@ -94,6 +94,8 @@ def test_the_shipped_playbooks_load() -> None:
         "add_device",
         "device_recall",
         "device_revocation",
+        "passkey_recall",
+        "passkey_revocation",
         "connect_account",
         "disconnect_account",
         "group_access",
@@ -108,10 +110,17 @@ def test_the_shipped_playbooks_load() -> None:
     assert (reset.tier, reset.prover, reset.assurance) == (1, Party.SUBJECT, Assurance.MULTI_FACTOR)
     assert (reset.secret, reset.verb) == (SecretKind.CHOSEN_PASSWORD, "set_password")
     assert enrolment.assurance is Assurance.PHISHING_RESISTANT
-    assert enrolment.consent is not None
-    assert enrolment.consent.within == timedelta(days=1)
+    assert [step.within for step in enrolment.consent] == [timedelta(days=1)]
     (device,) = playbooks["device_revocation"].fields
     assert not device.committed, "the connector needs the device's id in clear"
+    for one, whole in (("passkey_revocation", "device_revocation"), ("passkey_recall", "device_recall")):
+        assert demands(playbooks[one]) == demands(playbooks[whole]), "no less than the whole device takes"
+
+
+def demands(playbook: Playbook) -> tuple[object, ...]:
+    """Who may ask, and what has to be shown for it."""
+    proof = (playbook.prover, playbook.assurance, playbook.prove_within, playbook.proof_lasts)
+    return (playbook.tier, playbook.askers, *proof, playbook.consent, playbook.protects)
 
 
 def test_those_for_systems_of_ones_own_load_beside_them() -> None:
@@ -135,7 +144,7 @@ def test_free_text_and_personal_answers_are_committed_and_choices_are_not(tmp_pa
 def test_every_guidance_is_for_somebody_and_fits_a_card() -> None:
     for playbook in (*load(SHIPPED).values(), *load(SHIPPED / "more").values()):
         assert playbook.guidance["requester"]
-        assert playbook.consent is None or playbook.guidance["approver"]
+        assert not playbook.consent or playbook.guidance["approver"]
         assert all("\n" not in text for text in playbook.guidance.values())
 
 
@@ -413,6 +422,61 @@ WRONG: Mapping[str, tuple[str | bytes, int, str, str, str]] = {
         with_("quorum: 1", "quorum: 2"),
         14,
         "consent.quorum",
+        "at most 1 could ever agree",
+        "how many different people",
+    ),
+    "a further group that isn't said to come when": (
+        with_("form:", "further_consent:\n  - quorum: 1\n    from: [role:security]\nform:"),
+        18,
+        "further_consent.1.when",
+        "is missing",
+        "`together`",
+    ),
+    "a further group with a time that isn't its own": (
+        with_(
+            "form:",
+            "further_consent:\n  - when: together\n    quorum: 1\n    from: [role:security]\n    within: 1 day"
+            "\nform:",
+        ),
+        21,
+        "further_consent.1.within",
+        "at the same time as the group before",
+        "`when: afterwards`",
+    ),
+    "a further step without a time": (
+        with_(
+            "form:", "further_consent:\n  - when: afterwards\n    quorum: 1\n    from: [role:security]\nform:"
+        ),
+        18,
+        "further_consent.1",
+        "doesn't say how long",
+        "`within: 1 day`",
+    ),
+    "a further step that the proof doesn't last for": (
+        with_(
+            "form:",
+            "further_consent:\n  - when: afterwards\n    quorum: 1\n    from: [role:security]\n    within: 1 day"
+            "\nform:",
+        ),
+        12,
+        "proof.lasts",
+        "ends before the others",
+        "longer than others",
+    ),
+    "a further group without a first one": (
+        with_(
+            "consent:\n  quorum: 1\n  from: [manager]\n  within: 2 days",
+            "further_consent:\n  - when: together\n    quorum: 1\n    from: [role:security]",
+        ),
+        13,
+        "further_consent",
+        "comes without `consent`",
+        "under `consent`",
+    ),
+    "more of a further group than there are": (
+        with_("form:", "further_consent:\n  - when: together\n    quorum: 2\n    from: [person:sam]\nform:"),
+        19,
+        "further_consent.1.quorum",
         "at most 1 could ever agree",
         "how many different people",
     ),
@@ -862,4 +926,24 @@ def test_changed_content_has_another_hash_than_it_was_pinned_by() -> None:
 def test_rules_made_stricter_later_strand_no_open_request() -> None:
     """Only the shape of stored content is judged: a wait that is too long today was agreed upon then."""
     older = the_content().replace('"within":"1 day"', '"within":"30 days"')
-    assert from_content(older).consent is not None
+    assert from_content(older).consent
+
+
+def test_groups_are_asked_together_or_afterwards(tmp_path: Path) -> None:
+    further = """further_consent:
+  - when: together
+    quorum: 2
+    from: [role:finance_owner]
+  - when: afterwards
+    quorum: 1
+    from: [role:security]
+    within: 12 hours
+form:"""
+    text = with_("form:", further).replace("from: [manager]", "from: [manager]\n  otherwise: [role:approver]")
+    (tmp_path / "access.yaml").write_text(text)
+    first, then = next(iter(load(tmp_path).values())).consent
+    assert first == ConsentStep(
+        (ApprovalRule(1, ("manager",), ("role:approver",)), ApprovalRule(2, ("role:finance_owner",))),
+        timedelta(days=2),
+    )
+    assert then == ConsentStep((ApprovalRule(1, ("role:security",)),), timedelta(hours=12))

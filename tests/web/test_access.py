@@ -18,6 +18,7 @@ import pyotp
 import pytest
 from aiohttp import web
 
+import flows.errors as no
 from bot.web.server import make_app
 from flows.model import Method, Stage
 from flows.registration import Authenticator, Device
@@ -26,7 +27,7 @@ from storage.seals import token_hash
 from tests.authenticator import SoftAuthenticator, b64
 from tests.browser.site import Site
 from tests.browser_key import BrowserKey
-from tests.company import Company, Phone, company
+from tests.company import Company, Phone, company, handing_out
 from tests.intruder import Intruder
 from tests.web.wire import Answer, Wire
 
@@ -36,7 +37,7 @@ HOSTILE = '"><img src=x onerror=alert(1)>{{7*7}}'
 
 
 @contextlib.asynccontextmanager
-async def pages(folder: Path, **settings: Any) -> AsyncIterator[Site]:
+async def pages(folder: Path, *, beat: float = 0.0, **settings: Any) -> AsyncIterator[Site]:
     """The pages of a company whose clock stands still; nothing is carried out until the worker is told to."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -44,7 +45,7 @@ async def pages(folder: Path, **settings: Any) -> AsyncIterator[Site]:
     url = f"http://localhost:{port}"
     where: dict[str, Any] = {"public_url": url, "bind": f"127.0.0.1:{port}", **settings}
     async with company(f"sqlite:///{folder / 'desk.db'}", folder, **where) as acme:
-        runner = web.AppRunner(make_app(acme.house), access_log=None)
+        runner = web.AppRunner(make_app(acme.house, beat=beat), access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", port).start()
         try:
@@ -215,6 +216,60 @@ async def test_a_device_of_somebody_else_is_neither_renamed_nor_removed(desk: Si
         assert (await of(desk, phone)).token
     forged = await wire.post("/ask/device_revocation", {"for-whom": "maya", "device": maya.device})
     assert forged.status == 422
+
+
+async def test_a_passkey_is_removed_by_its_owner_and_the_last_on_a_device_only_with_it(desk: Site) -> None:
+    maya, eve = await desk.acme.enrolled("maya", app=False), await desk.acme.enrolled("eve")
+    spare = await desk.acme.adds(maya, "Key on my key ring")
+    registration = await desk.acme.house.registry.registration("maya")
+    gone = next(key for key in registration.passkeys if key.name)
+    path, wire = f"/devices/passkeys/{gone.short}/remove", await of(desk, maya)
+    assert path in (await wire.get("/devices")).text
+    sure = unescape((await wire.get(path)).text)
+    assert "“Key on my key ring, on maya's phone” can't confirm anything any more" in sure
+    assert "with its other passkeys" in sure
+    stranger = await of(desk, eve)
+    assert (await stranger.get(path)).status == 404
+    assert (await stranger.post(path)).status == 409
+    assert await desk.acme.desk.concerning("eve") == []
+    request = (await wire.post(path)).header("location")
+    assert "Remove a passkey of Maya Lindqvist" in (await wire.get(request)).text
+    assert "Key on my key ring, on maya&#39;s phone" in (await wire.get(request)).text
+    assert maya.passkeys is not None
+    await confirms(wire, maya.passkeys, request)
+    await desk.acme.worker.drain()
+    assert "Key on my key ring, on maya&#39;s phone" in (await wire.get(request)).text, "nobody reads ids"
+    listed = await wire.get("/devices")
+    assert "/devices/passkeys/" not in listed.text
+    assert (await wire.get(path)).status == 404
+    (last,) = (await desk.acme.house.registry.registration("maya")).passkeys
+    refused = await wire.get(f"/devices/passkeys/{last.short}/remove")
+    assert (refused.status, no.LastOnDevice().sentence in unescape(refused.text)) == (409, True)
+    reset = (await wire.post("/ask/password_reset", {})).header("location")
+    begun = await wire.json(f"{reset}/passkey/begin", {})
+    late = spare.get({**begun.json["publicKey"], "allowCredentials": []})
+    answer = await wire.json(f"{reset}/passkey/finish", {"credential": json.loads(late)})
+    assert "couldn't be used" in answer.json["error"]
+
+
+async def test_with_a_sign_in_app_left_the_only_passkey_can_go_and_the_page_says_what_that_means(
+    desk: Site,
+) -> None:
+    maya = await desk.acme.enrolled("maya")
+    (key,) = (await desk.acme.house.registry.registration("maya")).passkeys
+    wire = await of(desk, maya)
+    said = unescape((await wire.get(f"/devices/passkeys/{key.short}/remove")).text)
+    assert "stays registered with its sign-in app" in said
+    assert "your only passkey" in said
+
+
+async def test_an_installation_without_the_playbook_offers_no_passkeys_to_remove(tmp_path: Path) -> None:
+    folder = tmp_path / "playbooks"
+    shutil.copytree(handing_out(), folder)
+    (folder / "passkey_revocation.yaml").unlink()
+    async with pages(tmp_path, playbooks=folder) as desk:
+        wire = await of(desk, await desk.acme.enrolled("maya"))
+        assert "/devices/passkeys/" not in (await wire.get("/devices")).text
 
 
 # -- enrolment links --------------------------------------------------------------------------------

@@ -65,7 +65,8 @@ def personal(desk: Site, request: str, device: str) -> list[tuple[str, str]]:
         if route.method == "HEAD" or path.startswith("/static") or (route.method, path) in OPEN:
             continue
         path = path.replace("{id}", request).replace("{device}", device).replace("{action}", "disown")
-        path = path.replace("{playbook}", "account_unlock").replace("/enrol/{token}", "/enrol/" + "A" * 43)
+        path = path.replace("{playbook}", "account_unlock").replace("{passkey}", "A" * 22)
+        path = path.replace("/enrol/{token}", "/enrol/" + "A" * 43)
         found.append((route.method, path.replace("{token}", "x")))
     return found
 

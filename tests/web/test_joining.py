@@ -80,7 +80,7 @@ async def invitations(desk: Site) -> int:
 async def test_maya_signs_on_and_registers_the_browser_she_did_it_in(desk: Site, issuer: Issuer) -> None:
     wire, answer = await joins(desk, issuer, "maya")
     assert let_in(answer)
-    assert "Name it and create its passkey" in (await wire.get("/enrol")).text
+    assert "Name this device and create its passkey" in (await wire.get("/enrol")).text
     made = await creates(wire, SoftAuthenticator(desk.url), "Maya's laptop")
     assert made.json["location"] == "/enrol"
     assert "It is new until" in (await wire.get("/enrol/done")).text

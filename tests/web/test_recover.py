@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from html import unescape
@@ -16,7 +17,7 @@ from flows.commands import Disown
 from flows.errors import NotRecovered, TooBusy
 from flows.model import Stage
 from flows.standing import FAILURES
-from handlers.recovery import WAITING, codes_of
+from handlers.recovery import SHARE, WAITING, Attempt, codes_of
 from storage.sql import TABLES
 from tests.authenticator import SoftAuthenticator
 from tests.browser.site import Site
@@ -63,7 +64,7 @@ async def test_ten_codes_are_shown_once_and_one_of_them_lets_a_new_browser_in(de
     typed = codes[3].lower().replace("-", " ").replace("0", "o")
     wire, answer = await tried(desk, "maya.lindqvist", typed, maya.code(desk.acme.hands()))
     assert (answer.status, answer.header("location")) == (303, "/enrol")
-    assert "Name it and create its passkey" in (await wire.get("/enrol")).text
+    assert "Name this device and create its passkey" in (await wire.get("/enrol")).text
     assert "9 of 10 left" in (await (await Wire.of(desk, maya)).get("/devices")).text
     await desk.acme.worker.drain()
     assert ("security", "recovered", "maya: 9 codes left") in desk.acme.mailbox.announced
@@ -185,15 +186,55 @@ async def test_whoever_knew_the_browsers_cookie_before_doesnt_share_what_it_reco
     await wire.get("/recover")
     form = {"account": "maya.lindqvist", "recovery": codes[0], "code": maya.code(desk.acme.hands())}
     assert (await wire.post("/recover", form)).status == 303
-    assert "Name it and create its passkey" in (await wire.get("/enrol")).text
+    assert "Name this device and create its passkey" in (await wire.get("/enrol")).text
     assert (await eve.get("/enrol")).status == 404
 
 
 async def test_many_at_once_are_sent_away_and_nobody_else_waits_for_them(desk: Site) -> None:
     recovery = desk.acme.house.recovery
-    tries = [recovery.recover("nobody", "", "", "b" * 64) for _ in range(WAITING + 5)]
+    tries = [recovery.recover(Attempt("nobody", "", "", "b" * 64)) for _ in range(WAITING + 5)]
     answers = await asyncio.gather(*tries, return_exceptions=True)
     assert Counter(type(each) for each in answers) == {NotRecovered: WAITING, TooBusy: 5}
+
+
+async def test_from_one_address_nobody_takes_every_place(desk: Site) -> None:
+    recovery = desk.acme.house.recovery
+
+    async def arrive(*addresses: str) -> list[type]:
+        tries = [recovery.recover(Attempt("nobody", "", "", "b" * 64, address)) for address in addresses]
+        return [type(each) for each in await asyncio.gather(*tries, return_exceptions=True)]
+
+    eve, maya = ["203.0.113.9"] * WAITING, ["198.51.100.7"]
+    sent_away = [TooBusy] * (WAITING - SHARE)
+    assert await arrive(*eve, *maya) == [NotRecovered] * SHARE + sent_away + [NotRecovered]
+    assert await arrive(*eve[:SHARE]) == [NotRecovered] * SHARE, "the places are free again"
+
+
+async def test_what_a_trusted_proxy_says_of_the_address_is_counted(tmp_path: Path) -> None:
+    """Eve changes her address within what her line is given, and nobody else waits for it."""
+    async with pages(tmp_path, trusted_proxies="127.0.0.1") as desk:
+        eve, maya = await Wire.stranger(desk), await Wire.stranger(desk)
+        form = {"account": "nobody", "recovery": "", "code": ""}
+
+        async def sent(wire: Wire, address: str) -> int:
+            return (await wire.post("/recover", form, X_Forwarded_For=address)).status
+
+        hers = [sent(eve, f"2001:db8:1:2::{number:x}") for number in range(WAITING)]
+        *refused, other = await asyncio.gather(*hers, sent(maya, "2001:db8:1:3::1"))
+        assert (429 in refused, other) == (True, 422)
+
+
+async def test_an_answer_of_no_comes_on_a_beat_whoever_it_is(tmp_path: Path) -> None:
+    """What there is to know of somebody takes time to read. It isn't to be seen how much."""
+    beat = 0.5
+    async with pages(tmp_path, beat=beat) as desk:
+        maya = await desk.acme.enrolled("maya")
+        codes = await made(desk, maya)
+        for account, code in (("maya.lindqvist", codes[0]), ("omar.haddad", ""), ("nobody", "")):
+            began = time.monotonic()
+            _, answer = await tried(desk, account, code, "000 000")
+            assert answer.status == 422
+            assert time.monotonic() - began >= beat
 
 
 async def test_with_the_last_device_the_codes_go(desk: Site) -> None:
