@@ -30,6 +30,7 @@ from handlers.house import House, Outside, build, first_links
 from handlers.ldap.accounts import Accounts
 from handlers.people import Roster
 from handlers.ports import Closing, Connector, Peopled
+from handlers.privileged import Privileged
 from handlers.settings import Config, Settings, SettingsError, load_config, load_settings, problems
 from storage.setup import DEMO, PRODUCTION, Hold
 
@@ -58,11 +59,17 @@ signing.add(commands.policy)
 # -- putting together -------------------------------------------------------------------------
 
 
-def outside(config: Config, *, demo: DemoDirectory | Accounts | None = None) -> Outside:
-    """The adapters this installation uses. Raises SettingsError for what they can't be made of."""
+def outside(
+    config: Config, *, demo: DemoDirectory | Accounts | None = None, folder: Path = Path(".demo")
+) -> Outside:
+    """The adapters this installation uses. Raises SettingsError for what they can't be made of.
+
+    `folder`: where the demo's other systems keep what was ordered of them.
+    """
+    if isinstance(demo, DemoDirectory):
+        return Outside(demo, company.systems(demo, folder), Journal())
     if demo is not None:
-        people = demo if isinstance(demo, DemoDirectory) else demo.people
-        return Outside(people, {"directory": demo}, Journal())
+        return Outside(demo.people, {"directory": demo}, Journal())
     if config.demo:
         raise SettingsError(
             "COUNTERSIGN_CONFIG says `demo: true`: these are the demo's own settings. Write your own."
@@ -89,9 +96,10 @@ def connected(name: str, entry: Mapping[str, object]) -> Connector:
         known = ", ".join(sorted(CONNECTORS))
         raise SettingsError(f"{place}.kind: there is no {entry.get('kind')!r}. Known: {known}.")
     try:
-        return kind({key: value for key, value in entry.items() if key != "kind"})
+        made = kind({key: value for key, value in entry.items() if key != "kind"})
     except ValidationError as error:
         raise SettingsError(problems(error, place)) from None
+    return Privileged(made) if entry.get("only_members_of") else made
 
 
 systems.add(cli, connected)
@@ -104,7 +112,7 @@ async def house(
     settings: Settings, config: Config, demo: DemoDirectory | Accounts | None = None
 ) -> AsyncIterator[House]:
     """The house, alone on its database, until the block ends."""
-    needs = outside(config, demo=demo)
+    needs = outside(config, demo=demo, folder=settings.socket_path.parent)
     async with contextlib.AsyncExitStack() as stack:
         for each in (*needs.connectors.values(), *needs.schedules.values()):
             if isinstance(each, Closing):
@@ -248,7 +256,7 @@ def demo(
         command = playground.fetched() if teams else ()
         place = folder / directory if server else folder  # who is who there is known to that server alone
         settings, pretend, workspace = company.settle(
-            place, port, reset=reset or server is not None, teams=teams
+            place, port, reset=reset or server is not None, teams=teams, pretend=server is None
         )
         logs.configure(settings.log_format)
         async with (

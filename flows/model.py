@@ -116,6 +116,7 @@ class SecretKind(StrEnum):
     TEMPORARY_PASSWORD = "temporary_password"  # noqa: S105  a kind, not a password
     ENROLMENT_LINK = "enrolment_link"
     RECOVERY_CODES = "recovery_codes"
+    ENROLMENT_PASS = "enrolment_pass"  # noqa: S105  a kind, not a password
     CHOSEN_PASSWORD = "chosen_password"  # noqa: S105  a kind, not a password
 
     @property

@@ -17,13 +17,19 @@ from pydantic_core import ErrorDetails
 
 from flows.digest import JUSTIFICATION
 from flows.model import LEAST, LEAST_WAIT, MARGIN, Assurance, Mode, ObjectionRule, Party, SecretKind
+from flows.review import REVIEW, days
 from handlers.playbooks.page import SECTIONS, Page, spelled
 from handlers.playbooks.sheet import Loc, Sheet, keys, remedy_for, section
+from handlers.privileged import VERB as PRIVILEGED
 
 Values = Mapping[Loc, Any]
 
 # Whether a password has to be changed at the next sign-in is the verb's to say, so each goes with one kind.
-PASSWORD_OF = {"set_password": "chosen_password", "reset_password": "temporary_password"}
+PASSWORD_OF = {
+    "set_password": "chosen_password",
+    "reset_password": "temporary_password",
+    PRIVILEGED: "chosen_password",
+}
 # Verbs of ours that have nothing to do with a password. What others' verbs mean isn't known here.
 WITHOUT_PASSWORD = frozenset({"unlock", "disable", "enable", "add_to_group", "remove_from_group"})
 
@@ -155,6 +161,8 @@ def judge(sheet: Sheet, page: Values, connectors: Mapping[str, frozenset[str]] |
                 sheet.note(loc, f"is `{name}`, which is taken")
             names.add(name)
         others = (page.get((*loc[:-1], other)) for other in ("choices", "personal"))
+        if loc[0] == "form" and loc[-1] == "name" and name == REVIEW:
+            _judge_review(sheet, page, loc)
         if loc[0] == "form" and loc[-1] == "reference" and name and any(others):
             sheet.note(loc, "can't go with choices or with personal")
 
@@ -185,6 +193,17 @@ def _names_group(page: Values) -> bool:
         and not page.get((*field, "personal"))
         for field in fields
     )
+
+
+def _judge_review(sheet: Sheet, page: Values, loc: Loc) -> None:
+    """In how many days what was given is looked at again: one of a few choices, so that it is evidence."""
+    choices = (*loc[:-1], "choices")
+    if choices not in page and choices in sheet.lines:
+        return  # it was told already
+    given = page.get(choices, ())
+    if not given or page.get((*loc[:-1], "personal")) or any(days(each) is None for each in given):
+        wrong = f"is `{REVIEW}`, which asks in how many days somebody looks at it again"
+        sheet.note(loc, wrong, "Give it choices such as `90 days`, at most `365 days`, and no `personal`.")
 
 
 def _judge_consent(sheet: Sheet, page: Values) -> None:
@@ -275,11 +294,14 @@ def _judge_change(sheet: Sheet, page: Values, connectors: Mapping[str, frozenset
             ("change", "takes"), "can't go with `hands_out`", "A password is chosen or handed out: keep one."
         )
     connector, verb = page.get(("change", "connector")), page.get(("change", "verb"))
+    if verb == PRIVILEGED:
+        _judge_privileged(sheet, page)
     if verb in PASSWORD_OF:
         if takes or not nothing:
             _judge_password(sheet, verb, chosen=takes)
         else:
-            other = "takes: chosen_password" if verb == "set_password" else "hands_out: temporary_password"
+            chosen = PASSWORD_OF[verb] == "chosen_password"
+            other = "takes: chosen_password" if chosen else "hands_out: temporary_password"
             sheet.note(
                 ("change", "verb"), f"is `{verb}`, and no password is chosen or made", f"Write `{other}`."
             )
@@ -296,10 +318,22 @@ def _judge_change(sheet: Sheet, page: Values, connectors: Mapping[str, frozenset
         sheet.note(("change", "verb"), wrong, f"`{connector}` can {_either(connectors[connector])}.")
 
 
+def _judge_privileged(sheet: Sheet, page: Values) -> None:
+    """What opens a privileged account takes everybody's passkey and two people's consent, whoever writes the page."""
+    if page.get(("tier",), 3) < 3:
+        wrong = f"is {page['tier',]}, too low for the passwords of privileged accounts"
+        sheet.note(("tier",), wrong, "Write 3.")
+    unsaid = 2 if ("consent", "quorum") in sheet.lines else 0  # or wrong, which was told already
+    further = page.get(("further_consent",), ())
+    if page.get(("consent", "quorum"), unsaid) + sum(group.quorum for group in further) < 2:
+        wrong = "doesn't take two people, as privileged accounts do"
+        sheet.note(("consent",), wrong, "Write it with a `quorum` of 2 or more.")
+
+
 def _judge_password(sheet: Sheet, verb: str, *, chosen: bool) -> None:
     """One that was handed out has to be changed at the next sign-in, and one that was chosen doesn't."""
     if chosen is not (PASSWORD_OF[verb] == "chosen_password"):
-        other = next(name for name in PASSWORD_OF if name != verb)
+        other = next(name for name, kind in PASSWORD_OF.items() if kind != PASSWORD_OF[verb])
         wrong = f"is `{verb}`, which goes with a password of the other kind"
         sheet.note(("change", "verb"), wrong, f"Write `{other}`, or change what is handed out or chosen.")
 

@@ -207,7 +207,7 @@ class Change(Block):
     verb: Word = Field(description="Write what that system has to do.")
     hands_out: Annotated[SecretKind, AfterValidator(_shown)] = Field(
         default=SecretKind.NONE,
-        description="Write `none`, `temporary_password`, `enrolment_link` or `recovery_codes`.",
+        description="Write `none`, `temporary_password`, `enrolment_link`, `recovery_codes` or `enrolment_pass`.",
     )
     takes: Literal["none", "chosen_password"] = Field(
         default="none",

@@ -22,7 +22,7 @@ from bot.times import ago, left, moment, spell
 from bot.views import NOTICES, form, mark, request_card
 from bot.words import LAPSED
 from flows.consequence import react
-from flows.effects import Announce, Tell
+from flows.effects import Announce, Remind, Tell
 from flows.events import Event, Fulfilled, SecretLapsed
 from flows.model import Cause, Method, Mode, Origin, Playbook, Stage
 from flows.registration import Authenticator, Device, Registration
@@ -373,8 +373,10 @@ def test_every_notice_that_the_core_names_has_its_function() -> None:
     named = {"challenge", "ask_approvers"}
     for stage in Stage:
         for event in events_of_every_kind():
-            for effect in react(a_request(ACCESS, stage, approved=(OMAR,)), event, NOW):
-                if isinstance(effect, Tell | Announce):
+            request = a_request(ACCESS, stage, approved=(OMAR,))
+            reviewed = request.but({"parameters": {**request.parameters, "review": "90 days"}})
+            for effect in react(reviewed, event, NOW):
+                if isinstance(effect, Tell | Announce | Remind):
                     named.add(effect.notice)
     assert {type(event) for event in events_of_every_kind()} == set(get_args(Event))
     assert named == set(NOTICES)

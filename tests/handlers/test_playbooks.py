@@ -22,6 +22,11 @@ CONNECTORS = {
     "directory": frozenset({"reset_password", "set_password", "unlock", "add_to_group"}),
     "countersign": Countersign.verbs,
 }
+SYSTEMS = {
+    "privileged_directory": frozenset({"set_privileged_password"}),
+    "second_factors": frozenset({"reset_second_factors"}),
+    "systems": frozenset({"change_system"}),
+}
 A_PAGE = """\
 name: finance_share
 version: 1
@@ -55,6 +60,11 @@ guidance:
   requester: It takes a minute.
 """
 
+PRIVILEGED = (
+    A_PAGE.replace("by: requester", "by: subject")
+    .replace("verb: reset_password", "verb: set_privileged_password")
+    .replace("hands_out: temporary_password", "takes: chosen_password")
+)
 HANDED_OUT = "reset_password\n  hands_out: temporary_password"
 
 
@@ -100,6 +110,7 @@ def test_the_shipped_playbooks_load() -> None:
         "keep_frozen",
         "lift_freeze",
         "lost_everything",
+        "role_change",
     }
     reset, enrolment = playbooks["password_reset"], playbooks["device_enrolment"]
     assert (reset.tier, reset.prover, reset.assurance) == (1, Party.SUBJECT, Assurance.MULTI_FACTOR)
@@ -118,6 +129,14 @@ def demands(playbook: Playbook) -> tuple[object, ...]:
     return (playbook.tier, playbook.askers, *proof, playbook.consent, playbook.protects)
 
 
+def test_those_for_systems_of_ones_own_load_beside_them() -> None:
+    """They lie in a folder below, so that an installation without those systems starts all the same."""
+    more = load(SHIPPED / "more", connectors=SYSTEMS)
+    assert set(more) == {"privileged_password_reset", "mfa_reset", "system_change"}
+    assert {playbook.tier for playbook in more.values()} == {3}
+    assert not set(more) & set(load(SHIPPED))
+
+
 def test_free_text_and_personal_answers_are_committed_and_choices_are_not(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(
         with_("choices:", "personal: true\n    choices:") + "justification: true\n"
@@ -129,7 +148,7 @@ def test_free_text_and_personal_answers_are_committed_and_choices_are_not(tmp_pa
 
 
 def test_every_guidance_is_for_somebody_and_fits_a_card() -> None:
-    for playbook in load(SHIPPED).values():
+    for playbook in (*load(SHIPPED).values(), *load(SHIPPED / "more").values()):
         assert playbook.guidance["requester"]
         assert not playbook.consent or playbook.guidance["approver"]
         assert all("\n" not in text for text in playbook.guidance.values())
@@ -713,6 +732,55 @@ WRONG: Mapping[str, tuple[str | bytes, int, str, str, str]] = {
         "modes.1.mode",
         "there is no other way",
         "`offer` or `require`",
+    ),
+    "a privileged password without the highest tier": (
+        PRIVILEGED,
+        5,
+        "tier",
+        "too low for the passwords of privileged accounts",
+        "Write 3.",
+    ),
+    "a privileged password with one person's consent": (
+        PRIVILEGED.replace("tier: 2", "tier: 3").replace("multi_factor", "phishing_resistant"),
+        13,
+        "consent",
+        "doesn't take two people",
+        "`quorum` of 2",
+    ),
+    "a privileged password that is handed out": (
+        PRIVILEGED.replace("takes: chosen_password", "hands_out: temporary_password"),
+        25,
+        "change.verb",
+        "goes with a password of the other kind",
+        "`reset_password`",
+    ),
+    "a privileged password at a connector for everybody": (
+        PRIVILEGED,
+        25,
+        "change.verb",
+        "`set_privileged_password`, which `directory` can't do",
+        "`unlock`",
+    ),
+    "a review without choices": (
+        with_("why_now", "review"),
+        18,
+        "form.1.name",
+        "in how many days",
+        "`90 days`",
+    ),
+    "a review that comes too late": (
+        with_("how_long", "review").replace("[a day, a week]", "[90 days, 366 days]"),
+        20,
+        "form.2.name",
+        "in how many days",
+        "at most `365 days`",
+    ),
+    "a review on somebody's personal day": (
+        with_("how_long", "review").replace("[a day, a week]", "[90 days]\n    personal: true"),
+        20,
+        "form.2.name",
+        "in how many days",
+        "no `personal`",
     ),
     "a version before the first": (with_("version: 1", "version: 0"), 2, "version", "less than 1", "from 1"),
 }
