@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import flows.errors as no
+from flows import given
 from flows.commands import Submit
 from flows.events import Event, Opened
 from flows.model import DEVICE_PAGE, Asker, Facts, Party, Person, Playbook
 from flows.proving import bound, counting, settled, usable
+from flows.raised import raised
 
 
 def open_request(ask: Submit, facts: Facts) -> list[Event]:
-    """The requester works here and may ask · the subject works here · no twin is open · the prover can be asked.
+    """The requester works here and may ask · the rules permit it · the subject works here · no twin is open ·
+    the prover can be asked.
 
     Whoever asks for somebody else reads one and the same sentence, whatever stands in that person's way.
     """
@@ -26,6 +29,7 @@ def open_request(ask: Submit, facts: Facts) -> list[Event]:
         raise no.NotYoursToAsk
     if requester.id not in facts.unfrozen:
         raise no.Frozen
+    playbook = _ruled(playbook, facts)
     if "others" not in facts.may_ask_others and ask.subject != ask.requester:
         raise no.AskedEnough
     if "approvers" not in facts.may_ask_others and playbook.consent is not None:
@@ -56,8 +60,18 @@ def open_request(ask: Submit, facts: Facts) -> list[Event]:
             parameters=dict(sorted(ask.parameters.items())),  # in the order the audit log keeps them, so that
             commitments=dict(sorted(ask.commitments.items())),  # folding it gives the very same row
             due_at=facts.now + playbook.prove_within,
+            tier=playbook.tier,
         )
     ]
+
+
+def _ruled(playbook: Playbook, facts: Facts) -> Playbook:
+    """The playbook as the company's rules let it be asked for: from its own tier on, or a higher one."""
+    ruling = given.permitted(facts)
+    try:
+        return raised(playbook, ruling.tier)
+    except no.TooFewToAgree:
+        raise no.TooFewToAgree(ruling.why) from None
 
 
 def _helped(playbook: Playbook, subject: Person | None, facts: Facts) -> Person:

@@ -15,6 +15,8 @@ from flows.digest import request_digest
 from flows.errors import NotAuthorised
 from flows.model import Assurance, Method, ObjectionRule, Party, Person, Playbook, Request
 from flows.objections import ends_at, manager_agrees, never_hurried
+from flows.raised import raised
+from flows.ruling import Ruling
 
 #: Where the flags stand in authenticator data, and which bit says that the passkey may be copied to other devices.
 FLAGS, BACKUP_ELIGIBLE = 32, 0x08
@@ -77,7 +79,8 @@ def authorise(
 
     1. The playbook is the one pinned to the request, and the request says what that playbook says.
     2. The person the playbook names proved themself, strongly enough, for this digest, and it still holds (S1);
-       with a passkey that stays on one device, where the playbook demands that.
+       with a passkey that stays on one device, where the playbook demands that. Where a rule raised the tier, that
+       is what the playbook demands from that tier on.
     3. Enough distinct others consented, for this digest, each entitled even now (S2).
     4. Where others could object: the manager's passkey is there, and the wait is over, or was bought. Whether anybody
        objected is for the request's history to say, which the worker folds before it asks here.
@@ -94,6 +97,7 @@ def authorise(
     if (playbook.connector, playbook.verb) != (request.connector, request.verb):
         raise NotAuthorised("The change isn't the one the playbook names.")
     # 2
+    playbook = raised(playbook, request.tier)
     prover = request.subject if playbook.prover is Party.SUBJECT else request.requester
     digest = request_digest(request)
     good = [e for e in evidence if e.request == request.id and e.digest == digest and e.at <= now < e.until]
@@ -126,6 +130,14 @@ def authorise(
     newest = max(e.at for e in good if e.purpose == "approve" and e.person in consenting)
     if not _waited(playbook.objection, newest, now, today) and not _bought(good, acted, today):
         raise NotAuthorised("Those who were told still have time to object.")
+
+
+def still_ruled(request: Request, playbook: Playbook, ruling: Ruling) -> None:
+    """Raise NotAuthorised unless the rules permit the change now, from no higher tier on than it was carried."""
+    if not ruling.permitted:
+        raise NotAuthorised(f"The company's rules don't allow it now. {ruling.why}".strip())
+    if max(playbook.tier, ruling.tier) > max(playbook.tier, request.tier or 0):
+        raise NotAuthorised(f"The company's rules ask for more by now. {ruling.why}".strip())
 
 
 def _waited(rule: ObjectionRule, agreed: datetime, now: datetime, today: Today) -> bool:

@@ -11,11 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flows.model import Assurance, Cause, Method, Origin, Receipt, Wrong
+from flows.ruling import Fired
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A request was opened under one pinned version of its playbook."""
+    """A request was opened under one pinned version of its playbook.
+
+    `tier`: from which on it is carried, the playbook's own or a higher one that a rule raised it to.
+    """
 
     id: str
     playbook: str
@@ -30,6 +34,7 @@ class Opened:
     parameters: Mapping[str, str]
     commitments: Mapping[str, str]
     due_at: datetime
+    tier: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,4 +325,19 @@ class AlarmRaised:
     what: str
 
 
-Notice = Refused | TamperingNoticed | AuthorityMissing | AlarmRaised
+@dataclass(frozen=True, slots=True)
+class Ruled:
+    """The rules were asked whether somebody may `ask`, `approve` or `act`: what they said, which of them, and what
+    those saw. `tier` is what they demand; `facts` holds, by its name, each fact that a rule which fired asks about.
+    """
+
+    action: str
+    person: str
+    playbook: str
+    permitted: bool
+    tier: int
+    rules: tuple[Fired, ...]
+    facts: Mapping[str, str]
+
+
+Notice = Refused | TamperingNoticed | AuthorityMissing | AlarmRaised | Ruled

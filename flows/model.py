@@ -9,6 +9,8 @@ from enum import StrEnum
 from functools import total_ordering
 from typing import Any, Self
 
+from flows.ruling import Ruling
+
 
 class Stage(StrEnum):
     """Where a request stands, named by who has the next move. Stored names are for ever."""
@@ -142,7 +144,8 @@ class Changing:
 class Person:
     """Someone the directory knows. `id` never changes; `account` is their name in the system of record.
 
-    `aliases` are other names of the same account; `privileged`: one of the directory's own administrators.
+    `aliases` are other names of the same account; `privileged`: one of the directory's own administrators; `groups`
+    the names of the directory's groups they are in; `since` when the account was made, where that is known.
     """
 
     id: str
@@ -155,6 +158,8 @@ class Person:
     roles: frozenset[str] = frozenset()
     aliases: frozenset[str] = frozenset()
     privileged: bool = False
+    groups: frozenset[str] = frozenset()
+    since: datetime | None = None
 
 
 DEVICE_PAGE = "device page"
@@ -267,6 +272,7 @@ class Playbook:
     objection: ObjectionRule | None = (
         None  # whoever is told can stop it for a while; takes the manager's passkey
     )
+    raised: ApprovalRule | None = None  # whose consent it takes once a rule raised the tier
     secret: SecretKind = SecretKind.NONE
     collect_within: timedelta = timedelta(minutes=15)
     protects: bool = False  # it takes power away or gives it back, so a freeze doesn't stop it
@@ -410,6 +416,7 @@ class Request(Changing):
     reason: str = ""
     cause: Cause = Cause.OTHER
     closed_at: datetime | None = None
+    tier: int | None = None  # from which on it is carried; None for what is older than the rules
 
     @property
     def key(self) -> str:
@@ -444,3 +451,4 @@ class Facts(Changing):
         frozenset()
     )  # what the requester hasn't asked too often: approvers, others
     waiting: str | None = None  # another request that waits for the prover; empty when none does
+    ruling: Ruling | None = None  # what the company's rules say about this very act

@@ -105,6 +105,7 @@ def _opened(event: Opened, at: datetime) -> Request:
         version=1,
         opened_at=at,
         due_at=event.due_at,
+        tier=event.tier,
     )
 
 

@@ -11,11 +11,15 @@ import flows.errors as no
 from flows.model import Method, Person
 from flows.registration import Authenticator
 from handlers.accounts import Accounts
+from handlers.asked_rules import AskedRules
+from handlers.circumstances import Circumstances
 from handlers.clock import Clock
 from handlers.conversations import Conversations
 from handlers.desk import Desk
 from handlers.people import People, Recent
+from handlers.places import Places
 from handlers.playbooks import Playbooks, load
+from handlers.policy import FOLDER, Rules
 from handlers.ports import Connector, Directory, Messenger, Verifier
 from handlers.recovery import Recovery, RecoveryCodes
 from handlers.registry import DeviceRegistry
@@ -50,6 +54,7 @@ class House:
     worker: Worker
     clock: Clock
     recent: Recent | None
+    places: Places
 
     async def reaches(self, person: str) -> bool:
         """Whether this person can be written to in a chat: where they are in Slack, or have the app in Teams."""
@@ -93,8 +98,12 @@ async def build(
         playbooks = load(
             settings.playbooks, connectors={name: connector.verbs for name, connector in connectors.items()}
         )
+        rules = Rules.load(settings.playbooks / FOLDER, playbooks)
         await setup.keep_playbooks(store, [_kept(playbooks, hash) for hash in playbooks.contents])
-        return _assemble(settings, config, outside, registry, accounts, connectors, playbooks, standings)
+        asked = AskedRules(rules, Circumstances(store, registry, accounts, standings))
+        return _assemble(
+            settings, config, outside, registry, accounts, connectors, playbooks, standings, asked
+        )
     except BaseException:
         await store.close()
         raise
@@ -109,6 +118,7 @@ def _assemble(
     connectors: Mapping[str, Connector],
     playbooks: Playbooks,
     standings: Standings,
+    rules: AskedRules,
 ) -> House:
     store = standings.store
     people = People(outside.directory, config.roles)
@@ -116,7 +126,7 @@ def _assemble(
     read = People(recent, config.roles) if recent else people
     passkeys, codes = verifiers(settings, store.keys)
     by_method: dict[Method, Verifier] = {Method.PASSKEY: passkeys, Method.CODE: codes}
-    desk = Desk(store, playbooks, people, registry, accounts, by_method, standings=standings)
+    desk = Desk(store, playbooks, people, registry, accounts, by_method, standings=standings, rules=rules)
     worker = Worker(desk, connectors, by_method, outside.messenger)
     desk.committed = worker.changed
     return House(
@@ -135,6 +145,7 @@ def _assemble(
         worker,
         Clock(desk, worker),
         recent,
+        Places(config.networks, settings.countries),
     )
 
 

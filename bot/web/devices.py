@@ -7,7 +7,7 @@ from aiohttp import web
 import flows.errors as no
 from bot.facts import codes_line, device_lines
 from bot.seen import account_names
-from bot.web.page import HOUSE, asked_on, begun, reader, render
+from bot.web.page import HOUSE, asked_on, begun, place, reader, render
 from handlers.recovery import codes_of
 
 routes = web.RouteTableDef()
@@ -70,7 +70,9 @@ async def remove(request: web.Request) -> web.Response:
     house, (person, here) = request.app[HOUSE], reader(request)
     origin = asked_on(house, here)
     answers = {"device": request.match_info["device"]}
-    opened = await house.desk.open("device_revocation", person.id, person.id, answers, origin)
+    opened = await house.desk.open(
+        "device_revocation", person.id, person.id, answers, origin, place=place(request)
+    )
     raise web.HTTPSeeOther(await begun(house, opened))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Any
 
@@ -21,6 +22,7 @@ from flows.proving import usable
 from flows.registration import Device
 from flows.spoken import heard
 from handlers.house import House
+from handlers.rules.facts import Place
 
 HOUSE = web.AppKey("house", House)
 PAGES = web.AppKey("pages", jinja2.Environment)
@@ -114,6 +116,29 @@ async def seen_by(
     seen = await read(house, request, person.id, device=device.id, asked_here=here)
     around = (request, seen.playbook, seen.people, person.id, seen.now, seen.beside)
     return request_card(*around), question(*around), seen.playbook, seen.beside
+
+
+def remote(request: web.Request) -> str:
+    """The client's address: the last one in X-Forwarded-For that isn't a trusted proxy, if a proxy sent it."""
+    trusted = request.app[HOUSE].settings.trusted_proxies
+    address = request.remote or ""
+    hops = [hop.strip() for hop in request.headers.get("X-Forwarded-For", "").split(",") if hop.strip()]
+    while hops and _within(address, trusted):
+        address = hops.pop()
+    return address
+
+
+def _within(address: str, networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]) -> bool:
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(found in network for network in networks)
+
+
+def place(request: web.Request) -> Place:
+    """Where this page was opened, as far as rules may ask."""
+    return request.app[HOUSE].places.of(remote(request))
 
 
 def asked_on(house: House, device: Device) -> Origin:

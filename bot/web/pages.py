@@ -18,6 +18,7 @@ from bot.web.page import (
     begun,
     drawing,
     json_body,
+    place,
     reader,
     render,
     request_name,
@@ -70,7 +71,8 @@ async def submit(request: web.Request) -> web.Response:
     whom = typed.pop(SUBJECT, "").strip() or person.id
     origin = asked_on(house, device)
     try:
-        opened = await house.desk.open(playbook.name, person.id, await meant(house, whom), typed, origin)
+        subject = await meant(house, whom)
+        opened = await house.desk.open(playbook.name, person.id, subject, typed, origin, place=place(request))
     except no.WrongAnswer as refusal:
         errors = {refusal.field: refusal.sentence} if refusal.field else {}
         error = "" if refusal.field else refusal.sentence

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -26,7 +25,7 @@ from bot.web import (
     session,
     sign_in,
 )
-from bot.web.page import HOUSE, PAGES, Unregistered, Unsigned, message, render, request_name, scripted
+from bot.web.page import HOUSE, PAGES, Unregistered, Unsigned, message, remote, render, request_name, scripted
 from bot.web.proofs import Asked, Proofs, presented
 from bot.web.session import SESSION, Session
 from flows.events import Refused
@@ -116,24 +115,6 @@ async def _logged(request: web.Request, handler: Handler) -> web.StreamResponse:
             milliseconds=round((time.monotonic() - began) * 1000, 1),
             request_id=request_name(request.match_info.get("id", "")),
         )
-
-
-def remote(request: web.Request) -> str:
-    """The client's address: the last one in X-Forwarded-For that isn't a trusted proxy, if a proxy sent it."""
-    trusted = request.app[HOUSE].settings.trusted_proxies
-    address = request.remote or ""
-    hops = [hop.strip() for hop in request.headers.get("X-Forwarded-For", "").split(",") if hop.strip()]
-    while hops and _within(address, trusted):
-        address = hops.pop()
-    return address
-
-
-def _within(address: str, networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]) -> bool:
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return any(found in network for network in networks)
 
 
 async def _hardened(request: web.Request, response: web.StreamResponse) -> None:

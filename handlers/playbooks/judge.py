@@ -31,6 +31,7 @@ WITHOUT_PASSWORD = frozenset({"unlock", "disable", "enable", "add_to_group", "re
 MOST: Mapping[Loc, timedelta] = {
     ("proof", "within"): timedelta(minutes=10),
     ("consent", "within"): timedelta(days=7),
+    ("raised", "within"): timedelta(days=7),
     ("objection", "wait"): timedelta(days=7),
     ("change", "collect_within"): timedelta(minutes=15),
 }
@@ -144,9 +145,10 @@ def judge(sheet: Sheet, page: Values, connectors: Mapping[str, frozenset[str]] |
     for loc, most in {**MOST, **late}.items():
         if page.get(loc, timedelta(0)) > most:
             sheet.note(loc, f"is longer than {spelled(most)}")
-    people, quorum = page.get(("consent", "from"), ()), page.get(("consent", "quorum"), 1)
-    if people and quorum > len(people) and not any(who.startswith("role:") for who in people):
-        sheet.note(("consent", "quorum"), f"is {quorum}, but at most {len(people)} could ever agree")
+    for block in ("consent", "raised"):
+        people, quorum = page.get((block, "from"), ()), page.get((block, "quorum"), 1)
+        if people and quorum > len(people) and not any(who.startswith("role:") for who in people):
+            sheet.note((block, "quorum"), f"is {quorum}, but at most {len(people)} could ever agree")
     if ("proof", "lasts") in page and page["proof", "lasts"] <= page.get(("consent", "within"), timedelta(0)):
         sheet.note(("proof", "lasts"), "ends before the others have had their time to agree")
     names = {JUSTIFICATION}  # it enters the digest under this name
@@ -174,6 +176,9 @@ def _judge_objection(sheet: Sheet, page: Values) -> None:
     if "manager" not in page.get(("consent", "from"), unsaid):
         wrong = "comes without the manager's consent"
         sheet.note(("objection",), wrong, "Name `manager` among those whom `consent` is asked `from`.")
+    if "manager" not in page.get(("raised", "from"), ("manager",)):
+        wrong = "leaves out the manager, without whose consent nothing waits for objections"
+        sheet.note(("raised", "from"), wrong, "Name `manager` in it, too.")
     if page.get(("proof", "assurance"), Assurance.PHISHING_RESISTANT) < Assurance.PHISHING_RESISTANT:
         wrong = "is too weak for what others can object to"
         sheet.note(("proof", "assurance"), wrong, "Write `phishing_resistant`.")

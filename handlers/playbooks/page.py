@@ -210,6 +210,10 @@ class Page(Block):
     objection: Objection | None = Field(
         default=None, description="Say below it how long the `wait` is and who it is `hurried_by`."
     )
+    raised: Consent | None = Field(
+        default=None,
+        description="Say below it `quorum`, `from` and `within`, for when a rule raises the tier.",
+    )
     form: tuple[FormField, ...] = Field(
         default=(), max_length=20, description="List at most 20 fields, each with a name of its own."
     )
@@ -231,6 +235,8 @@ class Page(Block):
             left_out["change"] = {"takes"}
         if self.objection is None:
             left_out["objection"] = True
+        if self.raised is None:
+            left_out["raised"] = True
         if not self.protects:
             left_out["protects"] = True
         if not self.proof.device_bound:
@@ -238,7 +244,7 @@ class Page(Block):
         return rfc8785.dumps(self.model_dump(mode="json", by_alias=True, exclude=left_out)).decode()
 
     def playbook(self, content: str) -> Playbook:
-        rule, stop = self.consent, self.objection
+        rule, more, stop = self.consent, self.raised, self.objection
         return Playbook(
             name=self.name,
             version=self.version,
@@ -258,6 +264,7 @@ class Page(Block):
             fields=tuple(flows.model.Field(**field.model_dump()) for field in self.form),
             justification=self.justification,
             consent=ApprovalRule(rule.quorum, rule.people, rule.within) if rule else None,
+            raised=ApprovalRule(more.quorum, more.people, more.within) if more else None,
             objection=ObjectionRule(stop.wait, stop.hurried_by) if stop else None,
             protects=self.protects,
             device_bound=self.proof.device_bound,
@@ -272,6 +279,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
         "ask": Ask,
         "proof": Proof,
         "consent": Consent,
+        "raised": Consent,
         "objection": Objection,
         "form": FormField,
         "change": Change,

@@ -77,6 +77,7 @@ from flows.model import (
     Wrong,
 )
 from flows.request import decide
+from flows.ruling import Ruling
 from flows.state import evolve
 
 PASSKEY, CODE = Method.PASSKEY, Method.CODE
@@ -98,13 +99,14 @@ PEOPLE = {
 }
 
 
-#: Nobody is frozen, nothing was counted.
+#: Nobody is frozen, nothing was counted, and the rules permit it.
 WELL = {
     "unfrozen": frozenset(PEOPLE),
     "codes_count": True,
     "may_prompt": True,
     "may_ask_others": frozenset({"approvers", "others"}),
     "waiting": "",
+    "ruling": Ruling(True),
 }
 
 
