@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import flows.errors as no
 from bot.reading import Beside, Reading
+from flows.events import Ruled
 from flows.model import Method, Request, Stage
 from flows.objections import may_object
 from handlers.house import House
@@ -38,6 +40,7 @@ async def read(
         settles = request.stage is Stage.AWAITING_OPERATOR and viewer in people
         if not settles or playbook.handed_to not in people[viewer].roles:
             raise no.UnknownRequest
+    rules, raised = fired(await house.desk.rulings(request.id))
     beside = Beside(
         labels={**await device_names(house, request.subject), **await account_names(house, request.subject)},
         audit=await house.desk.audited(request.id),
@@ -47,9 +50,19 @@ async def read(
         approvers=approvers,
         hurriers=hurriers,
         number=_number(house, request) if asked_here else "",
+        rules=rules,
+        raised=raised,
     )
     seen = Reading(request, playbook, people, viewer, house.store.clock(), beside)
     return replace(seen, beside=replace(beside, unreached=await _unreached(house, seen)))
+
+
+def fired(rulings: Sequence[Ruled]) -> tuple[list[str], list[str]]:
+    """What fired when a request was asked, by name, and the sentences of what raised its tier."""
+    found = [rule for ruled in rulings if ruled.action == "ask" for rule in ruled.rules]
+    names = [rule.id.replace("-", " ") for rule in found]
+    raised = [rule.reason for rule in found if rule.effect in ("raises", "unknown")]
+    return list(dict.fromkeys(names)), list(dict.fromkeys(raised))
 
 
 async def device_names(house: House, person: str) -> dict[str, str]:

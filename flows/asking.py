@@ -29,7 +29,8 @@ def open_request(ask: Submit, facts: Facts) -> list[Event]:
         raise no.NotYoursToAsk
     if requester.id not in facts.unfrozen:
         raise no.Frozen
-    playbook = _ruled(playbook, facts)
+    if subject is not None:  # about nobody no rule says anything; what is asked for them is refused below
+        playbook = _ruled(playbook, facts)
     if "others" not in facts.may_ask_others and ask.subject != ask.requester:
         raise no.AskedEnough
     if "approvers" not in facts.may_ask_others and playbook.consent is not None:

@@ -56,7 +56,7 @@ class NotYoursToAsk(Refusal):
 
 
 class NotPermitted(Refusal):
-    """The company's rules don't allow this."""
+    """The company's rules don't allow this, and nothing was changed. Ask the desk what else helps."""
 
 
 class TooFewToAgree(Refusal):

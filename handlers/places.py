@@ -8,10 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from handlers.rules.facts import Place
+from handlers.rules.facts import ELSEWHERE, Place
 from handlers.settings import Network, SettingsError
-
-ELSEWHERE = "elsewhere"  # a network that the configuration doesn't name
 
 
 class Places:

@@ -15,6 +15,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from flows.model import Person, Playbook
 
 ACTIONS = ("ask", "approve", "act")
+ELSEWHERE = "elsewhere"  # a network that the configuration doesn't name
 
 
 @dataclass(frozen=True, slots=True)

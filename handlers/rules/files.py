@@ -205,7 +205,7 @@ def _reads(node: Any) -> Iterator[str]:
     """The facts that an expression asks about, by name. Of what is chosen while it runs, every one it could be."""
     match node:
         case {".": {"left": left, "attr": attr}}:
-            if (path := _path(node)) is not None:
+            if (path := path_of(node)) is not None:
                 yield path
                 return
             yield from _reads(left)
@@ -222,13 +222,13 @@ def _reads(node: Any) -> Iterator[str]:
                 yield from _reads(inner)
 
 
-def _path(node: Any) -> str | None:
+def path_of(node: Any) -> str | None:
     """`context.subject.roles` of an expression that is just that, or None."""
     match node:
         case {"Var": name}:
             return str(name)
         case {".": {"left": left, "attr": attr}}:
-            path = _path(left)
+            path = path_of(left)
             return None if path is None else f"{path}.{attr}"
     return None
 
@@ -236,13 +236,13 @@ def _path(node: Any) -> str | None:
 def _whole(node: Any) -> Iterator[str]:
     """What is used as a value though it is a record, in which something may be unknown without an error."""
     match node:
-        case {"has": {"left": left}} | {".": {"left": left}} if _path(left) is None:
+        case {"has": {"left": left}} | {".": {"left": left}} if path_of(left) is None:
             yield from _whole(left)
         case {"has": _}:
             return
         case {".": _} | {"Var": _}:
-            if _path(node) in ("context", "context.place", "context.chat"):
-                yield str(_path(node))
+            if path_of(node) in ("context", "context.place", "context.chat"):
+                yield str(path_of(node))
         case dict():
             for inner in node.values():
                 yield from _whole(inner)
@@ -255,7 +255,7 @@ def _unsure(node: Any) -> Iterator[str]:
     """What an expression asks the presence of, but for what some places of asking can't tell."""
     match node:
         case {"has": {"left": left, "attr": attr}}:
-            path = f"{_path(left) or 'it'}.{attr}"
+            path = f"{path_of(left) or 'it'}.{attr}"
             if path not in ("context.place", "context.chat"):
                 yield path
         case dict():

@@ -99,6 +99,7 @@ PEOPLE = {
 }
 
 
+PERMITTED = Ruling(True)
 #: Nobody is frozen, nothing was counted, and the rules permit it.
 WELL = {
     "unfrozen": frozenset(PEOPLE),
@@ -106,7 +107,7 @@ WELL = {
     "may_prompt": True,
     "may_ask_others": frozenset({"approvers", "others"}),
     "waiting": "",
-    "ruling": Ruling(True),
+    "ruling": PERMITTED,
 }
 
 
@@ -237,6 +238,7 @@ class Story:
         self,
         *,
         playbook: Playbook | str | None = "",
+        ruling: Ruling | None = PERMITTED,
         left: Collection[str] = (),
         unknown: Collection[str] = (),
         methods: Mapping[str, Collection[Method]] | None = None,
@@ -272,6 +274,7 @@ class Story:
             "codes_count": not codes_rest,
             "may_prompt": not prompted_enough,
             "waiting": waiting,
+            "ruling": ruling,
         }
         if request:
             self.request = replace(self.it, **request)
