@@ -55,7 +55,7 @@ class AskedRules:
 
     async def about(self, act: Act) -> Ruling:
         """What the rules say about this act, as things are now."""
-        asked = self.rules.asks_about(act.action)
+        asked = self.rules.asks_about(act.action, act.playbook.name)
         people: dict[str, Who] = {}
         for person in {p.id: p for p in (act.principal, act.requester, act.subject)}.values():
             people[person.id] = await self._who(act, person, asked)

@@ -19,7 +19,7 @@ import msgspec
 
 from flows.model import Playbook
 from flows.ruling import Fired, Ruling
-from handlers.rules.facts import ACTIONS, OF_PLAYBOOK, RECORDS, WHO, Around, Who
+from handlers.rules.facts import ACTIONS, RECORDS, WHO, Around, Who
 from handlers.rules.files import Rule, read
 
 FOLDER = "rules"  # beside the playbooks
@@ -28,32 +28,40 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Rules:
-    """The rules in force, parsed once: a set for each action, with only what is about it."""
+    """The rules in force, parsed once: a set for each action and playbook, with only what is about them."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self.all = tuple(rules)
-        self._sets = {action: _Set([r for r in rules if action in r.actions]) for action in ACTIONS}
+        self._sets: dict[tuple[str, str], _Set] = {}
+        for action in ACTIONS:  # without a playbook: those about all of them
+            for name in {"", *(name for rule in rules for name in rule.playbooks)}:
+                about = [rule for rule in rules if action in rule.actions and rule.touches(name)]
+                self._sets[action, name] = _Set(about)
 
     @classmethod
     def load(cls, folder: Path, playbooks: Collection[str]) -> Rules:
         """The rules of a folder. Raises PlaybookError with all that is wrong."""
         return cls(read(folder, playbooks))
 
-    def asks_about(self, action: str) -> frozenset[str]:
-        """The facts that some rule about this action asks about: nothing else has to be looked up for it."""
-        return self._sets[action].reads
+    def asks_about(self, action: str, playbook: str) -> frozenset[str]:
+        """The facts that some rule about these two asks about: nothing else has to be looked up for it."""
+        return self._about(action, playbook).reads
+
+    def _about(self, action: str, playbook: str) -> _Set:
+        return self._sets.get((action, playbook)) or self._sets[action, ""]
 
     def judge(self, action: str, principal: Who, playbook: Playbook, around: Around) -> Ruling:
         """What they say. Whatever Cedar can't judge is a no."""
-        rules = self._sets[action]
-        facts = _Facts(principal, playbook, around, rules.reads)
+        rules = self._about(action, playbook.name)
         request = {
             "principal": {"type": "Person", "id": principal.id},
             "action": {"type": "Action", "id": action},
             "resource": {"type": "Playbook", "id": playbook.name},
-            "context": facts.context(),
+            "context": rules.context(around),
         }
-        (result,) = cedarpy.is_authorized_batch([request], rules.parsed, facts.entities())
+        (result,) = cedarpy.is_authorized_batch(
+            [request], rules.parsed, rules.entities(principal, playbook, around)
+        )
         satisfied = [rules.by_id[id] for id in result.diagnostics.reasons]
         erred, strange = rules.erred(result.diagnostics.errors)
         said = bool(satisfied) and result.decision is cedarpy.Decision.Allow
@@ -61,17 +69,24 @@ class Rules:
         tier = max((rule.tier for rule in (*satisfied, *erred)), default=0)
         fired = [Fired(rule.id, rule.reason, _effect(rule)) for rule in satisfied]
         fired += [Fired(rule.id, rule.reason, "unknown") for rule in erred]
-        seen = facts.seen(name for rule in (*satisfied, *erred) for name in rule.reads)
+        names = sorted({name for rule in (*satisfied, *erred) for name in rule.reads})
+        seen = {name: _seen(name, principal, playbook, around) for name in names}
         return Ruling(permitted, tier, tuple(fired), seen)
 
 
 class _Set:
-    """The rules about one action, under the names that Cedar gave them."""
+    """The rules about one action, under the names that Cedar gave them, and what they ask about."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self.parsed = cedarpy.PolicySet.from_str("\n".join(rule.text for rule in rules))
         self.by_id = {f"policy{place}": rule for place, rule in enumerate(rules)}  # in the order of the text
         self.reads = frozenset().union(*(rule.reads for rule in rules))
+        self._asked = {place: self._of(place) for place in (*_PEOPLE, "resource", "context")}
+
+    def _of(self, place: str) -> tuple[str, ...]:
+        return tuple(
+            sorted(name[len(place) + 1 :] for name in self.reads if name.rpartition(".")[0] == place)
+        )
 
     def erred(self, errors: Iterable[str]) -> tuple[list[Rule], bool]:
         """Which rules erred, and whether anything else did."""
@@ -79,54 +94,49 @@ class _Set:
         rules = [self.by_id[match[1]] for match in found if match is not None and match[1] in self.by_id]
         return rules, len(rules) < len(found)
 
-
-class _Facts:
-    """Facts as Cedar reads them: only those that are asked about, and only those that are known."""
-
-    def __init__(self, principal: Who, playbook: Playbook, around: Around, reads: Collection[str]) -> None:
-        self._reads = reads
-        self._around = around
-        self._who = {"principal": principal, **{f"context.{name}": getattr(around, name) for name in WHO}}
-        self._playbook = playbook
-
-    def context(self) -> str:
-        """What there is around the act, as JSON."""
-        found: dict[str, Any] = {
-            name: {"__entity": {"type": "Person", "id": getattr(self._around, name).id}} for name in WHO
-        }
-        for fact in fields(Around):
-            value = getattr(self._around, fact.name)
-            if fact.name in RECORDS and value is not None:
-                found[fact.name] = _known(value, (each.name for each in fields(value)))
-            elif fact.name not in WHO and value is not None and f"context.{fact.name}" in self._reads:
-                found[fact.name] = value
+    def context(self, around: Around) -> str:
+        """What there is around the act, as JSON: only what is asked about, and only what is known."""
+        found: dict[str, Any] = {name: _reference(getattr(around, name).id) for name in WHO}
+        found |= _known(around, self._asked["context"])
+        for name, record in (("place", around.place), ("chat", around.chat)):
+            if record is not None:
+                found[name] = _known(record, _RECORDS[name])
         return _encode(found).decode()
 
-    def entities(self) -> str:
+    def entities(self, principal: Who, playbook: Playbook, around: Around) -> str:
         """The people and the playbook, as JSON. One person may stand in several places."""
         people: dict[str, dict[str, Any]] = {}
-        for place, who in self._who.items():
-            asked = [read.rpartition(".")[2] for read in self._reads if read.rpartition(".")[0] == place]
-            people.setdefault(who.id, {}).update(_known(who, asked))
-        asked = [name for name in OF_PLAYBOOK if f"resource.{name}" in self._reads]
-        found = [_entity("Playbook", self._playbook.name, _known(self._playbook, asked))]
+        for place, who in _standing(principal, around).items():
+            people.setdefault(who.id, {}).update(_known(who, self._asked[place]))
+        found = [_entity("Playbook", playbook.name, _known(playbook, self._asked["resource"]))]
         found += [_entity("Person", id, known) for id, known in people.items()]
         return _encode(found).decode()
 
-    def seen(self, names: Iterable[str]) -> Mapping[str, str]:
-        """What rules saw, in words, by the facts' names."""
-        return {name: self._word(name) for name in sorted(set(names))}
 
-    def _word(self, name: str) -> str:
-        place, _, attr = name.rpartition(".")
-        if place in self._who:
-            return _word(getattr(self._who[place], attr, None))
-        if place == "resource":
-            return _word(getattr(self._playbook, attr, None))
-        if place == "context":
-            return _word(getattr(self._around, attr, None))
-        record = getattr(self._around, place.rpartition(".")[2], None)
-        return "not told there" if record is None else _word(getattr(record, attr, None))
+_PEOPLE = ("principal", *(f"context.{name}" for name in WHO))
+_RECORDS = {name: tuple(each.name for each in fields(kind)) for name, kind in RECORDS.items()}
+
+
+def _standing(principal: Who, around: Around) -> Mapping[str, Who]:
+    """Who stands where, as rules name it."""
+    return dict(zip(_PEOPLE, (principal, *(getattr(around, name) for name in WHO)), strict=True))
+
+
+def _seen(name: str, principal: Who, playbook: Playbook, around: Around) -> str:
+    """What a rule saw of a fact, in words."""
+    place, _, attr = name.rpartition(".")
+    if place in _PEOPLE:
+        return _word(getattr(_standing(principal, around)[place], attr, None))
+    if place == "resource":
+        return _word(getattr(playbook, attr, None))
+    if place == "context":
+        return _word(getattr(around, attr, None))
+    record = getattr(around, place.rpartition(".")[2], None)
+    return "not told there" if record is None else _word(getattr(record, attr, None))
+
+
+def _reference(id: str) -> Mapping[str, Any]:
+    return {"__entity": {"type": "Person", "id": id}}
 
 
 def _entity(kind: str, id: str, attributes: Mapping[str, Any]) -> Mapping[str, Any]:

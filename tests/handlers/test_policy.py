@@ -141,17 +141,33 @@ def test_fifty_rules_keep_their_names(rules: Callable[..., Rules]) -> None:
         assert [fired.id for fired in ruling.rules] == [f"no-{n}"]
 
 
+def test_a_rule_about_one_playbook_leaves_the_others_alone(rules: Callable[..., Rules]) -> None:
+    found = rules(CONTRACTORS.replace("resource)", 'resource == Playbook::"group_access")'))
+    outside = replace(MAYA, groups=frozenset({"contractors"}))
+    assert asked(found, outside).permitted
+    assert not asked(found, outside, playbook=ACCESS).permitted
+
+
 def test_only_what_rules_ask_about_has_to_be_found_out(rules: Callable[..., Rules]) -> None:
-    assert rules().asks_about("ask") == frozenset()
-    assert rules(CONTRACTORS, NEW_DEVICE).asks_about("ask") == {
+    assert rules().asks_about("ask", "password_reset") == frozenset()
+    assert rules(CONTRACTORS, NEW_DEVICE).asks_about("ask", "password_reset") == {
         "principal.groups",
         "context.subject.new_devices",
     }
-    assert rules(CONTRACTORS, NEW_DEVICE).asks_about("act") == {"context.subject.new_devices"}
+    assert rules(CONTRACTORS, NEW_DEVICE).asks_about("act", "password_reset") == {
+        "context.subject.new_devices"
+    }
+    elsewhere = CONTRACTORS.replace("resource)", 'resource == Playbook::"group_access")')
+    assert rules(elsewhere).asks_about("ask", "password_reset") == frozenset()
+    assert rules(elsewhere).asks_about("ask", "group_access") == {"principal.groups"}
     chosen = CONTRACTORS.replace(
         "principal.groups", "(if context.hour < 6 then principal else context.subject).groups"
     )
-    assert rules(chosen).asks_about("ask") >= {"context.hour", "principal.groups", "context.subject.groups"}
+    assert rules(chosen).asks_about("ask", "password_reset") >= {
+        "context.hour",
+        "principal.groups",
+        "context.subject.groups",
+    }
 
 
 # -- what isn't known never helps -----------------------------------------------------------------
