@@ -651,7 +651,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def patient(prepared: Path, tmp_path: Path) -> Patient:
-    (tmp_path / "playbooks").mkdir()
+    shutil.copytree(SHIPPED / "rules", tmp_path / "playbooks" / "rules")
     for path in SHIPPED.glob("*device*.yaml"):
         shutil.copy(path, tmp_path / "playbooks")
     (tmp_path / "countersign.yaml").write_text(TWO_ADMINISTRATORS, encoding="utf-8")

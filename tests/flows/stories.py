@@ -76,6 +76,7 @@ from flows.model import (
     Stage,
     Wrong,
 )
+from flows.raised import raised
 from flows.request import decide
 from flows.ruling import Ruling
 from flows.state import evolve
@@ -333,6 +334,7 @@ class Story:
             return Facts(now=self.now)
         else:
             requester, subject, proving = self.it.requester, self.it.subject, self.it.prover
+            playbook = raised(playbook, self.it.tier) if playbook and playbook.raised else playbook
         if isinstance(command, BeginProof | Approve):
             proving = command.actor
         rule, waits = (playbook.consent, playbook.objection) if playbook else (None, None)
