@@ -117,6 +117,13 @@ class Settings(SlackSettings, TeamsSettings, MailSettings, PushSettings, SignOnS
             return value
         return tuple(ipaddress.ip_network(part.strip()) for part in value.split(",") if part.strip())
 
+    @field_validator("countries")
+    @classmethod
+    def _file(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            raise ValueError("it is no file")
+        return value
+
     @field_validator("public_url")
     @classmethod
     def _public(cls, value: str) -> str:

@@ -711,6 +711,7 @@ WRONG = {
     "socket too far": ({"SOCKET": "/tmp/" + "x" * 103}, "socket", "fail"),
     "log for people": ({"LOG_FORMAT": "console"}, "log format", "warn"),
     "log for nobody": ({"LOG_FORMAT": "xml"}, "settings", "fail"),
+    "no countries": ({"COUNTRIES": "/nowhere/countries.mmdb"}, "settings", "fail"),
     "two keys": ({"SECRET_KEY": f"{SECRET_KEY},{SECRET_KEY[::-1]}"}, "secret key", "warn"),
     "dull key": ({"SECRET_KEY": "ab" * 20}, "secret key", "fail"),
     "short key": ({"SECRET_KEY": "short"}, "settings", "fail"),
