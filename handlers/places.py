@@ -37,7 +37,7 @@ class Places:
     def _country(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str | None:
         try:
             found = self._countries.get(address) if self._countries else None
-        except ValueError:  # an IPv6 address in a file of IPv4, or a damaged file
+        except (ValueError, RuntimeError):  # an IPv6 address in a file of IPv4, or a damaged file
             return None
         country = found.get("country") if isinstance(found, dict) else None
         code = country.get("iso_code") if isinstance(country, dict) else None
@@ -49,7 +49,7 @@ def _opened(path: Path) -> Any:
 
     try:
         return maxminddb.open_database(path, maxminddb.MODE_MEMORY)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, maxminddb.InvalidDatabaseError) as error:
         raise SettingsError(
             f"COUNTERSIGN_COUNTRIES: {path} can't be read ({error}). Name a country database in MaxMind's format."
         ) from None

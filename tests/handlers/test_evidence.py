@@ -202,6 +202,7 @@ LIVED = {
     "reason",
     "cause",
     "closed_at",
+    "tier",
 }
 CASES = [(f"{field} {how}".strip(), change) for field, ways in ASKED.items() for how, change in ways.items()]
 

@@ -1,4 +1,4 @@
-"""Where a page was opened: named networks, the country of a file in MaxMind's format, and nothing that isn't known."""
+"""Where a page was opened: named networks, the country of a file in MaxMind's format, and nothing unknown."""
 
 from __future__ import annotations
 
