@@ -15,6 +15,7 @@ from bot.seen import fired, read
 from bot.views import request_card
 from flows.events import Ruled
 from flows.model import Assurance, Method, Stage
+from handlers.evidence import Auditor
 from handlers.rules.facts import Place
 from storage import codec
 from storage.sql import TABLES
@@ -96,6 +97,9 @@ async def test_what_a_rule_forbids_is_refused_with_its_reason_and_on_record(
         assert not said.permitted
         assert [(rule.id, rule.effect) for rule in said.rules] == [("device-pages-only", "forbids")]
         assert said.facts == {"context.place.network": "not told there"}
+        told = [row for row in await Auditor(acme.store, {}).events(None, 9) if row[3] == "Ruled"]
+        assert "device-pages-only forbids: A password is reset from a device page" in str(told[0][-1])
+        assert "context.place.network=not told there" in str(told[0][-1])
 
 
 async def test_a_device_page_whose_place_is_unknown_is_no_better_than_a_wrong_one(
