@@ -608,6 +608,26 @@ def test_a_broken_playbook_is_named_with_file_line_and_remedy(tmp_path: Path) ->
         assert problem["remedy"]
 
 
+def test_each_playbook_is_a_page_and_rules_without_a_say_are_told(tmp_path: Path) -> None:
+    folder = tmp_path / "playbooks"
+    shutil.copytree(SHIPPED, folder)
+    env = {"COUNTERSIGN_SECRET_KEY": SECRET_KEY, "COUNTERSIGN_PLAYBOOKS": str(folder)}
+    read = run("policy", "check", env=env)
+    for words in ("Who may ask", "Who agrees", "2, gives access", "house-act permits to act"):
+        assert words in read.stdout
+    (folder / "rules" / "ours.cedar").write_text(
+        '@id("never") @reason("It never is.") forbid (principal, action, resource) when { context.hour > 24 };',
+        encoding="utf-8",
+    )
+    told = run("policy", "check", "--json", env=env)
+    (found,) = [each for each in json.loads(told.stdout) if each["level"] != "pass"]
+    assert (told.exit_code, found["check"], found["remedy"]) == (1, "never", "It is 0 to 23.")
+    (folder / "rules" / "ours.cedar").write_text("forbid (principal, action, resource);", encoding="utf-8")
+    broken = run("policy", "check", env=env)
+    assert (broken.exit_code, broken.stdout) == (1, "")
+    assert "ours.cedar:1: @id is missing" in broken.stderr
+
+
 # -- the doctor -------------------------------------------------------------------------------
 
 TWO_ADMINISTRATORS = """
