@@ -42,6 +42,7 @@ from flows.commands import BeginProof, Command, Prove, ReportConfirmed, Submit
 from flows.digest import request_digest
 from flows.model import Assurance, Checked, Facts, Method, Origin, Person, Playbook, Receipt, Request, Stage
 from flows.request import decide
+from flows.ruling import Ruling
 from flows.state import evolve
 from handlers import logs, playbooks
 from handlers.desk import Desk, Parties
@@ -142,6 +143,7 @@ def known(id: str, playbook: Playbook, now: datetime) -> Facts:
         may_prompt=True,
         may_ask_others=frozenset({"approvers", "others"}),
         waiting="",
+        ruling=Ruling(True),
     )
 
 

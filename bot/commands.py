@@ -7,12 +7,13 @@ import contextlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from sqlalchemy import select
 
-from bot import console, slack_doctor
+from bot import console, policy_pages, slack_doctor
 from bot.facts import passkey_name
 from flows.errors import LastOnDevice, UnknownDevice, UnknownRequest
 from flows.registration import Authenticator, Registration
@@ -22,7 +23,10 @@ from handlers.evidence import Auditor
 from handlers.findings import Finding, Level
 from handlers.house import seed_binding
 from handlers.playbooks import PlaybookError, load
-from handlers.settings import Settings, SettingsError, load_reach, load_settings
+from handlers.policy import FOLDER, Rules
+from handlers.rules.findings import Known
+from handlers.rules.findings import findings as rule_findings
+from handlers.settings import Settings, SettingsError, load_config, load_reach, load_settings
 from handlers.standings import Standings
 from storage import migrate, setup
 from storage.seals import Keys
@@ -337,17 +341,34 @@ def policy_list(as_json: Json = False) -> None:
     run(work(), as_json=as_json)
 
 
+def _config() -> Path | None:
+    """The configuration, where there are settings that name one: rules are checked without them, too."""
+    with contextlib.suppress(SettingsError):
+        return load_settings().config
+    return None
+
+
 @policy.command("check")
 def policy_check(as_json: Json = False) -> None:
-    """Check every playbook; file, line and remedy of whatever is wrong. Example: python app.py policy check"""
+    """Check every playbook and rule, and print each playbook as a page. Example: python app.py policy check
+
+    File, line and remedy of whatever is wrong; exit code 1 when a rule can never have a say, or two contradict.
+    """
 
     async def work() -> int:
-        found = load(load_reach().playbooks).values()
-        findings = [
+        folder = load_reach().playbooks
+        found = load(folder)
+        rules = Rules.load(folder / FOLDER, found).all
+        checked = [
             Finding(p.name, Level.PASS, f"version {p.version}, tier {p.tier}, hash {p.hash[:12]}")
-            for p in found
+            for p in found.values()
         ]
-        return console.report("Playbooks", findings, as_json=as_json)
+        config = load_config(_config())
+        checked += rule_findings(rules, Known(found, config.roles, config.networks))
+        if not as_json:
+            for playbook in found.values():
+                console.say(policy_pages.page(playbook, rules))
+        return console.report("Playbooks and rules", checked, as_json=as_json)
 
     run(work(), as_json=as_json)
 

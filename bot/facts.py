@@ -118,6 +118,13 @@ def wait(seen: Reading) -> str:
     )
 
 
+def raised(seen: Reading) -> str:
+    """Why more is asked than usual: the sentences of the rules that say so."""
+    if not seen.beside.raised:
+        return ""
+    return f"More is asked than usual, because of the company's rules. {' '.join(seen.beside.raised)}"
+
+
 def small(seen: Reading) -> str:
     """The quiet last line: playbook and version, how far it is phased in, rules that fired, audit number."""
     beside = seen.beside

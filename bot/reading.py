@@ -34,7 +34,8 @@ class Beside:
     registered; `device` the one they read this on; `selected` whom the playbook's selectors name, as
     the directory says now; `number` the six digits, given only for the place where the request was
     asked; `labels` what people call the ids that a form's references hold, such as a device's name; `unreached` are
-    those with the next move to whom no chat can tell it.
+    those with the next move to whom no chat can tell it; `rules` the names of those that fired when it was asked, and
+    `raised` the sentences of those that raised its tier.
     """
 
     texts: Mapping[str, str] = field(default_factory=dict)
@@ -43,6 +44,7 @@ class Beside:
     selected: Mapping[str, frozenset[str]] | None = None
     number: str = ""
     rules: Sequence[str] = ()
+    raised: Sequence[str] = ()
     audit: int | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     unreached: frozenset[str] = frozenset()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import flows.errors as no
 from bot.facts import passkey_name
 from bot.reading import Beside, Reading
 from flows.consent import hurriers
+from flows.events import Ruled
 from flows.model import Method, Request, Stage
 from flows.objections import may_object
 from flows.registration import Registration
@@ -42,6 +44,7 @@ async def read(
         settles = request.stage is Stage.AWAITING_OPERATOR and viewer in people
         if not settles or playbook.handed_to not in people[viewer].roles:
             raise no.UnknownRequest
+    rules, raised = fired(await house.desk.rulings(request.id))
     beside = Beside(
         labels={
             **registered_names(await house.registry.registration(request.subject)),
@@ -53,9 +56,19 @@ async def read(
         device=device,
         selected=selected,
         number=_number(house, request) if asked_here else "",
+        rules=rules,
+        raised=raised,
     )
     seen = Reading(request, playbook, people, viewer, house.store.clock(), beside)
     return replace(seen, beside=replace(beside, unreached=await _unreached(house, seen)))
+
+
+def fired(rulings: Sequence[Ruled]) -> tuple[list[str], list[str]]:
+    """What fired when a request was asked, by name, and the sentences of what raised its tier."""
+    found = [rule for ruled in rulings if ruled.action == "ask" for rule in ruled.rules]
+    names = [rule.id.replace("-", " ") for rule in found]
+    raised = [rule.reason for rule in found if rule.effect in ("raises", "unknown")]
+    return list(dict.fromkeys(names)), list(dict.fromkeys(raised))
 
 
 def registered_names(registration: Registration) -> dict[str, str]:

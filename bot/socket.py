@@ -21,6 +21,7 @@ from pydantic import TypeAdapter
 import flows.errors as no
 from bot.cards import Card
 from bot.reading import Beside
+from bot.seen import fired
 from bot.views import request_card
 from flows.events import Refused
 from flows.model import Method, Origin, Party, Request, Stage
@@ -119,7 +120,8 @@ async def _told(house: House, request: Request, number: str) -> web.Response:
     agreed = [approval.person for approval in request.approvals]
     people = await house.people.named(request.requester, request.subject, request.prover, *asked, *agreed)
     texts = await house.desk.texts(request.id)
-    beside = Beside(texts=texts, selected=selected, number=number)
+    rules, raised = fired(await house.desk.rulings(request.id))
+    beside = Beside(texts=texts, selected=selected, number=number, rules=rules, raised=raised)
     card = request_card(request, playbook, people, request.requester, house.store.clock(), beside)
     return web.json_response(
         {

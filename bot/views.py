@@ -11,7 +11,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from bot.cards import Button, Card, Input, Status, Verb, Weight
-from bot.facts import NOTHING, facts, small, wait
+from bot.facts import NOTHING, facts, raised, small, wait
 from bot.reading import Beside, Reading, grouped
 from bot.words import undone, untold, words
 from flows.digest import JUSTIFICATION
@@ -69,7 +69,7 @@ def _card(seen: Reading) -> Card:
         wait=wait(seen),
         until=seen.when(request.due_at) if request.due_at else None,
         facts=facts(seen),
-        note=f"{note} {untold(seen)}".strip(),
+        note=" ".join(part for part in (note, raised(seen), untold(seen)) if part),
         number=grouped(seen.beside.number) if shows else "",
         buttons=tuple(buttons),
         small=small(seen),

@@ -39,8 +39,10 @@ def begin(request: Request, command: BeginProof, facts: Facts) -> list[Event]:
     playbook = given.playbook(facts)
     if request.stage is Stage.AWAITING_APPROVAL:
         entitled(request, command.actor, facts)
+        given.permitted(facts)
     elif request.stage is Stage.AWAITING_OBJECTION:
         may_hurry(request, command.actor, facts)
+        given.permitted(facts)
     elif command.actor != request.prover:
         raise no.NotYoursToProve
     settled(playbook, facts)
@@ -101,6 +103,7 @@ def approve(request: Request, command: Approve, facts: Facts) -> list[Event]:
     begins the wait for objections."""
     actor = command.actor
     entitled(request, actor, facts)
+    given.permitted(facts)
     still_trusted(request, actor)
     if isinstance(command.answer, Wrong):
         return failed(request, actor, command.answer)
@@ -120,6 +123,7 @@ def hurry(request: Request, command: Approve, facts: Facts) -> list[Event]:
     """One more person, distinct from everybody who acted, buys the rest of the wait."""
     actor = command.actor
     may_hurry(request, actor, facts)
+    given.permitted(facts)
     still_trusted(request, actor)
     if isinstance(command.answer, Wrong):
         return failed(request, actor, command.answer)

@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import flows.errors as no
+from flows import given
 from flows.commands import Submit
 from flows.events import Event, Opened
 from flows.model import DEVICE_PAGE, Asker, Facts, Mode, Party, Person, Playbook
 from flows.phasing import mode_for, observed
 from flows.proving import bound, counting, settled, usable
+from flows.raised import raised
 
 
 def open_request(ask: Submit, facts: Facts) -> list[Event]:
-    """The requester works here and may ask · the subject works here · no twin is open · the prover can be asked.
+    """The requester works here and may ask · the rules permit it · the subject works here · no twin is open ·
+    the prover can be asked.
 
     Where the playbook only observes, the prover isn't asked: what would have stood in the way is recorded instead.
     Whoever asks for somebody else reads one and the same sentence, whatever stands in that person's way.
@@ -30,6 +33,8 @@ def open_request(ask: Submit, facts: Facts) -> list[Event]:
         raise no.NotYoursToAsk
     if requester.id not in facts.unfrozen:
         raise no.Frozen
+    if subject is not None:  # about nobody no rule says anything; what is asked for them is refused below
+        playbook = _ruled(playbook, facts)
     if "others" not in facts.may_ask_others and ask.subject != ask.requester:
         raise no.AskedEnough
     if "approvers" not in facts.may_ask_others and playbook.consent:
@@ -62,7 +67,7 @@ def open_request(ask: Submit, facts: Facts) -> list[Event]:
     }
     if mode is Mode.OBSERVE:
         return [observed(asked, playbook, facts, _hindrance(ask, playbook, prover, facts))]
-    return [Opened(**asked, due_at=facts.now + playbook.prove_within, mode=mode)]
+    return [Opened(**asked, due_at=facts.now + playbook.prove_within, mode=mode, tier=playbook.tier)]
 
 
 def _hindrance(ask: Submit, playbook: Playbook, prover: str, facts: Facts) -> str:
@@ -72,6 +77,15 @@ def _hindrance(ask: Submit, playbook: Playbook, prover: str, facts: Facts) -> st
     except no.Refusal as why:
         return why.kind
     return ""
+
+
+def _ruled(playbook: Playbook, facts: Facts) -> Playbook:
+    """The playbook as the company's rules let it be asked for: from its own tier on, or a higher one."""
+    ruling = given.permitted(facts)
+    try:
+        return raised(playbook, ruling.tier)
+    except no.TooFewToAgree:
+        raise no.TooFewToAgree(ruling.why) from None
 
 
 def _helped(playbook: Playbook, subject: Person | None, facts: Facts) -> Person:

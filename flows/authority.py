@@ -17,6 +17,8 @@ from flows.errors import NotAuthorised
 from flows.model import Assurance, Method, Mode, Party, Person, Playbook, Request
 from flows.objections import ends_at, manager_agrees, never_hurried
 from flows.quorum import filled, full
+from flows.raised import raised
+from flows.ruling import Ruling
 
 #: Where the flags stand in authenticator data, and which bit says that the passkey may be copied to other devices.
 FLAGS, BACKUP_ELIGIBLE = 32, 0x08
@@ -71,7 +73,8 @@ def authorise(
 
     1. The playbook is the one pinned to the request, the request says what that playbook says, and it isn't observed.
     2. The person the playbook names proved themself, strongly enough, for this digest, and it still holds (S1);
-       with a passkey that stays on one device, where the playbook demands that.
+       with a passkey that stays on one device, where the playbook demands that. Where a rule raised the tier, that
+       is what the playbook demands from that tier on.
     3. Enough distinct others consented in each step, for this digest, each entitled even now (S2).
     4. Where others could object: the manager's passkey is there, and the wait is over, or was bought. Whether anybody
        objected is for the request's history to say, which the worker folds before it asks here.
@@ -92,6 +95,7 @@ def authorise(
     if request.mode is Mode.OBSERVE:
         raise NotAuthorised("It was asked where the playbook only observes.")
     # 2
+    playbook = raised(playbook, request.tier)
     prover = request.subject if playbook.prover is Party.SUBJECT else request.requester
     digest = request_digest(request)
     good = [e for e in evidence if e.request == request.id and e.digest == digest and e.at <= now < e.until]
@@ -122,6 +126,14 @@ def authorise(
     )
     if not bought and now < ends_at(newest, playbook.objection.wait, subject.timezone):
         raise NotAuthorised("Those who were told still have time to object.")
+
+
+def still_ruled(request: Request, playbook: Playbook, ruling: Ruling) -> None:
+    """Raise NotAuthorised unless the rules permit the change now, from no higher tier on than it was carried."""
+    if not ruling.permitted:
+        raise NotAuthorised(f"The company's rules don't allow it now. {ruling.why}".strip())
+    if max(playbook.tier, ruling.tier) > max(playbook.tier, request.tier or 0):
+        raise NotAuthorised(f"The company's rules ask for more by now. {ruling.why}".strip())
 
 
 def _consented(

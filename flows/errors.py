@@ -55,6 +55,14 @@ class NotYoursToAsk(Refusal):
     """You can't ask this for that person. They themself, their manager, the desk or an administrator may."""
 
 
+class NotPermitted(Refusal):
+    """The company's rules don't allow this, and nothing was changed. Ask the desk what else helps."""
+
+
+class TooFewToAgree(Refusal):
+    """The company's rules ask for more people to agree here than this request type names. Talk to the desk."""
+
+
 class AskOnYourDevice(Refusal):
     """At a terminal people ask only for what they confirm themselves. Ask for others on your own device page."""
 

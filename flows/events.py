@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flows.model import Assurance, Cause, Method, Mode, Origin, Receipt, Wrong
+from flows.ruling import Fired
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Opened(Asked):
 
     due_at: datetime
     mode: Mode = Mode.REQUIRE
+    tier: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,4 +346,19 @@ class AlarmRaised:
     what: str
 
 
-Notice = Refused | TamperingNoticed | AuthorityMissing | AlarmRaised
+@dataclass(frozen=True, slots=True)
+class Ruled:
+    """The rules were asked whether somebody may `ask`, `approve` or `act`: what they said, which of them, and what
+    those saw. `tier` is what they demand; `facts` holds, by its name, each fact that a rule which fired asks about.
+    """
+
+    action: str
+    person: str
+    playbook: str
+    permitted: bool
+    tier: int
+    rules: tuple[Fired, ...]
+    facts: Mapping[str, str]
+
+
+Notice = Refused | TamperingNoticed | AuthorityMissing | AlarmRaised | Ruled

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import flows.errors as no
 from flows.model import Facts, Playbook, Request, Verification
+from flows.ruling import Ruling
 
 
 def manager(facts: Facts) -> str | None:
@@ -23,3 +24,13 @@ def playbook(facts: Facts) -> Playbook:
     if facts.playbook is None:
         raise no.UnknownPlaybook
     return facts.playbook
+
+
+def permitted(facts: Facts) -> Ruling:
+    """What the company's rules say about this. Raises NotPermitted, with their reason, unless it is a yes."""
+    ruling = facts.ruling
+    if ruling is None:
+        raise no.NotPermitted("They couldn't be asked. Try again soon.")
+    if not ruling.permitted:
+        raise no.NotPermitted(ruling.why or "No rule permits it. Talk to the desk.")
+    return ruling

@@ -9,6 +9,8 @@ from enum import StrEnum
 from functools import total_ordering
 from typing import Any, Self
 
+from flows.ruling import Ruling
+
 
 class Stage(StrEnum):
     """Where a request stands, named by who has the next move. Stored names are for ever."""
@@ -309,6 +311,7 @@ class Playbook:
     objection: ObjectionRule | None = (
         None  # whoever is told can stop it for a while; takes the manager's passkey
     )
+    raised: ConsentStep | None = None  # whose consent it takes once a rule raised the tier
     secret: SecretKind = SecretKind.NONE
     collect_within: timedelta = timedelta(minutes=15)
     protects: bool = False  # it takes power away or gives it back, so a freeze doesn't stop it
@@ -342,6 +345,8 @@ class Playbook:
             raise ValueError("a wait for objections comes after the manager's consent")
         if len(self.consent) > 1 or len(self.consent[0].rules) > 1:
             raise ValueError("before a wait for objections everybody is asked at once, as one group")
+        if self.raised is not None:
+            raise ValueError("before a wait for objections the same people are asked from every tier on")
         if self.assurance < Assurance.PHISHING_RESISTANT:
             raise ValueError("where somebody can object, whoever asks confirms with a passkey")
         if self.secret is SecretKind.CHOSEN_PASSWORD:
@@ -357,7 +362,8 @@ class Playbook:
     @property
     def selectors(self) -> frozenset[str]:
         """Everything by which this playbook names people who may agree, or may shorten a wait."""
-        rules = [rule for step in self.consent for rule in step.rules]
+        steps = self.consent if self.raised is None else (*self.consent, self.raised)
+        rules = [rule for step in steps for rule in step.rules]
         hurried_by = self.objection.hurried_by if self.objection else ()
         return frozenset(hurried_by).union(*(rule.approvers + rule.otherwise for rule in rules))
 
@@ -479,6 +485,7 @@ class Request(Changing):
     cause: Cause = Cause.OTHER
     closed_at: datetime | None = None
     mode: Mode = Mode.REQUIRE
+    tier: int | None = None  # from which on it is carried; None for what is older than the rules
 
     @property
     def key(self) -> str:
@@ -514,3 +521,4 @@ class Facts(Changing):
         frozenset()
     )  # what the requester hasn't asked too often: approvers, others
     waiting: str | None = None  # another request that waits for the prover; empty when none does
+    ruling: Ruling | None = None  # what the company's rules say about this very act

@@ -59,6 +59,7 @@ from flows.events import (
 from flows.law import TRANSITIONS
 from flows.model import Cause, Facts, Request, SecretKind, Stage
 from flows.objections import may_object
+from flows.raised import raised
 
 _STOPS = Object | Cancel | Disown | Stop  # what counts until the change is ordered, however late
 _REPORTS = ReportConfirmed | ReportRejected | ReportUnconfirmed  # the worker's words, not a person's
@@ -74,6 +75,8 @@ def decide(request: Request | None, command: Command, facts: Facts) -> list[Even
         raise no.UnknownRequest
     if request.stage.closed:
         raise no.AlreadyClosed
+    if facts.playbook is not None:
+        facts = facts.but({"playbook": raised(facts.playbook, request.tier)})
     if isinstance(command, Tick):
         return _expire(request, facts)
     if not isinstance(command, _REPORTS | Stop):

@@ -105,6 +105,7 @@ def _begun(event: Opened | Observed, stage: Stage, at: datetime) -> Request:
         due_at=event.due_at if isinstance(event, Opened) else None,
         closed_at=None if isinstance(event, Opened) else at,  # who only observes is done at once
         mode=event.mode if isinstance(event, Opened) else Mode.OBSERVE,
+        tier=event.tier if isinstance(event, Opened) else None,
     )
 
 

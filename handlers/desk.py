@@ -54,12 +54,14 @@ from flows.events import (
     Stopped,
     Verified,
 )
-from flows.model import Checked, Facts, Method, Origin, Party, Playbook, Request, Stage
+from flows.model import Checked, Facts, Method, Origin, Party, Person, Playbook, Request, Stage
 from flows.request import decide
+from flows.ruling import Ruling
 from flows.spoken import ALPHABET
 from flows.state import evolve
 from handlers import deliveries, standings
 from handlers.accounts import Accounts
+from handlers.asked_rules import Act, AskedRules, acting, approving, asking
 from handlers.forms import clean, read_form
 from handlers.passwords import fit
 from handlers.people import People
@@ -67,6 +69,7 @@ from handlers.playbooks import Playbooks
 from handlers.ports import Question, Used, Verifier
 from handlers.records import Records
 from handlers.registry import DeviceRegistry, compare_and_set
+from handlers.rules.facts import Place
 from handlers.standings import Standings
 from storage import rows
 from storage.book import Book, Need, Outcome, Work
@@ -111,7 +114,8 @@ class Parties:
 class Along:
     """What is committed along with a decision, or makes the commit refuse it.
 
-    `delivery` is the chat delivery that this command came with: it is done with this commit, refused or not.
+    `delivery` is the chat delivery that this command came with: it is done with this commit, refused or not. `place`
+    is where the device page was opened that it was asked on.
     """
 
     needs: tuple[Need, ...] = ()
@@ -119,6 +123,7 @@ class Along:
     signed: Mapping[str, str] = field(default_factory=dict)
     also: Callable[[Book, Outcome], None] = lambda book, outcome: None
     delivery: str = ""
+    place: Place | None = None
 
 
 _ALONE = Along()
@@ -137,11 +142,13 @@ class Desk(Records):
         verifiers: Mapping[Method, Verifier],
         committed: Callable[[str], None] = lambda request: None,
         standings: Standings | None = None,
+        rules: AskedRules | None = None,
     ) -> None:
         super().__init__(store, playbooks, people)
         self.registry = registry
         self.accounts = accounts
         self.standings = standings or Standings(store)
+        self.rules = rules
         self.verifiers = verifiers
         self.committed = committed
 
@@ -151,6 +158,10 @@ class Desk(Records):
         """Decide one command on one request and commit it. Raises a Refusal, which is on record by then."""
         along = along or _ALONE
         facts, parties = await self._facts(id, command)
+        ruled = None
+        if (act := await self._act(id, command, facts, along.place)) and self.rules is not None:
+            ruling = await self.rules.about(act)
+            facts, ruled = facts.but({"ruling": ruling}), act.ruled(ruling)
         key = f"{id}:carry_out"
         needs = [Need("requests", "id", id), *along.needs, *standings.needs(parties.everybody)]
         if along.delivery:
@@ -188,6 +199,8 @@ class Desk(Records):
                 request = evolve(request, event, book.now)
                 _consequences(outcome, request, event, book, along)
                 standings.count(outcome, request, event, book, self.standings.span)
+            if ruled is not None and not isinstance(command, BeginProof):
+                outcome.events.append((id, ruled))
             if request is not None and events:
                 before = book.row("requests", id)
                 twin = before["twin"] if before else same.value if same else ""
@@ -200,6 +213,8 @@ class Desk(Records):
 
         def refused(refusal: no.Refusal, book: Book) -> Outcome:
             outcome = recorded(refusal)
+            if ruled is not None and isinstance(refusal, no.NotPermitted | no.TooFewToAgree):
+                outcome.events.append((None if isinstance(command, Submit) else id, ruled))
             if refusal.kind == no.PromptedEnough.__name__:
                 standings.prompted_too_often(outcome, book, parties.prover, parties.requester)
             _delivered(outcome, book, along.delivery)
@@ -242,11 +257,13 @@ class Desk(Records):
         known: Mapping[str, Collection[str]] = MappingProxyType({}),
         delivery: str = "",
         card: Callable[[str], Row] | None = None,
+        place: Place | None = None,
     ) -> Request:
         """Open a request from a filled form. Raises a Refusal; nothing is kept of a form that doesn't fit.
 
         `known`: what may be referred to besides what is the subject's own, by the field's name. `card` gives, for
-        the request's name, the row of a chat message that is to become its card.
+        the request's name, the row of a chat message that is to become its card. `place`: where the device page was
+        opened that it is asked on.
         """
         found = self.playbooks.by_name.get(playbook)
         try:
@@ -265,7 +282,7 @@ class Desk(Records):
             ask = Submit(id, playbook, requester, subject, origin, form.parameters, committed)
             if card is not None:
                 texts.append(("posted", card(id)))
-            along = Along(also=partial(_put, texts), delivery=delivery)
+            along = Along(also=partial(_put, texts), delivery=delivery, place=place)
             try:
                 return (await self.submit(id, ask, along)).request
             except no.Conflict:
@@ -417,6 +434,30 @@ class Desk(Records):
             replace(facts, actor=await self.people.person(actor)),
             Parties(requester_id, prover, concerned),
         )
+
+    async def _act(self, id: str, command: Command, facts: Facts, place: Place | None) -> Act | None:
+        """What the rules are asked about, where they have a say and it is known who is meant."""
+        playbook, requester, subject = facts.playbook, facts.requester, facts.subject
+        if playbook is None or requester is None or subject is None:
+            return None
+        if isinstance(command, Submit):
+            return asking(playbook, requester, subject, command.origin, facts.now, place)
+        if not isinstance(command, BeginProof | Approve) or facts.actor is None:
+            return None
+        request = await self.get(id)
+        if request.stage not in (Stage.AWAITING_APPROVAL, Stage.AWAITING_OBJECTION):
+            return None
+        pinned = await self.pinned(request)
+        return approving(pinned, request, facts.actor, requester, subject, facts.now)
+
+    async def ruling(self, request: Request, people: Mapping[str, Person]) -> Ruling:
+        """What the rules say about making a request's change now. Kept on record."""
+        if self.rules is None:
+            return Ruling(False)
+        act = acting(await self.pinned(request), request, people[request.requester], people[request.subject])
+        ruling = await self.rules.about(act)
+        await self.record([(request.id, act.ruled(ruling))])
+        return ruling
 
     async def _question(self, request: Request, actor: str, method: Method) -> Question:
         challenge = request.challenge(actor, method)

@@ -16,6 +16,7 @@ from handlers import signatures
 from handlers.evidence import Auditor
 from handlers.findings import Finding, Level
 from handlers.playbooks import PlaybookError, load
+from handlers.policy import FOLDER, Rules
 from handlers.settings import Config, Settings, SettingsError, load_config, load_settings
 from storage import migrate
 from storage.seals import Keys
@@ -130,6 +131,7 @@ def _push(settings: Settings) -> Finding:
 def _playbooks(settings: Settings, config: Config | None) -> Finding:
     try:
         found = load(settings.playbooks)
+        rules = Rules.load(settings.playbooks / FOLDER, found).all
     except PlaybookError as error:
         return Finding("playbooks", Level.FAIL, str(error), "Mend the lines named.")
     there = {"countersign", *(config.connectors if config else ())}
@@ -139,7 +141,7 @@ def _playbooks(settings: Settings, config: Config | None) -> Finding:
             "Name these connectors in COUNTERSIGN_CONFIG, or leave those files out of COUNTERSIGN_PLAYBOOKS."
         )
         return Finding("playbooks", Level.FAIL, f"no such connector: {', '.join(lacking)}", remedy)
-    return Finding("playbooks", Level.PASS, ", ".join(sorted(found)))
+    return Finding("playbooks", Level.PASS, f"{', '.join(sorted(found))}; {len(rules)} rules")
 
 
 def _signed(settings: Settings) -> list[Finding]:

@@ -338,6 +338,9 @@ def _agrees(row: Row, body: dict[str, Any]) -> bool:
 
 def _told(body: bytes) -> str:
     data = codec.said(body)
-    return ", ".join(
+    parts = [
         f"{name}={value}" for name, value in data.items() if isinstance(value, str | int) and value != ""
-    )
+    ]
+    parts += [f"{rule['id']} {rule['effect']}: {rule['reason']}" for rule in data.get("rules", ())]
+    parts += [f"{name}={value}" for name, value in data.get("facts", {}).items()]
+    return ", ".join(parts)

@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import bindparam, select
 
 import flows.errors as no
-from flows.authority import Evidence, authorise
+from flows.authority import Evidence, authorise, still_ruled
 from flows.commands import ReportConfirmed, ReportRejected, ReportUnconfirmed
 from flows.effects import Announce
 from flows.events import AuthorityMissing
@@ -147,7 +147,7 @@ class Fulfilment:
 
     async def _authorise(self, request: Request, playbook: Playbook) -> None:
         """Derive the authority again: the row is what its events lead to (an old row put back isn't), the evidence
-        is sealed and passes its verifier once more, and the people are looked up as they are now."""
+        is sealed and passes its verifier once more, the people are looked up and the rules asked as they are now."""
         try:
             history = await fold(self._store, request.id)
         except (LookupError, ValueError):
@@ -170,6 +170,7 @@ class Fulfilment:
         young = await self._young({proof.person for proof in evidence})
         subject = concerned[request.subject]
         authorise(request, playbook, evidence, selected, self._store.clock(), young, subject)
+        still_ruled(request, playbook, await self._desk.ruling(request, concerned))
 
     async def _young(self, people: Collection[str]) -> Mapping[str, datetime]:
         """Whose first device is or was new, and until when."""

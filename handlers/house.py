@@ -12,11 +12,15 @@ from flows.model import Method, Person
 from flows.registration import Authenticator
 from handlers import signatures
 from handlers.accounts import Accounts
+from handlers.asked_rules import AskedRules
+from handlers.circumstances import Circumstances
 from handlers.clock import Clock
 from handlers.conversations import Conversations
 from handlers.desk import Desk
 from handlers.people import Given, People, Recent, Schedule
+from handlers.places import Places
 from handlers.playbooks import Playbooks, load
+from handlers.policy import FOLDER, Rules
 from handlers.ports import Connector, Directory, Messenger, Verifier
 from handlers.recovery import Recovery, RecoveryCodes
 from handlers.registry import DeviceRegistry
@@ -51,6 +55,7 @@ class House:
     worker: Worker
     clock: Clock
     recent: Recent | None
+    places: Places
 
     async def reaches(self, person: str) -> bool:
         """Whether this person can be written to in a chat: where they are in Slack, or have the app in Teams."""
@@ -96,8 +101,12 @@ async def build(
         verbs = {name: connector.verbs for name, connector in connectors.items()}
         playbooks = load(settings.playbooks, connectors=verbs, schedules=outside.schedules)
         signatures.verify(settings, playbooks, signatures.rules_of(settings.playbooks))
+        rules = Rules.load(settings.playbooks / FOLDER, playbooks)
         await setup.keep_playbooks(store, [_kept(playbooks, hash) for hash in playbooks.contents])
-        return _assemble(settings, config, outside, registry, accounts, connectors, playbooks, standings)
+        asked = AskedRules(rules, Circumstances(store, registry, accounts, standings))
+        return _assemble(
+            settings, config, outside, registry, accounts, connectors, playbooks, standings, asked
+        )
     except BaseException:
         await store.close()
         raise
@@ -112,6 +121,7 @@ def _assemble(
     connectors: Mapping[str, Connector],
     playbooks: Playbooks,
     standings: Standings,
+    rules: AskedRules,
 ) -> House:
     store = standings.store
     given = Given(config.roles, config.owners, outside.schedules)
@@ -120,7 +130,7 @@ def _assemble(
     read = People(recent, given) if recent else people
     passkeys, codes = verifiers(settings, store.keys)
     by_method: dict[Method, Verifier] = {Method.PASSKEY: passkeys, Method.CODE: codes}
-    desk = Desk(store, playbooks, people, registry, accounts, by_method, standings=standings)
+    desk = Desk(store, playbooks, people, registry, accounts, by_method, standings=standings, rules=rules)
     worker = Worker(desk, connectors, by_method, outside.messenger)
     desk.committed = worker.changed
     return House(
@@ -139,6 +149,7 @@ def _assemble(
         worker,
         Clock(desk, worker),
         recent,
+        Places(config.networks, settings.countries),
     )
 
 

@@ -9,8 +9,10 @@ from sqlalchemy import bindparam, func, select
 import flows.errors as no
 from flows.consent import consenting, hurriers
 from flows.digest import commitment
+from flows.events import Ruled
 from flows.model import Person, Playbook, Request, Stage
 from flows.objections import may_object
+from flows.raised import raised
 from flows.state import evolve
 from handlers.people import People
 from handlers.playbooks import PlaybookError, Playbooks, from_content
@@ -36,6 +38,7 @@ _overdue = (
 )
 _EVENTS = TABLES["audit_events"]
 _events = select(_EVENTS).where(_EVENTS.c.request == bindparam("request")).order_by(_EVENTS.c.seq)
+_rulings = _events.where(_EVENTS.c.type == Ruled.__name__)
 _newest = select(func.max(_EVENTS.c.seq).label("seq")).where(_EVENTS.c.request == bindparam("request"))
 _TEXTS = TABLES["clear_texts"]
 _texts = select(_TEXTS).where(_TEXTS.c.request == bindparam("request"))
@@ -161,6 +164,10 @@ class Records:
         return texts
 
     async def playbook_of(self, request: Request) -> Playbook:
+        """The pinned playbook as it applies from the request's tier on. Raises Tampered like `pinned`."""
+        return raised(await self.pinned(request), request.tier)
+
+    async def pinned(self, request: Request) -> Playbook:
         """The version of the playbook that is pinned to this request. Raises Tampered, on record, if it is gone."""
         found = self.playbooks.by_hash.get(request.playbook_hash)
         if found is None:
@@ -170,6 +177,11 @@ class Records:
             await self.store.notice("playbooks", request.playbook_hash)
             raise no.Tampered
         return found
+
+    async def rulings(self, id: str) -> list[Ruled]:
+        """What the rules said about a request whenever they were asked, oldest first."""
+        found = await self.store.fetch(_rulings, request=id)
+        return [codec.event(row["type"], codec.said(row["body"])) for row in found]
 
     async def _readable(self, found: Sequence[Row]) -> list[Request]:
         return [codec.request(row["state"]) for row in await self.store.believed("requests", found)]

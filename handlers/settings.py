@@ -116,6 +116,11 @@ class Settings(SlackSettings, TeamsSettings, MailSettings, PushSettings, SignOnS
         description="How many hours everything in a person's name rests after they said that they didn't ask for "
         "something. Security can let them go on earlier.",
     )
+    countries: Path | None = Field(
+        None,
+        description="A country database in MaxMind's format (.mmdb), for rules that ask which country a device page "
+        "was opened in. Without it no country is known.",
+    )
     log_format: str = Field("json", pattern="^(json|console)$", description="`json` or `console`.")
 
     @field_validator("secret_key", mode="before")
@@ -132,6 +137,13 @@ class Settings(SlackSettings, TeamsSettings, MailSettings, PushSettings, SignOnS
         if not isinstance(value, str):
             return value
         return tuple(ipaddress.ip_network(part.strip()) for part in value.split(",") if part.strip())
+
+    @field_validator("countries")
+    @classmethod
+    def _file(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            raise ValueError("it is no file")
+        return value
 
     @field_validator("public_url")
     @classmethod
@@ -236,6 +248,9 @@ class Config(BaseModel):
     directory: str = Field("", description="The connector that people are read from.")
     people: tuple[PersonEntry, ...] = Field(
         (), description="The people of a pilot. Left out as soon as a directory is connected."
+    )
+    networks: Mapping[str, tuple[Network, ...]] = Field(
+        {}, description="Address ranges by name, for rules that ask where a device page was opened."
     )
     demo: bool = Field(False, description="True only in what `demo` writes for itself; `serve` refuses it.")
 

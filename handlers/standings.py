@@ -71,6 +71,13 @@ class Standings:
         now = self.store.clock()
         return frozenset([person for person in sorted(set(people)) if await self._frozen(person, now)])
 
+    async def counted(self, person: str) -> Standing | None:
+        """What was counted for a person; None where their row was changed from outside."""
+        kept = await self.store.fetch(_standing, person=person)
+        if kept and not await self.store.believed("standings", kept):
+            return None
+        return rows.standing(kept[0] if kept else None, person)
+
     async def frozen(self) -> list[Standing]:
         """Everybody who is frozen now."""
         found = await self.store.believed(

@@ -266,6 +266,7 @@ def handing_out() -> Path:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     for path in [*SHIPPED.glob("*.yaml"), *OURS.glob("*.yaml")]:
         shutil.copy(path, folder)
+    shutil.copytree(SHIPPED / "rules", folder / "rules")
     return folder
 
 

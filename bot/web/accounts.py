@@ -6,6 +6,7 @@ from aiohttp import web
 
 import flows.errors as no
 from bot.handles import Handles
+from bot.web.address import place
 from bot.web.page import HOUSE, asked_on, begun, reader, render
 from flows.accounts import Account
 
@@ -52,6 +53,7 @@ async def connect(request: web.Request) -> web.Response:
         {"new_account": account.name, "shown_as": shown},
         asked_on(house, here),
         known={"new_account": (account.name,)},
+        place=place(request),
     )
     raise web.HTTPSeeOther(await begun(house, opened))
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from bot.web.page import HOUSE
+from handlers.rules.facts import Place
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -27,6 +28,11 @@ def client(peer: str, forwarded: str, trusted: Sequence[Network]) -> str:
     while hops and _within(address, trusted):
         address = hops.pop()
     return address
+
+
+def place(request: web.Request) -> Place:
+    """Where this page was opened, as far as rules may ask."""
+    return request.app[HOUSE].places.of(remote(request))
 
 
 def counted_by(request: web.Request) -> str:

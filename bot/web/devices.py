@@ -9,6 +9,7 @@ from aiohttp import web
 import flows.errors as no
 from bot.facts import codes_line, device_lines, passkey_name
 from bot.seen import account_names
+from bot.web.address import place
 from bot.web.page import HOUSE, asked_on, begun, reader, render
 from flows.model import Method
 from handlers.recovery import codes_of
@@ -116,7 +117,8 @@ async def remove_one(request: web.Request) -> web.Response:
 
 async def _asked(request: web.Request, playbook: str, answers: Mapping[str, str]) -> web.Response:
     house, (person, here) = request.app[HOUSE], reader(request)
-    opened = await house.desk.open(playbook, person.id, person.id, answers, asked_on(house, here))
+    origin = asked_on(house, here)
+    opened = await house.desk.open(playbook, person.id, person.id, answers, origin, place=place(request))
     raise web.HTTPSeeOther(await begun(house, opened))
 
 

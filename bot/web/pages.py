@@ -12,17 +12,8 @@ from aiohttp import web
 import flows.errors as no
 from bot.asking import SUBJECT, inputs, meant, offers, takes
 from bot.views import mark
-from bot.web.page import (
-    HOUSE,
-    asked_on,
-    begun,
-    drawing,
-    json_body,
-    reader,
-    render,
-    request_name,
-    seen_by,
-)
+from bot.web.address import place
+from bot.web.page import HOUSE, asked_on, begun, drawing, json_body, reader, render, request_name, seen_by
 from flows.commands import Cancel, Command, Deny, Disown, GiveUp, Object, Retry
 from flows.events import ChallengeFailed, LockedOut
 from flows.model import LIMITS, Method, Playbook, Request, SecretKind, Stage, Wrong
@@ -70,7 +61,8 @@ async def submit(request: web.Request) -> web.Response:
     whom = typed.pop(SUBJECT, "").strip() or person.id
     origin = asked_on(house, device)
     try:
-        opened = await house.desk.open(playbook.name, person.id, await meant(house, whom), typed, origin)
+        subject = await meant(house, whom)
+        opened = await house.desk.open(playbook.name, person.id, subject, typed, origin, place=place(request))
     except no.WrongAnswer as refusal:
         errors = {refusal.field: refusal.sentence} if refusal.field else {}
         error = "" if refusal.field else refusal.sentence

@@ -38,6 +38,7 @@ ONE = ("manager", "person:")  # selectors that name one person at most
 MOST: Mapping[Loc, timedelta] = {
     ("proof", "within"): timedelta(minutes=10),
     ("consent", "within"): timedelta(days=7),
+    ("raised", "within"): timedelta(days=7),
     ("objection", "wait"): timedelta(days=7),
     ("change", "collect_within"): timedelta(minutes=15),
 }
@@ -170,7 +171,8 @@ def judge(sheet: Sheet, page: Values, connectors: Mapping[str, frozenset[str]] |
 def judge_selectors(sheet: Sheet, page: Values, schedules: Collection[str] | None) -> None:
     """An owner is that of the group which the form names in clear, and a schedule one of those that are known."""
     further = [("further_consent", index) for index in range(len(page.get(("further_consent",), ())))]
-    places: list[Loc] = [(*group, key) for group in (("consent",), *further) for key in ("from", "otherwise")]
+    groups = (("consent",), *further, ("raised",))
+    places: list[Loc] = [(*group, key) for group in groups for key in ("from", "otherwise")]
     named = [((*place, index), who) for place in places for index, who in enumerate(page.get(place, ()))]
     for place, who in named:
         kind, _, name = who.partition(":")
@@ -212,7 +214,7 @@ def _judge_consent(sheet: Sheet, page: Values) -> None:
     if further and ("consent",) not in sheet.lines:
         sheet.note(("further_consent",), "comes without `consent`", "Name the first group under `consent`.")
     time = page.get(("consent", "within"), timedelta(0))
-    for group in (("consent",), *further):
+    for group in (("consent",), *further, ("raised",)):
         people = (*page.get((*group, "from"), ()), *page.get((*group, "otherwise"), ()))
         quorum, within = page.get((*group, "quorum"), 1), page.get((*group, "within"))
         if people and quorum > len(people) and all(who.startswith(ONE) for who in people):
@@ -234,9 +236,10 @@ def _judge_objection(sheet: Sheet, page: Values) -> None:
     """A wait comes after the manager's consent to what was confirmed with a passkey, and the proof outlasts it."""
     if ("objection",) not in page:
         return
-    if page.get(("further_consent",)):
-        wrong = "can't go with a wait for objections"
-        sheet.note(("further_consent",), wrong, "Name everybody who is asked under `consent`.")
+    for more in ("further_consent", "raised"):
+        if page.get((more,)):
+            wrong = "can't go with a wait for objections"
+            sheet.note((more,), wrong, "Name everybody who is asked under `consent`.")
     wait = page.get(("objection", "wait"), timedelta(days=1))
     if wait < LEAST_WAIT:
         sheet.note(("objection", "wait"), f"is shorter than {spelled(LEAST_WAIT)}")
@@ -247,6 +250,9 @@ def _judge_objection(sheet: Sheet, page: Values) -> None:
     if "manager" not in page.get(("consent", "from"), unsaid):
         wrong = "comes without the manager's consent"
         sheet.note(("objection",), wrong, "Name `manager` among those whom `consent` is asked `from`.")
+    if "manager" not in page.get(("raised", "from"), ("manager",)):
+        wrong = "leaves out the manager, without whose consent nothing waits for objections"
+        sheet.note(("raised", "from"), wrong, "Name `manager` in it, too.")
     if page.get(("proof", "assurance"), Assurance.PHISHING_RESISTANT) < Assurance.PHISHING_RESISTANT:
         wrong = "is too weak for what others can object to"
         sheet.note(("proof", "assurance"), wrong, "Write `phishing_resistant`.")

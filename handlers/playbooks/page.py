@@ -269,6 +269,10 @@ class Page(Block):
     objection: Objection | None = Field(
         default=None, description="Say below it how long the `wait` is and who it is `hurried_by`."
     )
+    raised: Consent | None = Field(
+        default=None,
+        description="Say below it `quorum`, `from` and `within`, for when a rule raises the tier.",
+    )
     form: tuple[FormField, ...] = Field(
         default=(), max_length=20, description="List at most 20 fields, each with a name of its own."
     )
@@ -299,6 +303,10 @@ class Page(Block):
             left_out["further_consent"] = True
         if self.objection is None:
             left_out["objection"] = True
+        if self.raised is None:
+            left_out["raised"] = True
+        elif not self.raised.otherwise:
+            left_out["raised"] = {"otherwise"}
         if not self.protects:
             left_out["protects"] = True
         if not self.proof.device_bound:
@@ -310,7 +318,7 @@ class Page(Block):
         return rfc8785.dumps(self.model_dump(mode="json", by_alias=True, exclude=left_out)).decode()
 
     def playbook(self, content: str) -> Playbook:
-        stop = self.objection
+        more, stop = self.raised, self.objection
         return Playbook(
             name=self.name,
             version=self.version,
@@ -330,6 +338,7 @@ class Page(Block):
             fields=tuple(flows.model.Field(**field.model_dump()) for field in self.form),
             justification=self.justification,
             consent=self._steps(),
+            raised=ConsentStep((more.rule(),), more.within) if more else None,
             objection=ObjectionRule(stop.wait, stop.hurried_by) if stop else None,
             protects=self.protects,
             device_bound=self.proof.device_bound,
@@ -357,6 +366,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
         "proof": Proof,
         "consent": Consent,
         "further_consent": Further,
+        "raised": Consent,
         "objection": Objection,
         "form": FormField,
         "change": Change,

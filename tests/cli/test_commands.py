@@ -638,6 +638,26 @@ def test_a_broken_playbook_is_named_with_file_line_and_remedy(tmp_path: Path) ->
         assert problem["remedy"]
 
 
+def test_each_playbook_is_a_page_and_rules_without_a_say_are_told(tmp_path: Path) -> None:
+    folder = tmp_path / "playbooks"
+    shutil.copytree(SHIPPED, folder)
+    env = {"COUNTERSIGN_SECRET_KEY": SECRET_KEY, "COUNTERSIGN_PLAYBOOKS": str(folder)}
+    read = run("policy", "check", env=env)
+    for words in ("Who may ask", "Who agrees", "2, gives access", "house-act permits to act"):
+        assert words in read.stdout
+    (folder / "rules" / "ours.cedar").write_text(
+        '@id("never") @reason("It never is.") forbid (principal, action, resource) when { context.hour > 24 };',
+        encoding="utf-8",
+    )
+    told = run("policy", "check", "--json", env=env)
+    (found,) = [each for each in json.loads(told.stdout) if each["level"] != "pass"]
+    assert (told.exit_code, found["check"], found["remedy"]) == (1, "never", "It is 0 to 23.")
+    (folder / "rules" / "ours.cedar").write_text("forbid (principal, action, resource);", encoding="utf-8")
+    broken = run("policy", "check", env=env)
+    assert (broken.exit_code, broken.stdout) == (1, "")
+    assert "ours.cedar:1: @id is missing" in broken.stderr
+
+
 # -- the doctor -------------------------------------------------------------------------------
 
 TWO_ADMINISTRATORS = """
@@ -681,7 +701,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def patient(prepared: Path, tmp_path: Path) -> Patient:
-    (tmp_path / "playbooks").mkdir()
+    shutil.copytree(SHIPPED / "rules", tmp_path / "playbooks" / "rules")
     for path in SHIPPED.glob("*device*.yaml"):
         shutil.copy(path, tmp_path / "playbooks")
     (tmp_path / "countersign.yaml").write_text(TWO_ADMINISTRATORS, encoding="utf-8")
@@ -741,6 +761,7 @@ WRONG = {
     "socket too far": ({"SOCKET": "/tmp/" + "x" * 103}, "socket", "fail"),
     "log for people": ({"LOG_FORMAT": "console"}, "log format", "warn"),
     "log for nobody": ({"LOG_FORMAT": "xml"}, "settings", "fail"),
+    "no countries": ({"COUNTRIES": "/nowhere/countries.mmdb"}, "settings", "fail"),
     "two keys": ({"SECRET_KEY": f"{SECRET_KEY},{SECRET_KEY[::-1]}"}, "secret key", "warn"),
     "dull key": ({"SECRET_KEY": "ab" * 20}, "secret key", "fail"),
     "short key": ({"SECRET_KEY": "short"}, "settings", "fail"),

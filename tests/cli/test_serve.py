@@ -115,7 +115,7 @@ def alarmed() -> Iterator[None]:
 def here(tmp_path: Path) -> Installation:
     """An installation as docs/operations.md makes one, on a free port."""
     (tmp_path / "state").mkdir(mode=0o700)
-    (tmp_path / "playbooks").mkdir()
+    shutil.copytree(ROOT / "playbooks" / "rules", tmp_path / "playbooks" / "rules")
     for path in (ROOT / "playbooks").glob("*device*.yaml"):
         shutil.copy(path, tmp_path / "playbooks")
     (tmp_path / "countersign.yaml").write_text(PEOPLE, encoding="utf-8")

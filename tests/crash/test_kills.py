@@ -191,6 +191,7 @@ class Lane:
 
     async def settle(self, *playbooks: str) -> None:
         self.playbooks.mkdir(parents=True)
+        shutil.copytree(handing_out() / "rules", self.playbooks / "rules")
         for name in playbooks:
             shutil.copy(handing_out() / f"{name}.yaml", self.playbooks)
             with (self.playbooks / f"{name}.yaml").open("a") as page:

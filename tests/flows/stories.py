@@ -79,7 +79,9 @@ from flows.model import (
     Stage,
     Wrong,
 )
+from flows.raised import raised
 from flows.request import decide
+from flows.ruling import Ruling
 from flows.state import evolve
 
 PASSKEY, CODE = Method.PASSKEY, Method.CODE
@@ -101,13 +103,15 @@ PEOPLE = {
 }
 
 
-#: Nobody is frozen, nothing was counted.
+PERMITTED = Ruling(True)
+#: Nobody is frozen, nothing was counted, and the rules permit it.
 WELL = {
     "unfrozen": frozenset(PEOPLE),
     "codes_count": True,
     "may_prompt": True,
     "may_ask_others": frozenset({"approvers", "others"}),
     "waiting": "",
+    "ruling": PERMITTED,
 }
 
 
@@ -272,6 +276,7 @@ class Story:
         self,
         *,
         playbook: Playbook | str | None = "",
+        ruling: Ruling | None = PERMITTED,
         left: Collection[str] = (),
         unknown: Collection[str] = (),
         methods: Mapping[str, Collection[Method]] | None = None,
@@ -307,6 +312,7 @@ class Story:
             "codes_count": not codes_rest,
             "may_prompt": not prompted_enough,
             "waiting": waiting,
+            "ruling": ruling,
         }
         if request:
             self.request = replace(self.it, **request)
@@ -365,6 +371,7 @@ class Story:
             return Facts(now=self.now)
         else:
             requester, subject, proving = self.it.requester, self.it.subject, self.it.prover
+            playbook = raised(playbook, self.it.tier) if playbook and playbook.raised else playbook
         if isinstance(command, BeginProof | Approve):
             proving = command.actor
         return Facts(

@@ -83,6 +83,7 @@ LATER: Mapping[str, Any] = {
     "reason": "not collected in time",
     "cause": Cause.POLICY,
     "mode": Mode.OFFER,
+    "tier": 3,
     "closed_at": MORNING,
 }
 

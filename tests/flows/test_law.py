@@ -191,7 +191,7 @@ def test_facts_that_were_not_found_out_are_none_or_empty() -> None:
     assert not any(getattr(unknown, field.name) for field in fields(Facts) if field.name != "now")
 
 
-@pytest.mark.parametrize("missing", ["playbook", "requester", "subject", "methods"])
+@pytest.mark.parametrize("missing", ["playbook", "requester", "subject", "methods", "ruling"])
 def test_opening_takes_every_fact(missing: str) -> None:
     story = a_request()
     facts = story.facts(asks("maya")(story))

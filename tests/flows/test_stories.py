@@ -652,7 +652,9 @@ def test_without_its_playbook_nothing_goes_on() -> None:
     proved().given(playbook=None).when(ReportConfirmed(RECEIPT)).refused(no.UnknownPlaybook)
     proved().given(playbook=None).when(ReportUnconfirmed("no")).refused(no.UnknownPlaybook)
     handed_over().given(playbook=None).when(Retry("ravi")).refused(no.UnknownPlaybook)
-    considered("omar").given(playbook=RESET).when(approves("omar")).refused(no.NotAnApprover)
+    alone = replace(ACCESS, consent=())
+    considered("omar").given(playbook=alone).when(approves("omar")).refused(no.NotAnApprover)
+    considered("omar").given(playbook=RESET).when(approves("omar")).refused(no.TooFewToAgree)
 
 
 # -- the chosen password --------------------------------------------------------------------

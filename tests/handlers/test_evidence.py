@@ -25,7 +25,7 @@ from storage.seals import Keys
 from storage.sql import TABLES
 from storage.store import Store
 from tests.authenticator import b64, unb64
-from tests.company import SECRET_KEY, company, settings_for
+from tests.company import SECRET_KEY, SHIPPED, company, settings_for
 from tests.intruder import Intruder
 
 PLAYBOOK = """\
@@ -105,6 +105,7 @@ async def finished(url: str, folder: Path, method: Method) -> Kept:
     playbooks = folder / "playbooks"
     playbooks.mkdir()
     (playbooks / "group_access.yaml").write_text(PLAYBOOK)
+    shutil.copytree(SHIPPED / "rules", playbooks / "rules")
     async with company(url, folder, playbooks=playbooks) as acme:
         maya, omar = await acme.enrolled("maya"), await acme.enrolled("omar")
         request = await acme.asks("group_access", "maya", answers=ANSWERS)
@@ -201,6 +202,7 @@ LIVED = {
     "reason",
     "cause",
     "closed_at",
+    "tier",
 }
 CASES = [(f"{field} {how}".strip(), change) for field, ways in ASKED.items() for how, change in ways.items()]
 

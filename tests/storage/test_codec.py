@@ -82,6 +82,8 @@ def _of(kind: type, name: str) -> st.SearchStrategy[Any]:
         return WORDS
     if annotation == "int":
         return st.integers(0, 2**53 - 1)
+    if annotation == "int | None":
+        return st.none() | st.integers(0, 2**53 - 1)
     if annotation == "str":
         return NAMES
     return st.from_type(get_type_hints(kind)[name])
