@@ -92,7 +92,7 @@ class DeviceBoundNeeded(Refusal):
 
 
 class DeviceTooYoung(Refusal):
-    """Your first device is new: for three days it can't give access to anything new, nor act for others."""
+    """Your device is new: for three days it can't give access to anything new, nor act for others."""
 
 
 class AlreadyOpen(Refusal):

@@ -431,7 +431,7 @@ class Facts(Changing):
     subject: Person | None = None
     methods: frozenset[Method] = frozenset()  # what the prover has registered and may use now
     device_bound: bool = False  # one of the prover's passkeys stays on the device it was made on
-    young_until: datetime | None = None  # when the first device of whoever proves or consents stops being new
+    young_until: datetime | None = None  # when the devices of whoever proves or consents stop being new
     approvers: frozenset[str] = frozenset()  # ids of active people the playbook lets consent, read just now
     hurriers: frozenset[str] = frozenset()  # and of those it lets shorten a wait for objections
     open_twin: str | None = None  # name of an open request for the same change

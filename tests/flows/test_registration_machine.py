@@ -75,6 +75,7 @@ class Told(Returns):
         return id
 
 
+FRIDAY = 4
 MET = [
     *("a link", "joining", "opening", "binding passkey", "binding code", "recovered", "revoking", "renaming"),
     *("signing in", *(f"{name} ordered" for name in DEMANDS)),
@@ -195,7 +196,10 @@ def others_speak_for_somebody(life: Told) -> None:
 
 
 def time_passes_over_what_others_ask(life: Told) -> None:
-    """Omar asks for Ravi, and the wait is over; Nina for Vera, for whom nothing is; nobody agrees about Omar."""
+    """Omar asks for Ravi on a Friday, and waits; Nina for Vera, for whom nothing is; nobody agrees about Omar."""
+    while life.now.weekday() != FRIDAY:
+        life.now += DAY
+    life.now = life.now.replace(hour=16, minute=0)
     id = life.waiting("omar", "ravi", "nina")
     life.ticks(id)
     ends = life.pleas[id].ends

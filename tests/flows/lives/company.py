@@ -69,6 +69,7 @@ class Company(RuleBasedStateMachine):
         self.codes: dict[str, CodeSet] = {}
         self.orders: dict[str, tuple[str, str]] = {}
         self.frozen: dict[str, datetime] = {}
+        self.recovered: dict[str, list[datetime]] = {}
         self.browsers = {f"browser {n}": f"nobody's {n}" for n in range(8)}
 
     # -- the shell: what the handlers do ------------------------------------------------------
@@ -79,12 +80,16 @@ class Company(RuleBasedStateMachine):
 
     def registration(self, person: str) -> Registration:
         """As handlers/registry.py reads it: with whether somebody vouches for it."""
-        used = [link for link in self.links.values() if link.person == person and link.used_at]
-        vouched = any(
-            link.request == INIT if link.first else person not in self.orders.get(link.request, (person,))
-            for link in used
-        )
-        return replace(self.real[person], vouched=vouched)
+        stood = [
+            link.used_at
+            for link in self.links.values()
+            if link.person == person and link.used_at
+            if (
+                link.request == INIT if link.first else person not in self.orders.get(link.request, (person,))
+            )
+        ]
+        recovered = tuple(self.recovered.get(person, ()))
+        return replace(self.real[person], vouched=max(stood, default=None), recovered=recovered)
 
     def keep(self, person: str, change: Change) -> None:
         before = self.real[person]
@@ -153,8 +158,7 @@ class Company(RuleBasedStateMachine):
             raise NotAuthorised("Everything in the name of somebody concerned rests for now.")
         people = approvers(case.playbook.consent, subject, PEOPLE.values()) & free
         today = Today(subject, hurriers(case.playbook.objection, subject, PEOPLE.values()) & free)
-        until = {person: self.registration(person).young_until for person in PERSONS}
-        young = {person: at for person, at in until.items() if at is not None}
+        young = {person: self.registration(person).young for person in PERSONS}
         authorise(case.it, case.playbook, case.evidence, people, self.now, young, today)
 
     def ordered(

@@ -168,7 +168,7 @@ class Lives(Company):
         self.model.devices[device].keys[key.id] = method
         link.used, link.cookie = link.used or self.now, new
         if link.stands_for:
-            self.model.vouched.add(person)
+            self.model.vouched[person] = self.now
 
     @rule(n=Number, wait=st.sampled_from([0, 0, 5, 9, 10, 11, 30, 61]), app=st.integers(0, 4))
     def a_used_link_is_used_again(self, n: int, wait: int, app: int) -> None:

@@ -104,7 +104,8 @@ class Model:
     codes: dict[str, set[str]] = field(default_factory=dict)
     spent: set[str] = field(default_factory=set)
     resting: dict[str, datetime] = field(default_factory=dict)
-    vouched: set[str] = field(default_factory=set)
+    vouched: dict[str, datetime] = field(default_factory=dict)
+    recovered: dict[str, list[datetime]] = field(default_factory=dict)
 
     def ever(self, person: str) -> list[Kept]:
         return [kept for kept in self.devices.values() if kept.person == person]
@@ -114,8 +115,11 @@ class Model:
         return {id: how for kept in self.ever(person) if not kept.gone for id, how in kept.keys.items()}
 
     def new(self, person: str, now: datetime) -> bool:
-        since = [kept.since for kept in self.ever(person)]
-        return bool(since) and person not in self.vouched and now < min(since) + timedelta(hours=72)
+        """Within three days of a first device, or of a recovery code: unless others stood for them since."""
+        ever, stood = self.ever(person), self.vouched.get(person)
+        first = [min(kept.since for kept in ever)] if ever and stood is None else []
+        back = [at for at in self.recovered.get(person, []) if stood is None or at >= stood]
+        return any(now < at + timedelta(hours=72) for at in (*first, *back))
 
     def rests(self, person: str, now: datetime) -> bool:
         return now < self.resting.get(person, now)

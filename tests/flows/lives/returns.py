@@ -94,6 +94,8 @@ class Returns(Lives):
             return
         assert allowed, "somebody recovered, and nobody allowed it"
         self.seen["recovered"] += 1
+        self.recovered.setdefault(person, []).append(self.now)
+        self.model.recovered.setdefault(person, []).append(self.now)
         self.model.codes[person].remove(code)
         self.model.spent.add(code)
         until = self.now + timedelta(minutes=15)
