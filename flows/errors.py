@@ -283,7 +283,7 @@ class SignOnUntrue(Refusal):
 
 
 class SignOnAway(Refusal):
-    """The company's sign-on doesn't answer, so nobody can join just now. Nothing was changed. Try again soon."""
+    """The company's sign-on doesn't answer, so nobody can use it just now. Nothing was changed. Try again soon."""
 
 
 class NotToJoin(Refusal):

@@ -6,10 +6,11 @@ import asyncio
 import hashlib
 import hmac
 import secrets
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import bindparam, select
 
@@ -26,6 +27,7 @@ from handlers.people import People
 from handlers.ports import Used
 from handlers.registry import DeviceRegistry, compare_and_set
 from handlers.seldom import Seldom
+from handlers.signed_on import SignedOn
 from handlers.standings import Standings, failed_beside_requests
 from handlers.verifiers.code import CodeVerifier
 from storage import rows
@@ -47,6 +49,20 @@ def new_codes() -> list[str]:
     return [recovery.shown("".join(secrets.choice(ALPHABET) for _ in range(LENGTH))) for _ in range(CODES)]
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """The other factor that goes with a recovery code: its name in the log, whether it was shown, and its key."""
+
+    method: str
+    shown: bool
+    used: Used | None = None
+
+    @property
+    def said(self) -> str:
+        """What security reads of it."""
+        return ", after a sign-on with the company account" if self.method == "sign_on" else ""
+
+
 class Recovery:
     """Keeps people's codes, and lets a browser in that has one of them and the sign-in app."""
 
@@ -61,6 +77,14 @@ class Recovery:
         self._slow = ThreadPoolExecutor(AT_ONCE, "recovery")  # its own, so that nobody else waits behind it
         self._noted = Seldom(QUIET, 1000)
 
+    async def recover_signed_on(self, signed: SignedOn, code: str, browser_hash: str) -> Invitation:
+        """The same for whoever has just signed on with their company account, instead of the app's code.
+
+        Each pass lets in one browser. A wrong recovery code counts here like any wrong code: whoever types it has
+        shown the company account, so no stranger locks anybody out. Raises NotRecovered, TooBusy.
+        """
+        return await self._in_turn(self._tried_signed_on(signed, code, browser_hash))
+
     async def recover(self, account: str, code: str, app_code: str, browser_hash: str) -> Invitation:
         """Open the enrolment for this browser. Raises NotRecovered, whatever it was, after the same work; TooBusy.
 
@@ -70,14 +94,40 @@ class Recovery:
         A wrong app's code beside a right recovery code counts like any wrong code. Nothing else does: a stranger
         knows nobody's recovery code, and could otherwise lock everybody's codes from here.
         """
+        return await self._in_turn(self._tried(account, code, app_code, browser_hash))
+
+    async def _in_turn(self, attempt: Coroutine[Any, Any, Invitation]) -> Invitation:
         if self._waiting >= WAITING:
+            attempt.close()
             raise no.TooBusy
         self._waiting += 1
         try:
             async with self._turns:
-                return await self._tried(account, code, app_code, browser_hash)
+                return await attempt
         finally:
             self._waiting -= 1
+
+    async def _tried_signed_on(self, signed: SignedOn, code: str, browser_hash: str) -> Invitation:
+        person = await self._people.person(signed.person)
+        same = person is not None and person.active and person.id == signed.person
+        kept = await codes_of(self._store, signed.person)
+        hash = await _hash(self._slow, recovery.typed(code) or "", kept.salt if kept else "00")
+        if person is None or not same or await self._excluded(person):
+            await self._not_recovered(signed.person, signed.person)
+            raise no.NotRecovered
+        made = Invitation(
+            signed.invitation, person.id, "recovery", self._store.clock() + LASTS, False, browser_hash
+        )
+        return await self._commit(person, kept, hash, Beside("sign_on", True), made, person.id)
+
+    async def _excluded(self, person: Person) -> bool:
+        """Whether others have to vouch for this person, or nothing in their name goes on."""
+        frozen = bool(await self._standings.frozen_among([person.id]))
+        return frozen or person.privileged or bool(person.roles & PRIVILEGED)
+
+    async def _not_recovered(self, id: str, account: str) -> None:
+        noted = [(None, Refused("Recover", id, "NotRecovered"))] if self._worth_noting(account) else []
+        await self._store.write(Work(lambda book: Outcome(events=list(noted))))
 
     async def _tried(self, account: str, code: str, app_code: str, browser_hash: str) -> Invitation:
         person = await self._one(account)
@@ -87,27 +137,29 @@ class Recovery:
         kept = await codes_of(self._store, id)
         hash = await _hash(self._slow, recovery.typed(code) or "", kept.salt if kept else "00")
         used = self._apps.app(apps, app_code, self._store.clock())
-        frozen = bool(await self._standings.frozen_among([id]))
-        if person is None or frozen or person.privileged or person.roles & PRIVILEGED:
-            noted = [(None, Refused("Recover", id, "NotRecovered"))] if self._worth_noting(account) else []
-            await self._store.write(Work(lambda book: Outcome(events=list(noted))))
+        if person is None or await self._excluded(person):
+            await self._not_recovered(id, account)
             raise no.NotRecovered
-        return await self._commit(person, account, kept, hash, used, browser_hash)
+        made = Invitation(
+            secrets.token_hex(32), person.id, "recovery", self._store.clock() + LASTS, False, browser_hash
+        )
+        return await self._commit(
+            person, kept, hash, Beside("sign_in_app", used is not None, used), made, account
+        )
 
     async def _commit(
         self,
         person: Person,
-        account: str,
         kept: CodeSet | None,
         hash: str,
-        used: Used | None,
-        browser_hash: str,
+        beside: Beside,
+        invitation: Invitation,
+        account: str,
     ) -> Invitation:
-        invitation = Invitation(
-            secrets.token_hex(32), person.id, "recovery", self._store.clock() + LASTS, False, browser_hash
-        )
+        used = beside.used
+        links = Need("invitations", "id", invitation.id)
         sets, stands = Need("recovery_codes", "person", person.id), Need("standings", "person", person.id)
-        needs = [sets, stands]
+        needs = [sets, stands, links]
         if used is not None:
             needs.append(Need("authenticators", "id", used.authenticator.id))
 
@@ -115,14 +167,17 @@ class Recovery:
             before = rows.standing(book.row("standings", person.id), person.id)
             row = book.row("recovery_codes", person.id)
             now_kept = rows.code_set(row) if row else None
-            if used is None or now_kept is None or now_kept != kept or not now_kept.unused(hash):
+            if not beside.shown or now_kept is None or now_kept != kept or not now_kept.unused(hash):
                 raise no.NotRecovered
+            if book.row("invitations", invitation.id) is not None:
+                raise no.NotRecovered  # this sign-on let a browser in already
             if before.locked(book.now) or before.frozen(book.now):
                 raise no.NotRecovered
             after = recovery.spend(now_kept, hash, book.now)
-            return _let_in(book, after, used, invitation, standing.succeeded(before))
+            return _let_in(book, after, beside, invitation, standing.succeeded(before))
 
-        guessed = used is None and kept is not None and kept.unused(hash)
+        known = kept is not None and kept.unused(hash)
+        guessed = kept is not None and (known if not beside.shown else beside.used is None and not known)
         noting = guessed or self._worth_noting(account)
 
         def refused(refusal: no.Refusal, book: Book) -> Outcome:
@@ -185,25 +240,25 @@ async def codes_of(store: Store, person: str) -> CodeSet | None:
 
 
 def _let_in(
-    book: Book, after: CodeSet, used: Used, invitation: Invitation, standing: standing.Standing
+    book: Book, after: CodeSet, beside: Beside, invitation: Invitation, standing: standing.Standing
 ) -> Outcome:
-    key = compare_and_set(book, used)
+    keys = [compare_and_set(book, beside.used)] if beside.used is not None else []
     person = after.person
     told = Item(
         f"news:{What.RECOVERY_CODE_USED}:{invitation.id}",
         "",
         News(person, What.RECOVERY_CODE_USED, book.now),
     )
-    effect = Announce("security", "recovered", f"{person}: {after.left} codes left")
+    effect = Announce("security", "recovered", f"{person}: {after.left} codes left{beside.said}")
     owed = rows.announcement_row(effect, f"recovered:{invitation.id}", "", book.now)
     return Outcome(
         events=[
-            (None, RecoveryCodeUsed(person, invitation.id, after.left)),
+            (None, RecoveryCodeUsed(person, invitation.id, after.left, beside.method)),
             (None, InvitationIssued(person, invitation.id, "recovery", invitation.expires_at)),
         ],
         puts=[
             ("recovery_codes", rows.code_set_row(after)),
-            ("authenticators", rows.authenticator_row(key)),
+            *(("authenticators", rows.authenticator_row(key)) for key in keys),
             ("invitations", asdict(invitation)),
             ("standings", rows.standing_row(standing)),
             ("outbox", owed),
