@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, func, or_, select
 
 import flows.errors as no
 from flows import news
@@ -56,7 +56,7 @@ _owners = select(_DEVICES.c.person).distinct().limit(2)
 _EVENTS, _PROOFS = TABLES["audit_events"], TABLES["verifications"]
 _told = select(_EVENTS.c.type, _EVENTS.c.at, _EVENTS.c.body).where(
     _EVENTS.c.person == bindparam("person"),
-    _EVENTS.c.type.in_((DeviceRevoked.__name__, RecoveryCodeUsed.__name__)),
+    or_(_EVENTS.c.type == DeviceRevoked.__name__, _EVENTS.c.type == RecoveryCodeUsed.__name__),
 )
 _uses = (
     select(_PROOFS.c.authenticator, func.max(_PROOFS.c.at, type_=Instant()).label("at"))

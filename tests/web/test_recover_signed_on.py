@@ -1,4 +1,4 @@
-"""A lost device and no sign-in app: one recovery code and a fresh sign-on with the company account let a browser in."""
+"""A lost device and no sign-in app: a recovery code and a fresh company sign-on let a browser in."""
 
 from __future__ import annotations
 
