@@ -92,7 +92,7 @@ class DeviceBoundNeeded(Refusal):
 
 
 class DeviceTooYoung(Refusal):
-    """Your first device is new: for three days it can't give access to anything new, nor act for others."""
+    """Your device is new: for three days it can't give access to anything new, nor act for others."""
 
 
 class AlreadyOpen(Refusal):
@@ -287,7 +287,7 @@ class SignOnUntrue(Refusal):
 
 
 class SignOnAway(Refusal):
-    """The company's sign-on doesn't answer, so nobody can join just now. Nothing was changed. Try again soon."""
+    """The company's sign-on doesn't answer, so nobody can use it just now. Nothing was changed. Try again soon."""
 
 
 class NotToJoin(Refusal):
