@@ -294,10 +294,6 @@ class NotToJoin(Refusal):
     """Nobody can join here with that company account. If it is yours, ask the desk to look into it."""
 
 
-class NeverHadADevice(Refusal):
-    """This works only for someone who had a device. Ask for their first one, as a device enrolment."""
-
-
 class UnknownDevice(Refusal):
     """There is no such device among yours. It may have been removed already."""
 

@@ -433,10 +433,11 @@ def re_enrol(
 ) -> Change:
     """Everything is lost: every device counts no more, every open link is worth nothing, and there is a new link.
 
-    A link ordered with a lost device would otherwise let whoever has that device back in.
+    A link ordered with a lost device would otherwise let whoever has that device back in. For whoever never had any,
+    the new one is a first link: nobody who asks learns which of the two it was, and what it binds waits as any first
+    device does.
     """
-    if not registration.devices:
-        raise no.NeverHadADevice
+    made = replace(made, first=not registration.devices)
     gone = [revoke(registration, device.id, made.request, now) for device in registration.live]
     open_ = [link for link in links if link.used_at is None and now < link.expires_at]
     issued = InvitationIssued(made.person, made.id, made.request, made.expires_at)

@@ -299,7 +299,7 @@ class DeviceRegistry:
     async def re_enrol(self, person: str, token: str, request: str) -> bool:
         """Revoke every device, withdraw every open link and make a new one, in one commit.
 
-        False if this very token stands already.
+        For whoever never had a device it is a first link. False if this very token stands already.
         """
         id, links = token_hash(token), Need("invitations", "person", person)
 
@@ -310,11 +310,7 @@ class DeviceRegistry:
             made = Invitation(id, person, request, book.now + INVITATION_LASTS, False)
             return registering.re_enrol(before, standing, made, book.now)
 
-        try:
-            change = await self.decide("ReEnrol", person, decision, links)
-        except no.NeverHadADevice as refusal:
-            raise Rejected(refusal.sentence) from None
-        return bool(change.events)
+        return bool((await self.decide("ReEnrol", person, decision, links)).events)
 
     async def first_link(self, person: str) -> str:
         """A token for one of the first two people of an empty installation."""

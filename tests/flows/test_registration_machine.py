@@ -95,7 +95,7 @@ MET = [
         "waited",
         "authority",
     ),
-    *("the wait was for nothing", "enrolling anew", "NeverHadADevice", "NotYoursToObject", "NotYoursToHurry"),
+    *("the wait was for nothing", "enrolling anew", "NotYoursToObject", "NotYoursToHurry"),
     *("NeverHurried", "ConsentLapsed", "NotAuthorised", "TooLate", "ChallengeFailed", "OutOfTurn"),
 ]
 
@@ -231,11 +231,15 @@ def time_passes_over_what_others_ask(life: Told) -> None:
 
 
 def before_anybody_had_a_device(life: Told) -> None:
-    """Only the first two have one: whoever never had any can't have lost it."""
+    """Only the first two have one. Others speak for Omar, too, and what he gets waits as a first one does."""
     id = life.waiting("nina", "omar", "sam")
     life.now = life.pleas[id].ends or life.now
     for act in (life.ticks, life.works):
         act(id)
+    link = list(life.links)[-1]
+    life.opens(link, "browser 3")
+    life.binds(link, life.browsers["browser 3"], "omar", PASSKEY)
+    assert life.model.new("omar", life.now)
 
 
 CHAPTERS = (

@@ -285,16 +285,16 @@ class Returns(Lives):
         open_ = [link for link in self.links.values() if link.person == subject]
         ever = bool(self.model.ever(subject))
         act = lambda: registering.re_enrol(self.registration(subject), open_, made, self.now)  # noqa: E731
-        if self.agree("enrolling anew", ever, act, subject):
-            self.is_enrolled_anew(subject, made, stands_for=plea.asker != subject)
+        if self.agree("enrolling anew", True, act, subject):
+            self.is_enrolled_anew(subject, made, first=not ever, stands_for=ever and plea.asker != subject)
 
-    def is_enrolled_anew(self, person: str, made: Invitation, *, stands_for: bool) -> None:
+    def is_enrolled_anew(self, person: str, made: Invitation, *, first: bool, stands_for: bool) -> None:
         for kept in self.model.ever(person):
             kept.gone = True
         for link in self.model.links.values():
             if link.person == person and link.used is None:
                 link.until = min(link.until, self.now)
-        self.model.links[made.id] = Link(person, False, made.expires_at, stands_for)
+        self.model.links[made.id] = Link(person, first, made.expires_at, stands_for)
 
     @invariant()
     def nobody_is_enrolled_anew_without_the_manager_and_time_to_object(self) -> None:
