@@ -13,6 +13,8 @@ export PORT
 export RESET
 export TEAMS
 export DIRECTORY
+# As many test workers as there are processors, up to four: each starts servers of its own.
+WORKERS = -n auto --maxprocesses=4 --dist worksteal
 # `required` turns a missing peer from a skipped test into a failure. CI sets it.
 export PEERS
 
@@ -65,11 +67,11 @@ check: env ## everything that needs no running: style, types, who imports whom, 
 test: env ## check, then every test but the slow ones; the last lines name the peers that were missing
 	@$(MAKE) --no-print-directory peers
 	@$(MAKE) --no-print-directory check
-	$(BIN)/pytest
+	$(BIN)/pytest $(WORKERS)
 
 bench: env ## every benchmark, in its quick form
 	@for program in $$(grep -l '^if __name__' bench/*.py); do echo "== $$program"; $(BIN)/python "$$program" --quick; done
 
 proof: env ## every test, the slow ones and many more generated cases included
 	@$(MAKE) --no-print-directory peers
-	$(BIN)/pytest -m "slow or not slow" --hypothesis-profile=proof
+	$(BIN)/pytest $(WORKERS) -m "slow or not slow" --hypothesis-profile=proof

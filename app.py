@@ -14,7 +14,7 @@ import typer
 from aiohttp import web
 from pydantic import ValidationError
 
-from bot import commands, console, inviting, keys, manifests, socket, systems
+from bot import commands, console, inviting, keys, manifests, signing, socket, systems
 from bot import mail as letters
 from bot.commands import run
 from bot.journal import Everywhere, Journal
@@ -23,13 +23,14 @@ from bot.web.server import make_app
 from demo import company, playground, real
 from demo.directory import DemoDirectory
 from demo.workspace.serve import serving
-from handlers import logs
+from handlers import logs, on_call
 from handlers.connectors import active_directory, command, ldap, scim, webhook
 from handlers.connectors.countersign import Countersign
 from handlers.house import House, Outside, build, first_links
 from handlers.ldap.accounts import Accounts
 from handlers.people import Roster
 from handlers.ports import Closing, Connector, Peopled
+from handlers.privileged import Privileged
 from handlers.settings import Config, Settings, SettingsError, load_config, load_settings, problems
 from storage.setup import DEMO, PRODUCTION, Hold
 
@@ -52,23 +53,32 @@ cli = commands.cli
 cli.add_typer(manifests.manifest, name="manifest")
 keys.add(cli)
 inviting.add(cli)
+signing.add(commands.policy)
 
 
 # -- putting together -------------------------------------------------------------------------
 
 
-def outside(config: Config, *, demo: DemoDirectory | Accounts | None = None) -> Outside:
-    """The adapters this installation uses. Raises SettingsError for what they can't be made of."""
+def outside(
+    config: Config, *, demo: DemoDirectory | Accounts | None = None, folder: Path = Path(".demo")
+) -> Outside:
+    """The adapters this installation uses. Raises SettingsError for what they can't be made of.
+
+    `folder`: where the demo's other systems keep what was ordered of them.
+    """
+    if isinstance(demo, DemoDirectory):
+        return Outside(demo, company.systems(demo, folder), Journal())
     if demo is not None:
-        people = demo if isinstance(demo, DemoDirectory) else demo.people
-        return Outside(people, {"directory": demo}, Journal())
+        return Outside(demo.people, {"directory": demo}, Journal())
     if config.demo:
         raise SettingsError(
             "COUNTERSIGN_CONFIG says `demo: true`: these are the demo's own settings. Write your own."
         )
+    schedules = on_call.schedules(config.on_call)
     connectors = {name: connected(name, entry) for name, entry in config.connectors.items()}
     if not config.directory:
-        return Outside(Roster([entry.person() for entry in config.people]), connectors, Journal())
+        roster = Roster([entry.person() for entry in config.people])
+        return Outside(roster, connectors, Journal(), schedules=schedules)
     source = connectors.get(config.directory)
     if source is None:
         raise SettingsError(
@@ -76,7 +86,7 @@ def outside(config: Config, *, demo: DemoDirectory | Accounts | None = None) -> 
         )
     if not isinstance(source, Peopled):
         raise SettingsError(f"directory: {config.directory!r} doesn't know people. Name one that does.")
-    return Outside(source.people, connectors, Journal(), recent=True)
+    return Outside(source.people, connectors, Journal(), recent=True, schedules=schedules)
 
 
 def connected(name: str, entry: Mapping[str, object]) -> Connector:
@@ -86,13 +96,15 @@ def connected(name: str, entry: Mapping[str, object]) -> Connector:
         known = ", ".join(sorted(CONNECTORS))
         raise SettingsError(f"{place}.kind: there is no {entry.get('kind')!r}. Known: {known}.")
     try:
-        return kind({key: value for key, value in entry.items() if key != "kind"})
+        made = kind({key: value for key, value in entry.items() if key != "kind"})
     except ValidationError as error:
         raise SettingsError(problems(error, place)) from None
+    return Privileged(made) if entry.get("only_members_of") else made
 
 
 systems.add(cli, connected)
 commands.DOCTORS.append(letters.findings)
+commands.DOCTORS.append(on_call.findings)
 
 
 @contextlib.asynccontextmanager
@@ -100,11 +112,11 @@ async def house(
     settings: Settings, config: Config, demo: DemoDirectory | Accounts | None = None
 ) -> AsyncIterator[House]:
     """The house, alone on its database, until the block ends."""
-    needs = outside(config, demo=demo)
+    needs = outside(config, demo=demo, folder=settings.socket_path.parent)
     async with contextlib.AsyncExitStack() as stack:
-        for connector in needs.connectors.values():
-            if isinstance(connector, Closing):
-                stack.push_async_callback(connector.close)
+        for each in (*needs.connectors.values(), *needs.schedules.values()):
+            if isinstance(each, Closing):
+                stack.push_async_callback(each.close)
         hold = await Hold.take(settings.database_url)
         stack.push_async_callback(hold.release)
         built = await build(settings, config, needs, Countersign, DEMO if demo else PRODUCTION)
@@ -244,7 +256,7 @@ def demo(
         command = playground.fetched() if teams else ()
         place = folder / directory if server else folder  # who is who there is known to that server alone
         settings, pretend, workspace = company.settle(
-            place, port, reset=reset or server is not None, teams=teams
+            place, port, reset=reset or server is not None, teams=teams, pretend=server is None
         )
         logs.configure(settings.log_format)
         async with (

@@ -29,6 +29,7 @@ from flows.errors import Refusal
 from handlers.findings import Finding, Level
 from handlers.playbooks import PlaybookError
 from handlers.settings import SettingsError
+from handlers.signatures import NotSigned
 from storage.setup import NotReady
 
 DONE, REFUSED, WRONG_USE = 0, 1, 2
@@ -187,7 +188,7 @@ def sentence(problem: Exception) -> str:
     match problem:
         case Refusal():
             return problem.sentence
-        case SettingsError() | PlaybookError() | Unserved():
+        case SettingsError() | PlaybookError() | NotSigned() | Unserved():
             return str(problem)
         case NotReady() | ValueError():
             text = str(problem)

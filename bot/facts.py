@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from bot.cards import MOST_FACTS, CodesLine, DeviceLine, Fact, Moment, PasskeyLine
 from bot.reading import Beside, Reading, listed
 from bot.times import left, moment, spell, took
-from flows.model import Assurance, Method, Person, Playbook, Request, Stage
+from flows.model import Assurance, Method, Mode, Person, Playbook, Request, Stage
 from flows.recovery import CodeSet
 from flows.registration import Authenticator, Registration
 
@@ -16,6 +16,7 @@ NOTHING = Beside()
 _BEFORE_THE_WAIT = (Stage.AWAITING_PROOF, Stage.AWAITING_APPROVAL)
 
 _METHODS = {Method.PASSKEY: "passkey", Method.CODE: "number and sign-in app code"}
+_MODES = {Mode.OBSERVE: ["only observed"], Mode.OFFER: ["optional for now"], Mode.REQUIRE: []}
 _EXACTLY = {
     Assurance.NONE: "no assurance",
     Assurance.SINGLE_FACTOR: "single-factor",
@@ -73,6 +74,8 @@ def _proof(seen: Reading) -> tuple[str, str]:
         asked = "passkey that stays on one device"
     if seen.playbook.assurance < Assurance.PHISHING_RESISTANT:
         asked = "passkey, or number and sign-in app code"
+    if seen.request.stage is Stage.OBSERVED:
+        return f"{asked}, not asked for", ""
     return f"{asked}, {'not given' if seen.request.stage.closed else 'not yet given'}", ""
 
 
@@ -85,6 +88,8 @@ def _then(seen: Reading) -> str:
 
 
 def _agreeing(seen: Reading) -> str:
+    if seen.request.stage is Stage.OBSERVED:
+        return "nobody was asked to agree"
     given = [seen.who(approval.person) for approval in seen.request.approvals]
     if seen.missing == 0:
         return f"{listed(given, 'and')} agreed"
@@ -114,9 +119,9 @@ def wait(seen: Reading) -> str:
 
 
 def small(seen: Reading) -> str:
-    """The quiet last line: playbook and version, rules that fired, audit number."""
+    """The quiet last line: playbook and version, how far it is phased in, rules that fired, audit number."""
     beside = seen.beside
-    parts = [f"{seen.playbook.title} v{seen.request.playbook_version}"]
+    parts = [f"{seen.playbook.title} v{seen.request.playbook_version}", *_MODES[seen.request.mode]]
     parts += [f"rules: {', '.join(beside.rules)}"] if beside.rules else []
     parts += [f"audit {beside.audit:,}"] if beside.audit is not None else []
     return " · ".join(parts)

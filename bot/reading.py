@@ -21,6 +21,7 @@ _SECRETS = {
     SecretKind.TEMPORARY_PASSWORD: "temporary password",
     SecretKind.ENROLMENT_LINK: "enrolment link",
     SecretKind.RECOVERY_CODES: "set of recovery codes",
+    SecretKind.ENROLMENT_PASS: "pass for new second factors",
     SecretKind.CHOSEN_PASSWORD: "new password",
 }
 

@@ -74,7 +74,7 @@ async def _ask(request: web.Request) -> web.Response:
     )
     number = ""
     registered = (await house.registry.registration(opened.prover)).methods
-    if Method.CODE in usable(await house.desk.playbook_of(opened), registered):
+    if not opened.stage.closed and Method.CODE in usable(await house.desk.playbook_of(opened), registered):
         opened, number = await house.desk.number(opened.id)
     return await _told(house, opened, number)
 

@@ -34,6 +34,7 @@ _STATUS = {
     S.DISOWNED: (Status.DANGER, "stopped"),
     S.LOCKED: (Status.DANGER, "stopped"),
     S.FAILED: (Status.REFUSED, "not made"),
+    S.OBSERVED: (Status.REFUSED, "nothing changed"),
 }
 
 
@@ -157,6 +158,20 @@ def closed(seen: Reading) -> Card:
     return _card(seen)
 
 
+def review_due(seen: Reading) -> Card:
+    """To those concerned, whoever agreed, and security: the day has come to look again at what was given for good."""
+    what = "If not, ask the desk to take it away; if so, ask for it again, so that somebody agrees anew."
+    return replace(
+        _card(seen),
+        status=Status.NEEDED,
+        word="needs someone",
+        heading=f"Is this still needed? {seen.title}",
+        stage="Waiting for whoever agreed, or their manager: look at it again today",
+        note=f"It was given for good, on condition that somebody looks at it again. {what}",
+        buttons=(),
+    )
+
+
 def alarm(seen: Reading) -> Card:
     """To security: somebody may be after this account. Severity leads, in shape and word."""
     request, name = seen.request, seen.name(seen.request.subject)
@@ -191,6 +206,7 @@ NOTICES: Mapping[str, Callable[[Reading], Card]] = {
         secret_ready,
         handed_over,
         closed,
+        review_due,
         alarm,
     )
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.reading import Reading, listed
 from bot.times import spell
-from flows.model import Cause, Request, SecretKind, Stage
+from flows.model import Cause, Mode, Request, SecretKind, Stage
 from flows.state import LAPSED, STOPPED
 
 S = Stage
@@ -34,11 +34,13 @@ def words(seen: Reading) -> tuple[str, str, str]:
                 then = f"Then {seen.consenting()} must agree."
             if mine:
                 note = _guidance(seen) or f"Before anything changes, let's make sure it's you. {then}"
+                note = f"{note} {_optional(seen)}".strip()
                 return f"Confirm {what}", "Waiting for you: confirm on your registered device", note
+            note = f"{_guidance(seen) or f'{then} Nothing changes before that.'} {_optional(seen)}"
             return (
                 f"{playbook.title}: waiting for {prover}",
                 f"Waiting for {prover}: confirm on their registered device",
-                _guidance(seen) or f"{then} Nothing changes before that.",
+                note.strip(),
             )
         case S.AWAITING_APPROVAL if seen.viewer in seen.approvers:
             meaning = f"If you approve, this is done: {seen.phrase}."
@@ -147,6 +149,14 @@ def words(seen: Reading) -> tuple[str, str, str]:
         case S.LOCKED:
             note = "Nothing was changed, and security knows. If it was you, ask again or talk to the desk."
             return f"{playbook.title}: stopped", "Over: there were too many wrong answers", note
+        case S.OBSERVED:
+            note = f"Nothing was changed, and nobody was asked for anything: {playbook.title} isn't switched on for "
+            note += f"{seen.who(request.subject)} yet. {_meanwhile(seen)}"
+            return (
+                f"{playbook.title}: nothing was changed",
+                "Over: not switched on yet, only noted",
+                note.strip(),
+            )
         case _:
             note = f"Nothing was changed by this request. {REMEDIES[request.cause]} {_reason(seen)}"
             return f"{playbook.title}: not made", "Over: the change couldn't be made", note.strip()
@@ -206,6 +216,21 @@ def _guidance(seen: Reading) -> str:
     elif request.stage is not S.AWAITING_APPROVAL:
         return ""
     return " ".join(seen.playbook.guidance.get(who, "").split())
+
+
+def _optional(seen: Reading) -> str:
+    """That the old way still works, for whoever asked and whom it is about, where the playbook is offered."""
+    if seen.request.mode is not Mode.OFFER or seen.viewer not in (
+        seen.request.requester,
+        seen.request.subject,
+    ):
+        return ""
+    return f"This way is optional for now, and the old one still works. {_meanwhile(seen)}"
+
+
+def _meanwhile(seen: Reading) -> str:
+    """Where people turn while the playbook is phased in, in its own words."""
+    return " ".join(seen.playbook.guidance.get("meanwhile", "").split()) or "Turn to the desk."
 
 
 def _reason(seen: Reading) -> str:

@@ -29,6 +29,7 @@ from bot.slack_client import PLATFORM
 from bot.web import session as cookies
 from demo import directory, playground
 from demo.directory import DemoDirectory
+from demo.systems import DemoSystems
 from demo.workspace.guard import local
 from demo.workspace.installed import Installed, Pace, asked_for
 from demo.workspace.people import COMPANY, HOME, SECURITY
@@ -38,11 +39,13 @@ from flows.digest import key_name
 from flows.model import Method
 from flows.registration import Authenticator, Device
 from handlers.house import House, seed_binding
+from handlers.ports import Connector
 from handlers.settings import Settings, load_settings, new_secret
 from storage.seals import token_hash
 from storage.sql import TABLES
 
 _MANIFEST = Path(__file__).parent.parent / "manifest.yml"
+SHIPPED = Path(__file__).parent.parent / "playbooks"
 _OUTBOX = TABLES["outbox"]
 _NEWS = delete(_OUTBOX).where(_OUTBOX.c.key.startswith("news:"))
 STEP = 30  # seconds that a sign-in app's code lasts
@@ -79,11 +82,12 @@ class Visitor:
 
 
 def settle(
-    folder: Path, port: int, *, reset: bool, teams: bool = False
+    folder: Path, port: int, *, reset: bool, teams: bool = False, pretend: bool = True
 ) -> tuple[Settings, DemoDirectory, Workspace]:
     """The demo's own settings, directory and workspace, kept in one folder. `reset` begins anew.
 
     The workspace is served on `port`, Countersign on the next one, and with `teams` the Playground on the one after.
+    The `pretend` directory and the systems beside it can do all that ships; a real directory what directories can.
     """
     if (folder / "demo.json").exists() and (reset or _keyless(folder / "demo.json")):
         shutil.rmtree(folder)
@@ -108,6 +112,7 @@ def settle(
         slack_signing_secret=(),
         slack_api_url=f"{page}/api/",
         security_channel=SECURITY.id,
+        playbooks=everything(home / "playbooks") if pretend else SHIPPED,
         **(playground.connected(port + 2) if teams else {}),
     )
     manifest: Mapping[str, Any] = yaml.safe_load(_MANIFEST.read_text("utf-8"))
@@ -120,6 +125,25 @@ def settle(
     )
     workspace = Workspace(World(home / "workspace.db"), installed, settings.public_url)
     return settings, directory.create(home / "directory.db"), workspace
+
+
+def everything(folder: Path) -> Path:
+    """Everything that ships in one folder, as an operator puts it together who has all of those systems."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for path in (*SHIPPED.glob("*.yaml"), *(SHIPPED / "more").glob("*.yaml")):
+        shutil.copy(path, folder)
+    return folder
+
+
+def systems(pretend: DemoDirectory, folder: Path) -> dict[str, Connector]:
+    """The pretend company's systems of record, by the names that playbooks call them."""
+    return {
+        "directory": pretend,
+        "privileged_directory": pretend.privileged,
+        "second_factors": pretend,
+        "systems": DemoSystems(folder / "systems.json"),
+    }
 
 
 def _keyless(notes: Path) -> bool:

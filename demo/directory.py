@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import json
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 from flows.model import Person, Receipt, Request
 from handlers.people import matching
 from handlers.ports import NO_PASSWORD, By, Rejected, Unreachable
+from handlers.privileged import Privileged
 
 T = TypeVar("T")
 
@@ -32,7 +35,7 @@ PEOPLE = (
         "Nina Kowalski",
         "nina.kowalski",
         timezone="Europe/Warsaw",
-        roles=frozenset({"administrator", "approver"}),
+        roles=frozenset({"administrator", "approver", "role_owner", "system_owner"}),
     ),
     Person(
         "ravi",
@@ -49,12 +52,25 @@ PEOPLE = (
         "sam.okafor",
         manager="nina",
         timezone="Africa/Lagos",
-        roles=frozenset({"administrator", "security"}),
+        roles=frozenset({"administrator", "security", "role_owner"}),
     ),
 )
-GROUPS = (("maya", "everyone"), ("omar", "everyone"), ("omar", "finance-share"), ("nina", "everyone"))
+OWNERS = {"finance-share": "sam", "everyone": "nina"}
+SINCE = datetime(2024, 3, 4, 9, tzinfo=UTC)  # when everybody's account was made
+#: Whose members the directory calls privileged: only a connector of its own changes them.
+PRIVILEGED = "server-admins"
+GROUPS = (
+    ("maya", "everyone"),
+    ("omar", "everyone"),
+    ("omar", "finance-share"),
+    ("nina", "everyone"),
+    ("ravi", PRIVILEGED),
+)
+PROTECTED = "This account is privileged: it is changed by a playbook of its own, or by hand."
+NOT_LISTED = "This account isn't privileged. Ask for an ordinary password reset instead."
 
 PASSWORDS = ("reset_password", "set_password")
+SECRETS = (*PASSWORDS, "reset_second_factors")
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS people (
     id TEXT PRIMARY KEY, name TEXT NOT NULL, account TEXT NOT NULL UNIQUE, active INTEGER NOT NULL,
@@ -67,6 +83,8 @@ CREATE TABLE IF NOT EXISTS memberships (
 CREATE TABLE IF NOT EXISTS applied (
     key TEXT PRIMARY KEY, account TEXT NOT NULL, verb TEXT NOT NULL, grp TEXT NOT NULL,
     salt BLOB NOT NULL, hash BLOB NOT NULL, observed TEXT NOT NULL, undone INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS second_factors (account TEXT NOT NULL, name TEXT NOT NULL, PRIMARY KEY (account, name));
+CREATE TABLE IF NOT EXISTS sessions (account TEXT NOT NULL, name TEXT NOT NULL, PRIMARY KEY (account, name));
 CREATE TABLE IF NOT EXISTS changes (account TEXT PRIMARY KEY, count INTEGER NOT NULL);
 """
 
@@ -78,11 +96,17 @@ class DemoDirectory:
     """
 
     demo = True  # production refuses connectors that say so
-    verbs = frozenset({*PASSWORDS, "unlock", "add_to_group", "remove_from_group"})
+    verbs = frozenset({*SECRETS, "unlock", "add_to_group", "remove_from_group"})
 
-    def __init__(self, path: Path, *, patience: float = 10.0) -> None:
+    def __init__(self, path: Path, *, only_privileged: bool = False, patience: float = 10.0) -> None:
         self._path = path
+        self._only_privileged = only_privileged
         self._patience = patience  # seconds to wait for the file while another process writes
+
+    @property
+    def privileged(self) -> Privileged:
+        """The same directory for its privileged accounts alone, as an entry of its own is."""
+        return Privileged(DemoDirectory(self._path, only_privileged=True, patience=self._patience))
 
     # -- Connector
 
@@ -110,8 +134,11 @@ class DemoDirectory:
         return await self._read(lambda db: _person(db, id))
 
     async def find(self, by: By, value: str) -> Sequence[Person]:
-        """Those who hold a role, report to somebody, or are called so."""
-        return matching(await self.people(), by, value)
+        """Those who hold a role, report to somebody, are called so, are in a group, or own it."""
+        people = await self.people()
+        if by == "owner":
+            return [person for person in people if person.id == OWNERS.get(value)]
+        return matching(people, by, value)
 
     # -- for the demo and its tests
 
@@ -141,6 +168,14 @@ class DemoDirectory:
         rows = await self._read(lambda db: db.execute(statement, (account,)).fetchall())
         return frozenset(row["grp"] for row in rows)
 
+    async def second_factors(self, account: str) -> frozenset[str]:
+        """What this account can be signed in with besides its password."""
+        return await self._names("second_factors", account)
+
+    async def sessions(self, account: str) -> frozenset[str]:
+        """Where somebody is signed in with this account."""
+        return await self._names("sessions", account)
+
     async def changes(self, account: str) -> int:
         """How many changes were really made to this account, undoing included."""
         statement = "SELECT count FROM changes WHERE account = ?"
@@ -152,7 +187,7 @@ class DemoDirectory:
     def _asked(self, request: Request, secret: str | None) -> None:
         if request.verb not in self.verbs:
             raise Rejected(f"The directory has no verb `{request.verb}`.")
-        if request.verb in PASSWORDS and not secret:
+        if request.verb in SECRETS and not secret:
             raise Rejected(NO_PASSWORD)
         if request.verb.endswith("_group") and not _group(request):
             raise Rejected("The request doesn't say which group. Ask again and name one.")
@@ -166,6 +201,10 @@ class DemoDirectory:
             if _own(db, request, key):
                 raise Rejected("This change was made and taken back. Ask again for a new one.")
             person = _active(db, request.subject)
+            if person.privileged is not self._only_privileged:
+                raise Rejected(NOT_LISTED if self._only_privileged else PROTECTED)
+            if _group(request) == PRIVILEGED:
+                raise Rejected("This group is never changed by request.")
             observed = _changed(db, request, key, person, (salt, hashed))
             db.execute(
                 "INSERT INTO applied (key, account, verb, grp, salt, hash, observed) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -208,6 +247,11 @@ class DemoDirectory:
         with self._writing() as db:
             db.execute("UPDATE accounts SET locked = 1 WHERE account = ?", (account,))
 
+    async def _names(self, table: str, account: str) -> frozenset[str]:
+        statement = f"SELECT name FROM {table} WHERE account = ?"  # noqa: S608  a name of ours
+        rows = await self._read(lambda db: db.execute(statement, (account,)).fetchall())
+        return frozenset(row["name"] for row in rows)
+
     async def _column(self, column: str, account: str) -> int:
         statement = f"SELECT {column} AS it FROM accounts WHERE account = ?"  # noqa: S608  a name of ours
         row = await self._read(lambda db: db.execute(statement, (account,)).fetchone())
@@ -249,7 +293,9 @@ class DemoDirectory:
             db.execute("COMMIT")
 
 
-PERSON = "SELECT id, name, account, active, manager, timezone, email, roles FROM people"
+PERSON = """SELECT id, name, account, active, manager, timezone, email, roles,
+    (SELECT json_group_array(grp) FROM memberships WHERE memberships.account = people.account) AS "groups"
+    FROM people"""
 
 
 def _person(db: sqlite3.Connection, id: str) -> Person | None:
@@ -258,7 +304,14 @@ def _person(db: sqlite3.Connection, id: str) -> Person | None:
 
 
 def _as_person(row: sqlite3.Row) -> Person:
-    return Person(**{**dict(row), "active": bool(row["active"]), "roles": frozenset(row["roles"].split())})
+    groups = frozenset(json.loads(row["groups"]))
+    read = {
+        "active": bool(row["active"]),
+        "roles": frozenset(row["roles"].split()),
+        "groups": groups,
+        "privileged": PRIVILEGED in groups,
+    }
+    return Person(**{**dict(row), **read}, since=SINCE)
 
 
 def _active(db: sqlite3.Connection, id: str) -> Person:
@@ -287,7 +340,7 @@ def _applied(db: sqlite3.Connection, request: Request, key: str, secret: str | N
     row = _own(db, request, key)
     if row is None or row["undone"]:
         return None
-    if request.verb in PASSWORDS and not hmac.compare_digest(scrypt(secret or "", row["salt"]), row["hash"]):
+    if request.verb in SECRETS and not hmac.compare_digest(scrypt(secret or "", row["salt"]), row["hash"]):
         raise ValueError(f"the change of {key} was made with another secret")
     return Receipt(key, row["observed"])
 
@@ -303,6 +356,11 @@ def _changed(
                 "UPDATE accounts SET salt = ?, hash = ?, must_change = ?, failures = 0, locked = 0 WHERE account = ?",
                 (*password, request.verb == "reset_password", account),
             )
+        case "reset_second_factors":
+            db.execute("DELETE FROM sessions WHERE account = ?", (account,))
+            db.execute("DELETE FROM second_factors WHERE account = ?", (account,))
+            db.execute("INSERT INTO second_factors VALUES (?, 'the pass from the device page')", (account,))
+            return f"The account {account} has no second factors but the pass, and no open sessions."
         case "unlock":
             db.execute("UPDATE accounts SET failures = 0, locked = 0 WHERE account = ?", (account,))
         case "add_to_group":
@@ -382,3 +440,6 @@ def _fill(db: sqlite3.Connection) -> None:
     for id, group in GROUPS:
         account_of = next(person.account for person in PEOPLE if person.id == id)
         _join(db, account_of, group, "the beginning")
+    for person in PEOPLE:
+        for table, name in (("second_factors", "an authenticator app"), ("sessions", "a browser at work")):
+            db.execute(f"INSERT INTO {table} VALUES (?, ?)", (person.account, name))  # noqa: S608  ours

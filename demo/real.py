@@ -32,7 +32,7 @@ class NoServer(ValueError):
 #: role → the group that gives it, and who is in it.
 ROLES = {
     role: (f"role-{role}".replace("_", "-"), [each.id for each in PEOPLE if role in each.roles])
-    for role in ("administrator", "approver", "desk_agent", "security")
+    for role in sorted({role for each in PEOPLE for role in each.roles})
 }
 
 

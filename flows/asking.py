@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import flows.errors as no
 from flows.commands import Submit
 from flows.events import Event, Opened
-from flows.model import DEVICE_PAGE, Asker, Facts, Party, Person, Playbook
+from flows.model import DEVICE_PAGE, Asker, Facts, Mode, Party, Person, Playbook
+from flows.phasing import mode_for, observed
 from flows.proving import bound, counting, settled, usable
 
 
 def open_request(ask: Submit, facts: Facts) -> list[Event]:
     """The requester works here and may ask · the subject works here · no twin is open · the prover can be asked.
 
+    Where the playbook only observes, the prover isn't asked: what would have stood in the way is recorded instead.
     Whoever asks for somebody else reads one and the same sentence, whatever stands in that person's way.
     """
     playbook, requester, subject = facts.playbook, facts.requester, facts.subject
@@ -33,31 +37,41 @@ def open_request(ask: Submit, facts: Facts) -> list[Event]:
     prover = ask.subject if playbook.prover is Party.SUBJECT else ask.requester
     try:
         subject = _helped(playbook, subject, facts)
-        if prover == subject.id:
+        mode = mode_for(playbook, subject)
+        if prover == subject.id and mode is not Mode.OBSERVE:
             _askable(ask, playbook, prover, facts)
     except no.Refusal as why:
         if ask.requester == ask.subject or isinstance(why, no.AlreadyOpen):
             raise
         raise no.NotForThem(why.kind) from None
-    if prover != subject.id:
+    if prover != subject.id and mode is not Mode.OBSERVE:
         _askable(ask, playbook, prover, facts)
-    return [
-        Opened(
-            id=ask.id,
-            playbook=playbook.name,
-            playbook_version=playbook.version,
-            playbook_hash=playbook.hash,
-            connector=playbook.connector,
-            verb=playbook.verb,
-            requester=requester.id,
-            subject=subject.id,
-            prover=prover,
-            origin=ask.origin,
-            parameters=dict(sorted(ask.parameters.items())),  # in the order the audit log keeps them, so that
-            commitments=dict(sorted(ask.commitments.items())),  # folding it gives the very same row
-            due_at=facts.now + playbook.prove_within,
-        )
-    ]
+    asked: dict[str, Any] = {
+        "id": ask.id,
+        "playbook": playbook.name,
+        "playbook_version": playbook.version,
+        "playbook_hash": playbook.hash,
+        "connector": playbook.connector,
+        "verb": playbook.verb,
+        "requester": requester.id,
+        "subject": subject.id,
+        "prover": prover,
+        "origin": ask.origin,
+        "parameters": dict(sorted(ask.parameters.items())),  # in the order the audit log keeps them, so that
+        "commitments": dict(sorted(ask.commitments.items())),  # folding it gives the very same row
+    }
+    if mode is Mode.OBSERVE:
+        return [observed(asked, playbook, facts, _hindrance(ask, playbook, prover, facts))]
+    return [Opened(**asked, due_at=facts.now + playbook.prove_within, mode=mode)]
+
+
+def _hindrance(ask: Submit, playbook: Playbook, prover: str, facts: Facts) -> str:
+    """The name of the refusal that the prover would have met; empty where they could have been asked."""
+    try:
+        _askable(ask, playbook, prover, facts)
+    except no.Refusal as why:
+        return why.kind
+    return ""
 
 
 def _helped(playbook: Playbook, subject: Person | None, facts: Facts) -> Person:

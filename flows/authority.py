@@ -14,7 +14,7 @@ from datetime import datetime
 from flows.consent import Selected, groups, hurriers
 from flows.digest import request_digest
 from flows.errors import NotAuthorised
-from flows.model import Assurance, Method, Party, Person, Playbook, Request
+from flows.model import Assurance, Method, Mode, Party, Person, Playbook, Request
 from flows.objections import ends_at, manager_agrees, never_hurried
 from flows.quorum import filled, full
 
@@ -69,7 +69,7 @@ def authorise(
 ) -> None:
     """Raise NotAuthorised unless the evidence carries this change. Fails closed at each step.
 
-    1. The playbook is the one pinned to the request, and the request says what that playbook says.
+    1. The playbook is the one pinned to the request, the request says what that playbook says, and it isn't observed.
     2. The person the playbook names proved themself, strongly enough, for this digest, and it still holds (S1);
        with a passkey that stays on one device, where the playbook demands that.
     3. Enough distinct others consented in each step, for this digest, each entitled even now (S2).
@@ -89,6 +89,8 @@ def authorise(
         raise NotAuthorised("The playbook isn't the one that was pinned.")
     if (playbook.connector, playbook.verb) != (request.connector, request.verb):
         raise NotAuthorised("The change isn't the one the playbook names.")
+    if request.mode is Mode.OBSERVE:
+        raise NotAuthorised("It was asked where the playbook only observes.")
     # 2
     prover = request.subject if playbook.prover is Party.SUBJECT else request.requester
     digest = request_digest(request)

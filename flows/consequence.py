@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from flows.effects import Announce, AskApprovers, CarryOut, Effect, SendChallenge, StopOthers, Tell, Write
+from flows.effects import (
+    Announce,
+    AskApprovers,
+    CarryOut,
+    Effect,
+    Remind,
+    SendChallenge,
+    StopOthers,
+    Tell,
+    Write,
+)
 from flows.events import (
     ApprovalRequested,
     Cancelled,
@@ -22,6 +32,7 @@ from flows.events import (
     LockedOut,
     Objected,
     ObjectionsInvited,
+    Observed,
     Opened,
     PasswordAsked,
     PasswordRefused,
@@ -31,6 +42,7 @@ from flows.events import (
 )
 from flows.model import Request
 from flows.news import News, What, is_told_by_registry
+from flows.review import review_at
 
 
 def react(request: Request, event: Event, at: datetime) -> Sequence[Effect]:
@@ -45,6 +57,8 @@ def react(request: Request, event: Event, at: datetime) -> Sequence[Effect]:
             asker = () if request.prover == request.requester else (Tell((request.requester,), "opened"),)
             others = write(What.REQUEST_OPENED, *(concerned[1:]))  # the subject, where somebody else asks
             return (SendChallenge(request.prover), *asker, Announce("security", "opened"), *others)
+        case Observed():  # nothing happens to anybody, so nobody else has to hear of it
+            return (Tell((request.requester,), "closed"),)
         case ApprovalRequested(approvers=people):
             return (AskApprovers(people),)
         case ObjectionsInvited():
@@ -82,6 +96,14 @@ def react(request: Request, event: Event, at: datetime) -> Sequence[Effect]:
         case LockedOut():
             news = write(What.REQUEST_LOCKED, *concerned)
             return (Tell(concerned, "closed"), Announce("security", "alarm"), *news)
+        case Fulfilled() if (again := review_at(request)) is not None:
+            agreed = (approval.person for approval in request.approvals)
+            everybody = tuple(dict.fromkeys((*concerned, *agreed)))
+            return (
+                Tell(concerned, "closed"),
+                Announce("security", "closed"),
+                Remind(everybody, "review_due", again),
+            )
         case Fulfilled() | ChangeRejected() | GivenUp() | Denied() | Cancelled() | Expired() | Stopped():
             return (Tell(concerned, "closed"), Announce("security", "closed"))
         case _:

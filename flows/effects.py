@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from flows.news import News
 
@@ -37,6 +38,15 @@ class Tell:
 
 
 @dataclass(frozen=True, slots=True)
+class Remind:
+    """Tell the people concerned, and security's channel, on a later day. `notice` as in Tell."""
+
+    people: tuple[str, ...]
+    notice: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Announce:
     """Tell a role or the security channel what happened."""
 
@@ -66,4 +76,4 @@ class Write:
     news: News
 
 
-Effect = SendChallenge | AskApprovers | CarryOut | Tell | Announce | StopOthers | Notify | Write
+Effect = SendChallenge | AskApprovers | CarryOut | Tell | Remind | Announce | StopOthers | Notify | Write

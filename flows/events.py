@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from flows.model import Assurance, Cause, Method, Origin, Receipt, Wrong
+from flows.model import Assurance, Cause, Method, Mode, Origin, Receipt, Wrong
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """A request was opened under one pinned version of its playbook."""
+class Asked:
+    """What every request begins with: what is asked, under one pinned version of its playbook."""
 
     id: str
     playbook: str
@@ -29,7 +29,29 @@ class Opened:
     origin: Origin
     parameters: Mapping[str, str]
     commitments: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened(Asked):
+    """A request was opened, in the mode that its playbook has for the subject."""
+
     due_at: datetime
+    mode: Mode = Mode.REQUIRE
+
+
+@dataclass(frozen=True, slots=True)
+class Observed(Asked):
+    """Asked where the playbook only observes, and over at once. Nobody was asked for anything; what would have been:
+
+    the assurance demanded, the methods of theirs that give it, the consents of whom, and the refusal's name where
+    none was possible.
+    """
+
+    assurance: Assurance
+    methods: tuple[Method, ...]
+    quorum: int
+    approvers: tuple[str, ...]
+    hindrance: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +274,7 @@ class LockedOut:
 
 Event = (
     Opened
+    | Observed
     | ChallengeIssued
     | ChallengeFailed
     | Verified

@@ -24,6 +24,7 @@ from flows.events import (
     LockedOut,
     Objected,
     ObjectionsInvited,
+    Observed,
     Opened,
     PasswordAsked,
     PasswordChosen,
@@ -40,6 +41,7 @@ from flows.model import Stage
 #: The law. (where it stands, what happened) → where it stands then. What isn't here can't happen.
 TRANSITIONS: Mapping[tuple[Stage | None, type[Event]], Stage] = {
     (None, Opened): Stage.AWAITING_PROOF,
+    (None, Observed): Stage.OBSERVED,  # over as it begins, so nothing on the way to a change can happen to it
     (Stage.AWAITING_PROOF, ChallengeIssued): Stage.AWAITING_PROOF,
     (Stage.AWAITING_PROOF, ChallengeFailed): Stage.AWAITING_PROOF,
     (Stage.AWAITING_PROOF, LockedOut): Stage.LOCKED,

@@ -27,6 +27,7 @@ class Stage(StrEnum):
     DISOWNED = "disowned"
     LOCKED = "locked"
     FAILED = "failed"
+    OBSERVED = "observed"
 
     @property
     def closed(self) -> bool:
@@ -115,12 +116,23 @@ class SecretKind(StrEnum):
     TEMPORARY_PASSWORD = "temporary_password"  # noqa: S105  a kind, not a password
     ENROLMENT_LINK = "enrolment_link"
     RECOVERY_CODES = "recovery_codes"
+    ENROLMENT_PASS = "enrolment_pass"  # noqa: S105  a kind, not a password
     CHOSEN_PASSWORD = "chosen_password"  # noqa: S105  a kind, not a password
 
     @property
     def shown(self) -> bool:
         """True when it is handed over at the end."""
         return self not in (SecretKind.NONE, SecretKind.CHOSEN_PASSWORD)
+
+
+class Mode(StrEnum):
+    """How far a playbook is phased in for somebody."""
+
+    OBSERVE = (
+        "observe"  # nobody is asked for anything and nothing is changed: what would have been is recorded
+    )
+    OFFER = "offer"  # it works, and the old way still does
+    REQUIRE = "require"  # it is the way
 
 
 class Changing:
@@ -142,7 +154,8 @@ class Changing:
 class Person:
     """Someone the directory knows. `id` never changes; `account` is their name in the system of record.
 
-    `aliases` are other names of the same account; `privileged`: one of the directory's own administrators.
+    `aliases` are other names of the same account; `privileged`: one of the directory's own administrators; `groups`
+    those they are in, by the name people know them by; `since`: when the account was made, None where nobody knows.
     """
 
     id: str
@@ -155,6 +168,8 @@ class Person:
     roles: frozenset[str] = frozenset()
     aliases: frozenset[str] = frozenset()
     privileged: bool = False
+    groups: frozenset[str] = frozenset()
+    since: datetime | None = None
 
 
 DEVICE_PAGE = "device page"
@@ -199,8 +214,9 @@ class Field:
 class ApprovalRule:
     """Some of those whose consent it takes: `quorum` distinct people out of those `approvers` selects.
 
-    `approvers` holds `manager` (of the subject), `role:NAME` or `person:ID`. `otherwise` selects more people, for
-    where too few of the first are there who may.
+    `approvers` holds `manager` or `manager_of_manager` (of the subject), `owner` (of the group that the form names),
+    `group:NAME`, `role:NAME`, `person:ID` or `on_call:SCHEDULE`.
+    `otherwise` selects more people, for where too few of the first are there who may.
     """
 
     quorum: int
@@ -262,6 +278,14 @@ class ObjectionRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Phase:
+    """In which mode a playbook stands for whom: `group:NAME`, `role:NAME`, `person:ID` or `everyone`."""
+
+    people: str
+    mode: Mode
+
+
+@dataclass(frozen=True, slots=True)
 class Playbook:
     """A request type as data. Loaded from one YAML file; `hash` is SHA-256 of its canonical content."""
 
@@ -291,6 +315,7 @@ class Playbook:
     device_bound: bool = False  # the proof takes a passkey that stays on one device
     guidance: Mapping[str, str] = field(default_factory=dict)
     examples: tuple[str, ...] = ()  # what people might write when they want this
+    modes: tuple[Phase, ...] = ()  # the first that fits the subject counts; `require` where none does
 
     def __post_init__(self) -> None:
         if self.tier not in (0, 1, 2, 3):
@@ -304,6 +329,10 @@ class Playbook:
             raise ValueError("a password is chosen by the person whose account it opens")
         if not timedelta(0) < self.prove_within <= timedelta(minutes=10):
             raise ValueError("a challenge lives at most 10 minutes (SP 800-63B-4 section 3.1.3.2)")
+        if not self.observable and any(phase.mode is Mode.OBSERVE for phase in self.modes):
+            raise ValueError(
+                "there is no other way to what protects people, and to devices, so it is never observed"
+            )
         if self.objection is not None:
             self._objectionable(self.objection)
 
@@ -331,6 +360,11 @@ class Playbook:
         rules = [rule for step in self.consent for rule in step.rules]
         hurried_by = self.objection.hurried_by if self.objection else ()
         return frozenset(hurried_by).union(*(rule.approvers + rule.otherwise for rule in rules))
+
+    @property
+    def observable(self) -> bool:
+        """True when there is another way while this is only observed: to our devices and freezes there is none."""
+        return self.connector != "countersign" and not self.protects
 
     @property
     def open_to_young(self) -> bool:
@@ -444,6 +478,7 @@ class Request(Changing):
     reason: str = ""
     cause: Cause = Cause.OTHER
     closed_at: datetime | None = None
+    mode: Mode = Mode.REQUIRE
 
     @property
     def key(self) -> str:

@@ -19,6 +19,7 @@ from flows.events import (
     FulfilmentOrdered,
     HandedOver,
     ObjectionsInvited,
+    Observed,
     Opened,
     PasswordAsked,
     PasswordChosen,
@@ -30,7 +31,7 @@ from flows.events import (
     Verified,
 )
 from flows.law import TRANSITIONS
-from flows.model import Cause, Challenge, Request, Stage, Verification
+from flows.model import Cause, Challenge, Mode, Request, Stage, Verification
 
 LAPSED = "not collected in time"  # the reason a request carries when nobody looked at its secret
 
@@ -45,8 +46,8 @@ def evolve(request: Request | None, event: Event, at: datetime) -> Request:
     if stage is None:
         raise LookupError(f"{type(event).__name__} can't happen to a request that is {before}")
     if request is None:
-        assert isinstance(event, Opened)  # noqa: S101  the only event the law knows at None
-        return _opened(event, at)
+        assert isinstance(event, Opened | Observed)  # noqa: S101  the only events the law knows at None
+        return _begun(event, stage, at)
     after: dict[str, Any] = {"stage": stage, "version": request.version + 1}
     if stage.closed:
         after |= {"due_at": None, "closed_at": at, "challenges": ()}
@@ -84,7 +85,7 @@ def evolve(request: Request | None, event: Event, at: datetime) -> Request:
     return request.but(after)
 
 
-def _opened(event: Opened, at: datetime) -> Request:
+def _begun(event: Opened | Observed, stage: Stage, at: datetime) -> Request:
     return Request(
         id=event.id,
         playbook=event.playbook,
@@ -98,10 +99,12 @@ def _opened(event: Opened, at: datetime) -> Request:
         origin=event.origin,
         parameters=event.parameters,
         commitments=event.commitments,
-        stage=Stage.AWAITING_PROOF,
+        stage=stage,
         version=1,
         opened_at=at,
-        due_at=event.due_at,
+        due_at=event.due_at if isinstance(event, Opened) else None,
+        closed_at=None if isinstance(event, Opened) else at,  # who only observes is done at once
+        mode=event.mode if isinstance(event, Opened) else Mode.OBSERVE,
     )
 
 

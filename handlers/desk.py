@@ -383,6 +383,7 @@ class Desk(Records):
         if isinstance(command, Submit):
             playbook = self.playbooks.by_name.get(command.playbook)
             requester_id, subject_id = command.requester, command.subject
+            parameters = command.parameters
             proving = subject_id if playbook and playbook.prover is Party.SUBJECT else requester_id
             prover = proving
         else:
@@ -390,7 +391,7 @@ class Desk(Records):
             if request is None:
                 return facts, Parties("", "", ())
             agreed = tuple(approval.person for approval in request.approvals)
-            playbook = await self.playbook_of(request)
+            playbook, parameters = await self.playbook_of(request), request.parameters
             requester_id, subject_id, proving = request.requester, request.subject, request.prover
             prover = proving
             if isinstance(command, BeginProof | Approve):
@@ -408,7 +409,8 @@ class Desk(Records):
                 young_until=registered.young_until,
             )
         if playbook is not None and playbook.selectors:
-            facts = replace(facts, selected=await self.people.selection(playbook, facts.subject))
+            selected = await self.people.selection(playbook, facts.subject, parameters)
+            facts = replace(facts, selected=selected)
         actor = getattr(command, "actor", "")
         concerned = (requester_id, subject_id, prover, actor, *agreed)
         return (

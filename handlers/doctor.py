@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import Select, column, select, table
 
+from handlers import signatures
 from handlers.evidence import Auditor
 from handlers.findings import Finding, Level
 from handlers.playbooks import PlaybookError, load
@@ -38,7 +39,7 @@ async def diagnose() -> list[Finding]:
     findings += [_address(settings), _bind(settings), _proxies(settings), _socket(settings)]
     findings += [_log_format(settings), _secret_key(settings), _push(settings)]
     config, finding = _config(settings)
-    findings += [finding, _playbooks(settings, config)]
+    findings += [finding, _playbooks(settings, config), *_signed(settings)]
     if config is not None:
         findings.append(_roles(config))
     return findings + await _database(settings)
@@ -139,6 +140,14 @@ def _playbooks(settings: Settings, config: Config | None) -> Finding:
         )
         return Finding("playbooks", Level.FAIL, f"no such connector: {', '.join(lacking)}", remedy)
     return Finding("playbooks", Level.PASS, ", ".join(sorted(found)))
+
+
+def _signed(settings: Settings) -> list[Finding]:
+    """Whether they are signed, unless they can't be read, which is told already."""
+    try:
+        return [signatures.finding(settings, load(settings.playbooks))]
+    except PlaybookError:
+        return []
 
 
 def _config(settings: Settings) -> tuple[Config | None, Finding]:

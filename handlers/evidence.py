@@ -57,7 +57,7 @@ _installed = select(TABLES["installation"])
 _head = select(TABLES["tree_head"])
 _proofs = select(TABLES["verifications"]).where(TABLES["verifications"].c.request == bindparam("request"))
 _ids = select(TABLES["requests"].c.id)
-_opened = select(_EVENTS.c.request).where(_EVENTS.c.type == "Opened")
+_begun = select(_EVENTS.c.request).where((_EVENTS.c.type == "Opened") | (_EVENTS.c.type == "Observed"))
 _request = select(TABLES["requests"]).where(TABLES["requests"].c.id == bindparam("id"))
 _devices = (
     select(TABLES["devices"])
@@ -239,7 +239,7 @@ class Auditor:
     async def requests(self) -> list[Finding]:
         """Every request that is or ever was: what fails of its proofs and its history, or that nothing does."""
         known = {row["id"] for row in await self._store.fetch(_ids)}
-        known |= {row["request"] for row in await self._store.fetch(_opened)}
+        known |= {row["request"] for row in await self._store.fetch(_begun)}
         failed = [
             finding
             for id in sorted(known)
@@ -289,7 +289,7 @@ class Auditor:
         except (LookupError, ValueError):
             return Finding(check, Level.FAIL, "the events tell of what can't happen", remedy)
         found = await self._store.fetch(_request, id=id)
-        if not found or folded is None or codec.request_state(folded) != found[0]["state"]:
+        if not found or folded is None or folded != codec.request(found[0]["state"]):
             return Finding(check, Level.FAIL, "the events don't lead to what the row says", remedy)
         return Finding(check, Level.PASS, f"{folded.version} events lead to {Stage(folded.stage).value}")
 

@@ -281,7 +281,7 @@ def _new_secret(kind: SecretKind) -> str | None:
     match kind:
         case SecretKind.NONE | SecretKind.CHOSEN_PASSWORD:
             return None
-        case SecretKind.TEMPORARY_PASSWORD:
+        case SecretKind.TEMPORARY_PASSWORD | SecretKind.ENROLMENT_PASS:
             return temporary_password()
         case SecretKind.ENROLMENT_LINK:
             return secrets.token_urlsafe(32)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from time import monotonic
 
 import flows.errors as no
 from flows.model import Method, Person
 from flows.registration import Authenticator
+from handlers import signatures
 from handlers.accounts import Accounts
 from handlers.clock import Clock
 from handlers.conversations import Conversations
 from handlers.desk import Desk
-from handlers.people import People, Recent
+from handlers.people import Given, People, Recent, Schedule
 from handlers.playbooks import Playbooks, load
 from handlers.ports import Connector, Directory, Messenger, Verifier
 from handlers.recovery import Recovery, RecoveryCodes
@@ -71,12 +72,14 @@ class Outside:
     connectors: Mapping[str, Connector]
     messenger: Messenger
     recent: bool = False  # whether what people read may be a minute old, which spares a directory
+    schedules: Mapping[str, Schedule] = field(default_factory=dict)  # who is on call
 
 
 async def build(
     settings: Settings, config: Config, outside: Outside, own: type, kind: str, time: Time = utc_now
 ) -> House:
-    """Prepare the database and put everything together. Raises NotReady, PlaybookError or a driver's error.
+    """Prepare the database and put everything together. Raises NotReady, PlaybookError, NotSigned or a driver's
+    error.
 
     `own` makes our own connector, from the registry of devices, whose chat account is whose, who is frozen, and
     people's recovery codes.
@@ -90,9 +93,9 @@ async def build(
         standings = Standings(store, timedelta(hours=settings.freeze_hours))
         ours = own(registry, accounts, standings, RecoveryCodes(store))
         connectors: dict[str, Connector] = {**outside.connectors, "countersign": ours}
-        playbooks = load(
-            settings.playbooks, connectors={name: connector.verbs for name, connector in connectors.items()}
-        )
+        verbs = {name: connector.verbs for name, connector in connectors.items()}
+        playbooks = load(settings.playbooks, connectors=verbs, schedules=outside.schedules)
+        signatures.verify(settings, playbooks, signatures.rules_of(settings.playbooks))
         await setup.keep_playbooks(store, [_kept(playbooks, hash) for hash in playbooks.contents])
         return _assemble(settings, config, outside, registry, accounts, connectors, playbooks, standings)
     except BaseException:
@@ -111,9 +114,10 @@ def _assemble(
     standings: Standings,
 ) -> House:
     store = standings.store
-    people = People(outside.directory, config.roles)
+    given = Given(config.roles, config.owners, outside.schedules)
+    people = People(outside.directory, given)
     recent = Recent(outside.directory, monotonic) if outside.recent else None
-    read = People(recent, config.roles) if recent else people
+    read = People(recent, given) if recent else people
     passkeys, codes = verifiers(settings, store.keys)
     by_method: dict[Method, Verifier] = {Method.PASSKEY: passkeys, Method.CODE: codes}
     desk = Desk(store, playbooks, people, registry, accounts, by_method, standings=standings)

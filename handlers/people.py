@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
-from typing import TypeVar
+from collections import Counter, OrderedDict
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Protocol, TypeVar
 
 import flows.errors as no
 from flows.model import Person, Playbook
@@ -27,6 +28,10 @@ def matching(people: Iterable[Person], by: By, value: str) -> list[Person]:
             return [person for person in people if value in person.roles]
         case "manager":
             return [person for person in people if person.manager == value]
+        case "group":
+            return [p for p in people if value.casefold() in {group.casefold() for group in p.groups}]
+        case "owner":
+            return []
     name = value.casefold()
     return [p for p in people if value in (p.account, *p.aliases) or p.name.casefold() == name]
 
@@ -42,7 +47,7 @@ class Roster:
         return self._people.get(id)
 
     async def find(self, by: By, value: str) -> Sequence[Person]:
-        """Those who hold a role, report to somebody, or are called so."""
+        """Those who hold a role, report to somebody, are called so, or are in a group; the list owns none."""
         return matching(self._people.values(), by, value)
 
 
@@ -98,12 +103,37 @@ class Recent:
             raise
 
 
-class People:
-    """A directory's people with the roles that the configuration gives them. All of it raises DirectoryAway."""
+class Schedule(Protocol):
+    """Who is on call."""
 
-    def __init__(self, directory: Directory, roles: Mapping[str, Sequence[str]]) -> None:
+    among: str  # the selector of those who may be: a schedule alone gives no authority
+
+    async def on_call(self) -> frozenset[str]:
+        """Ids or accounts of whoever is on call now; nobody's where that can't be told."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the configuration says of people: who holds a role, who owns a group, by id, and who is on call."""
+
+    roles: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    owners: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    schedules: Mapping[str, Schedule] = field(default_factory=dict)
+
+
+#: A request without a form.
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+class People:
+    """A directory's people with what the configuration says of them. All of it raises DirectoryAway."""
+
+    def __init__(self, directory: Directory, given: Given) -> None:
         self._directory = directory
-        self._roles = roles
+        self._roles = given.roles
+        self._owners = {group.casefold(): ids for group, ids in given.owners.items()}
+        self._schedules = given.schedules
 
     async def person(self, id: str) -> Person | None:
         """The person with their roles, or None."""
@@ -115,6 +145,18 @@ class People:
         found = [self._with_roles(person) for person in await _answered(self._directory.find("role", role))]
         named = await self.named(*(set(self._roles.get(role, ())) - {person.id for person in found}))
         return found + list(named.values())
+
+    async def inside(self, group: str) -> list[Person]:
+        """Everybody in the directory's group of this name."""
+        found = await _answered(self._directory.find("group", group))
+        return [self._with_roles(person) for person in found]
+
+    async def owning(self, group: str) -> list[Person]:
+        """Everybody who owns the group of this name, by the directory or by the configuration."""
+        if not group:
+            return []
+        found = [self._with_roles(each) for each in await _answered(self._directory.find("owner", group))]
+        return found + list((await self.named(*self._owners.get(group.casefold(), ()))).values())
 
     async def called(self, text: str) -> list[Person]:
         """Everybody with this account, alias or whole name."""
@@ -133,28 +175,60 @@ class People:
             found = await asyncio.gather(*(self.person(id) for id in apart))
         return {person.id: person for person in found if person is not None}
 
-    async def selection(self, playbook: Playbook, subject: Person | None) -> Mapping[str, frozenset[str]]:
+    async def selection(
+        self, playbook: Playbook, subject: Person | None, parameters: Mapping[str, str]
+    ) -> Mapping[str, frozenset[str]]:
         """For each selector of a playbook the active people whom it names, as the directory says now."""
         selectors = sorted(playbook.selectors)
-        found = await asyncio.gather(*(self.selected((selector,), subject) for selector in selectors))
+        found = await asyncio.gather(*(self.selected((each,), subject, parameters) for each in selectors))
         return dict(zip(selectors, found, strict=True))
 
-    async def selected(self, selectors: Iterable[str], subject: Person | None) -> frozenset[str]:
+    async def selected(
+        self, selectors: Iterable[str], subject: Person | None, parameters: Mapping[str, str] = NOTHING
+    ) -> frozenset[str]:
         """Active people whom the selectors name, as the directory says now.
 
-        `manager` is the subject's, `role:NAME` whoever holds it, `person:ID` that one.
+        `parameters`: what the form says in clear. Whatever can't be told, or isn't known here, selects nobody.
         """
-        chosen: dict[str, Person] = {}
-        for selector in selectors:
-            kind, _, value = selector.partition(":")
-            match kind:
-                case "manager" if subject is not None and subject.manager:
-                    chosen |= await self.named(subject.manager)
-                case "role":
-                    chosen |= {person.id: person for person in await self.holding(value)}
-                case "person":
-                    chosen |= await self.named(value)
-        return frozenset(id for id, person in chosen.items() if person.active)
+        chosen = [await self._chosen(selector, subject, parameters) for selector in selectors]
+        return frozenset(person.id for people in chosen for person in people if person.active)
+
+    async def _chosen(
+        self, selector: str, subject: Person | None, parameters: Mapping[str, str]
+    ) -> Collection[Person]:
+        kind, _, value = selector.partition(":")
+        match kind:
+            case "manager":
+                return await self._above(subject)
+            case "manager_of_manager":
+                return [boss for one in await self._above(subject) for boss in await self._above(one)]
+            case "group":
+                return await self.inside(value)
+            case "role":
+                return await self.holding(value)
+            case "person":
+                return (await self.named(value)).values()
+            case "owner":
+                return await self.owning(parameters.get("group", ""))
+            case "on_call" if value in self._schedules:
+                return await self._on_call(self._schedules[value])
+            case _:
+                return []
+
+    async def _above(self, person: Person | None) -> Collection[Person]:
+        """The manager, if there is one."""
+        return (await self.named(person.manager)).values() if person and person.manager else []
+
+    async def _on_call(self, schedule: Schedule) -> Collection[Person]:
+        """Those on call among those who may be. An account that isn't one person's alone is nobody's."""
+        named = await schedule.on_call()
+        if not named:
+            return []
+        able = await self._chosen(schedule.among, None, NOTHING)
+        ids = {person.id for person in able}
+        accounts = Counter(person.account.casefold() for person in able)
+        meant = {name.casefold() for name in named - ids if accounts[name.casefold()] == 1}
+        return [person for person in able if person.id in named or person.account.casefold() in meant]
 
     def _with_roles(self, person: Person) -> Person:
         held = {role for role, holders in self._roles.items() if person.id in holders}

@@ -157,7 +157,7 @@ class Verifier(Protocol):
 # -- people ---------------------------------------------------------------------------------
 
 
-By = Literal["role", "manager", "name"]
+By = Literal["role", "manager", "name", "group", "owner"]
 
 
 class Directory(Protocol):
@@ -168,7 +168,8 @@ class Directory(Protocol):
         ...
 
     async def find(self, by: By, value: str) -> Sequence[Person]:
-        """Everybody who holds a role, reports to a person, or is called so: by account, alias or whole name.
+        """Everybody who holds a role, reports to a person, is called so (by account, alias or whole name), is in the
+        group of this name, or owns it. A name that two groups share is no group's.
 
         Both raise Unreachable.
         """

@@ -118,7 +118,11 @@ class Records:
     ) -> frozenset[str]:
         """Those whose consent would count now. `selected`: what `selection` gave a moment ago."""
         playbook, subject = await self.playbook_of(request), await self.people.person(request.subject)
-        named = await self.people.selection(playbook, subject) if selected is None else selected
+        named = (
+            await self.people.selection(playbook, subject, request.parameters)
+            if selected is None
+            else selected
+        )
         return consenting(request, playbook, named, subject.manager if subject else None)
 
     async def hurriers(self, request: Request) -> frozenset[str]:
@@ -128,7 +132,8 @@ class Records:
     async def selection(self, request: Request) -> Mapping[str, frozenset[str]]:
         """Whom each selector of the pinned playbook names, as the directory says now."""
         playbook = await self.playbook_of(request)
-        return await self.people.selection(playbook, await self.people.person(request.subject))
+        subject = await self.people.person(request.subject)
+        return await self.people.selection(playbook, subject, request.parameters)
 
     async def before(self, person: Person, most: int = 50) -> list[Request]:
         """What a person's own list holds: their requests, what waits for their consent, and cases of their roles."""

@@ -9,12 +9,21 @@ import ipaddress
 import os
 import secrets
 from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from flows.model import Person
@@ -45,6 +54,18 @@ class Reach(BaseSettings):
     playbooks: Path = Field(
         Path(__file__).parent.parent / "playbooks",
         description="The folder of request types, one YAML file each.",
+    )
+    policy_keys: Path | None = Field(
+        None,
+        description="The YAML file of the maintainers' public keys, outside the folder of playbooks. With it, two of "
+        "them must have signed the playbooks and rules.",
+    )
+    policy_signatures: int | None = Field(
+        None,
+        ge=0,
+        le=9,
+        description="How many maintainers must have signed the playbooks and rules, from 0 to 9: with "
+        "COUNTERSIGN_POLICY_KEYS two, and without it none, unless it is said here.",
     )
     socket: Path | None = Field(
         None,
@@ -172,6 +193,23 @@ class PersonEntry(BaseModel):
     manager: str | None = None
     timezone: str = "UTC"
     email: str | None = None
+    groups: frozenset[Annotated[str, Field(min_length=1, max_length=100)]] = frozenset()
+    since: AwareDatetime | None = None
+
+    @field_validator("since", mode="before")
+    @classmethod
+    def _whole_day(cls, value: Any) -> Any:
+        """A day is the beginning of it."""
+        if isinstance(value, date) and not isinstance(value, datetime):
+            return datetime(value.year, value.month, value.day, tzinfo=UTC)
+        return value
+
+    @field_validator("since")
+    @classmethod
+    def _utc(cls, value: datetime | None) -> datetime | None:
+        if value and value.year < 1970:
+            raise ValueError("no account is so old; write when it was made, or leave it out")
+        return value.astimezone(UTC) if value else None
 
     def person(self) -> Person:
         """The value the core knows."""
@@ -188,6 +226,12 @@ class Config(BaseModel):
     roles: Mapping[str, tuple[str, ...]] = Field(
         {},
         description="Who holds which role: administrator, desk_agent, security and your own, by person id.",
+    )
+    owners: Mapping[str, tuple[str, ...]] = Field(
+        {}, description="Whose a group is, by group and person id, beside what the directory says."
+    )
+    on_call: Mapping[str, Mapping[str, Any]] = Field(
+        {}, description="Schedules by name: a `file` or a `url`, and `among` whom those on call have to be."
     )
     directory: str = Field("", description="The connector that people are read from.")
     people: tuple[PersonEntry, ...] = Field(

@@ -22,6 +22,7 @@ from flows.effects import (
     CarryOut,
     Effect,
     Notify,
+    Remind,
     SendChallenge,
     StopOthers,
     Tell,
@@ -201,6 +202,9 @@ class Worker:
                 await every([self.messenger.tell(person, "ask_approvers", request) for person in people])
             case Tell(people=people, notice=notice), Request():
                 await every([self.messenger.tell(person, notice, request) for person in people])
+            case Remind(people=people, notice=notice), Request():
+                await every([self.messenger.tell(person, notice, request) for person in people])
+                await self.messenger.announce("security", notice, request, "")
             case Notify(news=news), _:
                 said = await self.messenger.notify(news, request)
                 if not said and not (self.postman and await self.postman.reaches(news.person)):

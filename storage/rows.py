@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 from flows.authority import Evidence
-from flows.effects import Announce, CarryOut, Effect, Notify, Write
+from flows.effects import Announce, CarryOut, Effect, Notify, Remind, Write
 from flows.model import Assurance, Method, Request
 from flows.news import Item
 from flows.recovery import CodeSet
@@ -66,16 +66,16 @@ def news_rows(item: Item, now: datetime) -> tuple[Row, Row]:
 def outbox_row(effect: Effect, request: Request, index: int, now: datetime) -> Row:
     """An owed effect's row. The change itself has the request's effect key; the rest are numbered."""
     key = effect.key if isinstance(effect, CarryOut) else f"{request.id}:{request.version}:{index}"
-    return _owed(effect, key, request.id, now)
+    return _owed(effect, key, request.id, effect.at if isinstance(effect, Remind) else now)
 
 
-def _owed(effect: Effect, key: str, request: str, now: datetime) -> Row:
+def _owed(effect: Effect, key: str, request: str, due_at: datetime) -> Row:
     return {
         "key": key,
         "request": request,
         "kind": type(effect).__name__,
         "body": codec.effect_body(effect),
-        "due_at": now,
+        "due_at": due_at,
         "attempts": 0,
         "lease_until": None,
     }

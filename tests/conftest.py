@@ -7,7 +7,6 @@ With PEERS=required it fails them instead.
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,7 +58,6 @@ NEEDS = {
     "push_service": "web_push",
 }
 ABSENT = pytest.StashKey[dict[str, str]]()
-TURNED_AWAY = pytest.StashKey[Counter[str]]()
 
 # A shared machine has slow moments, and a property does not become false in one.
 settings.register_profile("everyday", deadline=None, print_blob=True)
@@ -69,7 +67,6 @@ settings.load_profile("everyday")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[ABSENT] = {peer: reason for peer, missing in PEERS.items() if (reason := missing())}
-    config.stash[TURNED_AWAY] = Counter()
 
 
 @pytest.hookimpl(tryfirst=True)  # before the markers are used to select tests
@@ -84,7 +81,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for peer, reason in item.config.stash[ABSENT].items():
         if item.get_closest_marker(peer):
-            item.config.stash[TURNED_AWAY][peer] += 1
             if os.environ.get("PEERS") == "required":
                 pytest.fail(f"PEERS=required, and {peer} is missing: {reason}", pytrace=False)
             pytest.skip(f"{peer} is missing: {reason}")
@@ -96,8 +92,9 @@ def pytest_terminal_summary(
 ) -> Iterator[None]:
     yield
     terminalreporter.section("peers")
+    skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", ())]
     for peer, reason in config.stash[ABSENT].items():
-        tests = config.stash[TURNED_AWAY][peer]
+        tests = sum(f"{peer} is missing: " in why for why in skipped)
         terminalreporter.line(
             f"missing: {peer} ({reason}); tests not run: {tests}. `make peers` installs it."
         )

@@ -125,7 +125,7 @@ async def begun(house: House, request: Request) -> str:
     """The page of a request that was just asked here, with its number made where a sign-in app may answer."""
     playbook = await house.desk.playbook_of(request)
     registered = await house.registry.registration(request.prover)
-    if Method.CODE in usable(playbook, registered.methods):
+    if not request.stage.closed and Method.CODE in usable(playbook, registered.methods):
         await house.desk.number(request.id)
     return f"/requests/{request.id}"
 

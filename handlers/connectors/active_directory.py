@@ -48,6 +48,7 @@ class ActiveDirectory:
         "msDS-User-Account-Control-Computed",
         "pwdLastSet",
         "whenChanged",
+        "whenCreated",
         "adminCount",
         "objectSid",
         "primaryGroupID",
@@ -56,6 +57,7 @@ class ActiveDirectory:
         "tokenGroups",
     )  # [MS-ADTS] §3.1.1.4.5.19: every group, also through others and of other domains
     transitive = True
+    owner = "managedBy"
 
     def lasting(self, entry: Entry) -> str:
         """The objectGUID as everybody writes it ([MS-DTYP] §2.3.4.2: its first parts are little-endian)."""
@@ -84,6 +86,7 @@ class ActiveDirectory:
             active=not self.state(entry).disabled and not _expired(entry, now),
             email=entry.one("mail") or None,
             aliases=frozenset({other} if other else ()),
+            since=moment(entry.one("whenCreated")),
         )
 
     def holding(self, dn: str) -> str:

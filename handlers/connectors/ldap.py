@@ -38,7 +38,9 @@ class OpenLdap:
         "pwdChangedTime",
         "pwdReset",
         "pwdAccountLockedTime",
+        "createTimestamp",
     )
+    owner = "owner"
 
     def lasting(self, entry: Entry) -> str:
         """entryUUID (RFC 4530)."""
@@ -62,6 +64,7 @@ class OpenLdap:
             active=not self.state(entry).disabled,
             email=entry.one("mail") or None,
             aliases=frozenset(others),
+            since=moment(entry.one("createTimestamp")),
         )
 
     def holding(self, dn: str) -> str:

@@ -17,7 +17,7 @@ from handlers.ports import NO_PASSWORD, NoAccount, PolicyRefused, Rejected, Unre
 from handlers.scim.client import Client, Conflict, Operations, Resource, equals
 from handlers.scim.config import ScimServer
 from handlers.scim.examine import examined
-from handlers.scim.guard import LEFT_ALONE, PROTECTED, Guard
+from handlers.scim.guard import LEFT_ALONE, Guard
 from handlers.scim.people import ScimPeople
 from handlers.scim.users import Users, members
 
@@ -144,8 +144,8 @@ class Scim:
         user = await self._users.user(request.subject)
         if user is None:
             raise NoAccount("There is no such account on the SCIM server.")
-        if await self._guard.protects(user):
-            raise Rejected(PROTECTED)
+        if why := await self._guard.protects(user):
+            raise Rejected(why)
         match request.verb:
             case "set_password":
                 await self._reset(request, user, key, secret)

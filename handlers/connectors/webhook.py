@@ -6,31 +6,22 @@ secret. One call is one attempt over a connection of its own: repeating is the w
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hmac
-import ipaddress
 import re
 import secrets
-import ssl
 import time
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 import aiohttp
-from pydantic import Field, SecretStr, field_validator
 
 from flows.model import Receipt
 from handlers.answers import whole
 from handlers.changes import LARGEST, Asked, Changes, Uncertain, Verbs, read, receipt, shown
 from handlers.findings import Finding, Level, certified
 from handlers.ports import MissingRight, NoAccount, PolicyRefused, Rejected, Unreachable
-from handlers.reach import address, authority, greeted
+from handlers.reach import greeted
+from handlers.signed import Signed, session, signature
 
-EXAMPLE = "https://accounts.example.com/countersign"
-PREFIX = "whsec_"
-SHORTEST_SECRET, LONGEST_SECRET = 24, 64  # bytes, as the specification has it
 PROBLEM = "application/problem+json"  # RFC 9457
 KINDS: Mapping[str, type[Rejected]] = {
     "urn:countersign:missing-right": MissingRight,
@@ -42,42 +33,8 @@ GAVE_UP = frozenset({408, 425, 429})
 _KEY = re.compile(r"[A-Za-z0-9:_-]{1,200}")  # no full stop, which separates what is signed
 
 
-class Receiver(Verbs):
+class Receiver(Signed, Verbs):
     """One receiver. Raises pydantic's ValidationError for what can't be one."""
-
-    url: str = Field(description="Its https address; http is for this machine only.")
-    secret: tuple[SecretStr, ...] = Field(
-        min_length=1,
-        description="What requests are signed with, as `{env: NAME}`; while rotating a list, newest first.",
-    )
-    ca_file: Path | None = Field(None, description="A PEM file with your own authority; else the system's.")
-    answer_within: float = Field(10.0, gt=0, le=15, description="Seconds for each answer.")
-
-    @field_validator("url")
-    @classmethod
-    def _private(cls, value: str) -> str:
-        url = address(value, ("http", "https"), EXAMPLE)
-        if url.fragment:
-            raise ValueError(f"what follows # is sent to nobody; an example is {EXAMPLE}")
-        if url.scheme == "http" and not _this_machine(str(url.hostname)):
-            raise ValueError("it must begin with https:// (http is for this machine only)")
-        return value
-
-    @field_validator("secret", mode="before")
-    @classmethod
-    def _several(cls, value: object) -> object:
-        return value if isinstance(value, list | tuple) else (value,)
-
-    @field_validator("secret")
-    @classmethod
-    def _random(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        for each in value:
-            raw = each.get_secret_value()
-            if not raw.startswith(PREFIX) or not SHORTEST_SECRET <= len(_bytes(raw)) <= LONGEST_SECRET:
-                raise ValueError(f"a secret is {PREFIX} and the base64 of 24 to 64 random bytes")
-        return value
-
-    _authority = field_validator("ca_file")(authority)
 
 
 class Webhook:
@@ -86,8 +43,8 @@ class Webhook:
     def __init__(self, given: Receiver, clock: Callable[[], float] = time.time) -> None:
         self._given = given
         self._clock = clock
-        self._secrets = [_bytes(each.get_secret_value()) for each in given.secret]
-        self._tls = ssl.create_default_context(cafile=str(given.ca_file) if given.ca_file else None)
+        self._secrets = given.keys
+        self._tls = given.tls
         self._url = urlsplit(given.url)
         self._host = self._url.hostname
         self._web: aiohttp.ClientSession | None = None
@@ -141,18 +98,9 @@ class Webhook:
         }
 
     def _session(self) -> aiohttp.ClientSession:
-        """Made at the first use, since it belongs to a loop. No cookie and nothing of the environment goes along."""
+        """Made at the first use, since it belongs to a loop."""
         if self._web is None:
-            given = self._given
-            within = given.answer_within
-            self._web = aiohttp.ClientSession(
-                # A connection that waited may be closed just as it is used, and then nobody knows what arrived.
-                connector=aiohttp.TCPConnector(ssl=self._tls, force_close=True),
-                timeout=aiohttp.ClientTimeout(total=within, connect=within / 2),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                trust_env=False,
-            )
+            self._web = session(self._given, self._tls)
         return self._web
 
 
@@ -171,13 +119,6 @@ def message(asked: Asked) -> str:
         raise ValueError("a key has letters, digits, colons, hyphens and low lines")
     id = f"{asked.operation}:{asked.key}"
     return f"{id}:{secrets.token_hex(8)}" if asked.operation == "check" else id
-
-
-def signature(keys: Sequence[bytes], id: str, sent: int, body: bytes) -> str:
-    """The header webhook-signature: a `v1` of each key over id, time and body, as the specification has it."""
-    signed = f"{id}.{sent}.".encode() + body
-    made = (base64.b64encode(hmac.digest(key, signed, "sha256")).decode() for key in keys)
-    return " ".join(f"v1,{each}" for each in made)
 
 
 # -- what is answered -------------------------------------------------------------------------
@@ -211,21 +152,6 @@ def _problem(answer: aiohttp.ClientResponse, told: bytes, secret: str | None) ->
 
 
 # -- small ------------------------------------------------------------------------------------
-
-
-def _bytes(secret: str) -> bytes:
-    """What a written secret stands for; nothing for what isn't base64."""
-    try:
-        return base64.b64decode(secret.removeprefix(PREFIX), validate=True)
-    except (binascii.Error, ValueError):
-        return b""
-
-
-def _this_machine(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _short(error: Exception) -> str:

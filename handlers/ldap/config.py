@@ -38,6 +38,9 @@ class LdapDirectory(BaseModel):
     untouchable: tuple[str, ...] = Field(
         (), description="DNs of groups whose members are never changed by request: your administrators."
     )
+    only_members_of: tuple[str, ...] = Field(
+        (), description="DNs of groups: then their members' passwords are set, and nobody else's is."
+    )
     timezone: str = Field("UTC", description="Where most people work, such as Europe/Stockholm.")
     only: str = Field(
         "", description="A filter that people's accounts have to match besides, such as (o=Acme)."
@@ -61,7 +64,7 @@ class LdapDirectory(BaseModel):
     def _named(cls, value: str) -> str:
         return written(value) if value else value
 
-    @field_validator("untouchable")
+    @field_validator("untouchable", "only_members_of")
     @classmethod
     def _all_named(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(written(each) for each in value)
@@ -86,6 +89,12 @@ class LdapDirectory(BaseModel):
     def _by_groups(self) -> LdapDirectory:
         if self.roles and not self.groups:
             raise ValueError("roles come from groups, so name the DN below which those are as `groups`")
+        return self
+
+    @model_validator(mode="after")
+    def _one_or_the_other(self) -> LdapDirectory:
+        if both := sorted(set(self.untouchable) & set(self.only_members_of)):
+            raise ValueError(f"{both[0]} is named under both `untouchable` and `only_members_of`: keep one")
         return self
 
     _authority = field_validator("ca_file")(authority)

@@ -18,6 +18,9 @@ DEEPEST = 200  # searches for the groups that one entry is in
 ANY = "(objectClass=*)"
 LEFT_ALONE = "This group is never changed by request. An administrator of the directory changes it by hand."
 PROTECTED = "This account is never changed by request. An administrator of the directory changes it by hand."
+NOT_LISTED = (
+    "This account isn't one of those that are changed here. Ask for an ordinary password reset instead."
+)
 
 
 class Ranks(Protocol):
@@ -81,16 +84,19 @@ class Guard:
 
         `strictly`: raises Rejected, too, while a group that is untouchable isn't there.
         """
-        guarded = await self._guarded(strictly)
+        guarded, listed = await self._guarded(strictly), await self._listed()
         if why := self._ranks.untouchable(await self._whole(entry)):
             return why
-        if not guarded and not self._ranks.administrators:
+        if not guarded and not self._ranks.administrators and not self._given.only_members_of:
             return ""
-        for group in await self._above(entry):
+        above = await self._above(entry)
+        for group in above:
             if why := self._ranks.untouchable(group):
                 return why
             if parts(group.dn) in guarded:
                 return PROTECTED
+        if self._given.only_members_of and not any(parts(group.dn) in listed for group in above):
+            return NOT_LISTED
         return ""
 
     async def leaves_alone(self, group: Entry) -> bool:
@@ -102,7 +108,7 @@ class Guard:
         await self._roles_given()
         return any(
             parts(each.dn) in guarded
-            or self._given.gives_a_role(each.one("cn"))
+            or any(self._given.gives_a_role(cn) for cn in each.all("cn"))
             or bool(self._ranks.untouchable(each))
             for each in (group, *await self._above(group))
         )
@@ -165,6 +171,11 @@ class Guard:
 
     async def _groups(self, filter: str) -> list[Entry]:
         return await self._search(every(self._ranks.group, filter), ("cn", *self._ranks.attributes))
+
+    async def _listed(self) -> frozenset[tuple[str, ...]]:
+        """The groups whose members alone are changed, as the directory writes them."""
+        found = [await self._ldap.find(name, self._ranks.group) for name in self._given.only_members_of]
+        return frozenset(parts(group.dn) for group in found if group)
 
     async def _guarded(self, strictly: bool) -> frozenset[tuple[str, ...]]:
         """The untouchable groups, as the directory writes them."""

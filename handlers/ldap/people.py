@@ -10,6 +10,7 @@ from typing import Protocol
 from flows.model import Person
 from handlers.ldap.config import LdapDirectory
 from handlers.ldap.guard import ANY, AT_ONCE, Guard, Ranks
+from handlers.ldap.names import within
 from handlers.ldap.session import Entry, Ldap, equals, every, some
 from handlers.ports import By, Unreachable
 
@@ -30,12 +31,21 @@ class Reader(Ranks, Protocol):
         ...
 
     def read(self, entry: Entry, now: datetime) -> Person:
-        """The person of an entry, without manager and roles."""
+        """The person of an entry, without manager, groups and roles."""
+        ...
+
+    @property
+    def owner(self) -> str:
+        """The attribute in which a group says whose it is."""
         ...
 
 
 class LdapPeople:
-    """People below one name. Managers are named by their lasting ids; roles come from the groups that give them."""
+    """People below one name. Managers are named by their lasting ids; roles come from the groups that give them.
+
+    Beside their own entry a person costs one search for the manager, one for all groups, from which the roles follow,
+    and what the guard asks.
+    """
 
     def __init__(self, ldap: Ldap, given: LdapDirectory, reader: Reader, guard: Guard) -> None:
         self._ldap = ldap
@@ -53,15 +63,19 @@ class LdapPeople:
         return [entry for entry in found if self._reader.lasting(entry) == id]
 
     async def find(self, by: By, value: str) -> Sequence[Person]:
-        """Those who hold a role, report to somebody, or are called so. Raises Unreachable."""
+        """Those who hold a role, report to somebody, are called so, are in a group, or own it. Raises Unreachable."""
         match by:
             case "name":
                 found = await self.entries(self._reader.called(value))
             case "manager":
                 bosses = await self._owners(value)
                 found = await self.entries(some(*(equals("manager", boss.dn) for boss in bosses)))
+            case "group":
+                found = await self._inside(await self._named(value))
+            case "owner":
+                found = await self._owning(await self._named(value))
             case _:
-                found = await self._holders(value)
+                found = await self._inside(await self._named(*self._given.roles.get(value, ()), alone=False))
         return [await self._whole(entry) for entry in {entry.dn: entry for entry in found}.values()]
 
     async def entries(self, filter: str, most: int = 0) -> list[Entry]:
@@ -77,48 +91,60 @@ class LdapPeople:
 
     # -- inside -----------------------------------------------------------------------------------
 
-    async def _holders(self, role: str) -> list[Entry]:
-        named = [equals("cn", name) for name in self._given.roles.get(role, ())]
-        found: list[Entry] = []
-        for group in await self._groups(some(*named), "member"):
-            for filter in self._reader.inside(group):
-                found += await self.entries(filter)
-        return found
+    async def _named(self, *names: str, alone: bool = True) -> list[Entry]:
+        """The groups of these names. `alone`: none where several share one."""
+        found = await self._groups(
+            some(*(equals("cn", name) for name in names)),
+            "member",
+            self._reader.owner,
+            *self._reader.attributes,
+        )
+        return [] if alone and len(found) > 1 else found
+
+    async def _inside(self, groups: Sequence[Entry]) -> list[Entry]:
+        filters = [filter for group in groups for filter in self._reader.inside(group)]
+        return [entry for filter in filters for entry in await self.entries(filter)]
+
+    async def _owning(self, groups: Sequence[Entry]) -> list[Entry]:
+        """The owners who are among the people served: a group that owns another is nobody."""
+        owners = [dn for group in groups for dn in group.all(self._reader.owner)]
+        return [entry for dn in owners if within(dn, self._given.people) for entry in await self._served(dn)]
 
     async def _groups(self, filter: str, *attributes: str) -> list[Entry]:
-        if not filter:
+        """Groups that match, below the name that the settings give; none without one."""
+        if not (filter and self._given.groups):
             return []
         wanted = every(self._reader.group, filter)
         return await seen(self._ldap, self._given.groups, wanted, ["cn", *attributes])
 
     async def _whole(self, entry: Entry) -> Person:
-        """A person with their manager and their roles."""
+        """A person with their manager, their groups and their roles."""
         person = self._reader.read(entry, datetime.now(UTC))
+        filters = filter(None, (self._reader.holding(entry.dn), self._reader.primary(entry)))
+        groups = frozenset(cn for group in await self._groups(some(*filters)) for cn in group.all("cn"))
         return replace(
             person,
             manager=await self._boss(entry.one("manager")),
-            roles=await self._roles(entry.dn),
+            groups=groups,
+            roles=self._roles(groups),
             timezone=self._given.timezone,
             privileged=bool(await self._guard.protects(entry, strictly=False)),
         )
 
     async def _boss(self, dn: str) -> str | None:
         """The lasting id of whoever this is; None for whoever isn't among the people served."""
-        if not dn:
-            return None
-        wanted = every(self._reader.person, self._given.only)
-        found = await self._ldap.search(dn, wanted, self._reader.attributes, below=False)
+        found = await self._served(dn) if dn else []
         return self._reader.read(found[0], datetime.now(UTC)).id if found else None
 
-    async def _roles(self, dn: str) -> frozenset[str]:
-        given = self._given.roles
-        named = [equals("cn", name) for name in sorted({each for names in given.values() for each in names})]
-        if not named:
-            return frozenset()
-        groups = await self._groups(every(some(*named), self._reader.holding(dn)))
-        inside = {group.one("cn").casefold() for group in groups}
+    async def _served(self, dn: str) -> list[Entry]:
+        """The person of this name, if they are among those served."""
+        wanted = every(self._reader.person, self._given.only)
+        return await self._ldap.search(dn, wanted, self._reader.attributes, below=False)
+
+    def _roles(self, groups: frozenset[str]) -> frozenset[str]:
+        inside = {group.casefold() for group in groups}
         return frozenset(
-            role for role, names in given.items() if inside & {each.casefold() for each in names}
+            role for role, names in self._given.roles.items() if inside & {each.casefold() for each in names}
         )
 
 

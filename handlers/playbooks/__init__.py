@@ -7,7 +7,7 @@ the file's bytes: comments, layout, key order and spelled-out defaults change no
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 import rfc8785
 
 from flows.model import Playbook
-from handlers.playbooks.judge import judge, shaped
+from handlers.playbooks.judge import judge, judge_selectors, shaped
 from handlers.playbooks.page import Page, duration, sha256, spelled
 from handlers.playbooks.sheet import CAP, ROOT_FIELD, PlaybookError, Problem, Sheet
 
@@ -36,11 +36,13 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Playbooks(Mapping[str, Playbook]):
-    """The playbooks in force by name, the same by hash, and by hash the content to store beside each."""
+    """The playbooks in force by name, the same by hash, by hash the content to store beside each, and each one's
+    hash by the name of its file."""
 
     by_name: Mapping[str, Playbook]
     by_hash: Mapping[str, Playbook]
     contents: Mapping[str, str]
+    files: Mapping[str, str]
 
     def __getitem__(self, name: str) -> Playbook:
         return self.by_name[name]
@@ -59,8 +61,14 @@ class Playbooks(Mapping[str, Playbook]):
         ]
 
 
-def load(folder: Path, *, connectors: Mapping[str, frozenset[str]] | None = None) -> Playbooks:
-    """Every *.yaml of a folder. `connectors`: the verbs of each, to check what playbooks ask of them.
+def load(
+    folder: Path,
+    *,
+    connectors: Mapping[str, frozenset[str]] | None = None,
+    schedules: Collection[str] | None = None,
+) -> Playbooks:
+    """Every *.yaml of a folder. `connectors`: the verbs of each; `schedules`: the names of those there are. Both are
+    to check what playbooks ask for.
 
     Raises PlaybookError with all that is wrong in all files; then none of them is used.
     """
@@ -68,7 +76,7 @@ def load(folder: Path, *, connectors: Mapping[str, frozenset[str]] | None = None
     problems: list[Problem] = []
     for path in sorted(folder.glob("*.y*ml")):
         sheet = Sheet(str(path))
-        page = _read(sheet, path, connectors)
+        page = _read(sheet, path, connectors, schedules)
         if page is not None and page.name in pages:
             sheet.note(
                 ("name",), f"is `{page.name}`, as in {pages[page.name][0].name}", "Choose another name."
@@ -89,22 +97,33 @@ def load(folder: Path, *, connectors: Mapping[str, frozenset[str]] | None = None
     if problems:
         raise PlaybookError(problems)
     contents = [(page, page.content()) for _, page in pages.values()]
+    files = {
+        path.name: sha256(content) for (path, _), (_, content) in zip(pages.values(), contents, strict=True)
+    }
     playbooks = [page.playbook(content) for page, content in contents]
     return Playbooks(
         MappingProxyType({playbook.name: playbook for playbook in playbooks}),
         MappingProxyType({playbook.hash: playbook for playbook in playbooks}),
         MappingProxyType({sha256(content): content for _, content in contents}),
+        MappingProxyType(files),
     )
 
 
-def _read(sheet: Sheet, path: Path, connectors: Mapping[str, frozenset[str]] | None) -> Page | None:
+def _read(
+    sheet: Sheet,
+    path: Path,
+    connectors: Mapping[str, frozenset[str]] | None,
+    schedules: Collection[str] | None,
+) -> Page | None:
     if path.suffix != ".yaml":
         sheet.note((), "would be passed over", f"Call it {path.stem}.yaml.")
         return None
     raw = sheet.read(path)
     if raw is None:
         return None
-    judge(sheet, shaped(sheet, raw), connectors)
+    page = shaped(sheet, raw)
+    judge(sheet, page, connectors)
+    judge_selectors(sheet, page, schedules)
     sheet.problems.sort(key=attrgetter("line"))
     return None if sheet.problems else Page.model_validate_json(json.dumps(raw))
 

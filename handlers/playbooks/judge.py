@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from datetime import timedelta
 from difflib import get_close_matches
 from typing import Any
@@ -16,14 +16,20 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from flows.digest import JUSTIFICATION
-from flows.model import LEAST, LEAST_WAIT, MARGIN, Assurance, ObjectionRule, Party, SecretKind
+from flows.model import LEAST, LEAST_WAIT, MARGIN, Assurance, Mode, ObjectionRule, Party, SecretKind
+from flows.review import REVIEW, days
 from handlers.playbooks.page import SECTIONS, Page, spelled
 from handlers.playbooks.sheet import Loc, Sheet, keys, remedy_for, section
+from handlers.privileged import VERB as PRIVILEGED
 
 Values = Mapping[Loc, Any]
 
 # Whether a password has to be changed at the next sign-in is the verb's to say, so each goes with one kind.
-PASSWORD_OF = {"set_password": "chosen_password", "reset_password": "temporary_password"}
+PASSWORD_OF = {
+    "set_password": "chosen_password",
+    "reset_password": "temporary_password",
+    PRIVILEGED: "chosen_password",
+}
 # Verbs of ours that have nothing to do with a password. What others' verbs mean isn't known here.
 WITHOUT_PASSWORD = frozenset({"unlock", "disable", "enable", "add_to_group", "remove_from_group"})
 
@@ -56,7 +62,7 @@ def shaped(sheet: Sheet, raw: Mapping[str, Any]) -> Values:
 
 def _given(block: BaseModel, loc: Loc) -> Iterator[tuple[Loc, Any]]:
     for key in keys(type(block)):
-        name = "people" if key == "from" else key
+        name = "people" if key in ("from", "for") else key
         if name not in block.model_fields_set:
             continue
         value = getattr(block, name)
@@ -141,6 +147,7 @@ def judge(sheet: Sheet, page: Values, connectors: Mapping[str, frozenset[str]] |
         remedy = "Write `assurance: phishing_resistant`, or leave it out."
         sheet.note(("proof", "device_bound"), "is given, but only a passkey stays on one device", remedy)
     _judge_objection(sheet, page)
+    _judge_modes(sheet, page)
     waits = ("objection",) in page and page.get(("change", "hands_out")) is SecretKind.ENROLMENT_LINK
     late: Mapping[Loc, timedelta] = {("change", "collect_within"): COLLECTED_LATE} if waits else {}
     for loc, most in {**MOST, **late}.items():
@@ -154,8 +161,49 @@ def judge(sheet: Sheet, page: Values, connectors: Mapping[str, frozenset[str]] |
                 sheet.note(loc, f"is `{name}`, which is taken")
             names.add(name)
         others = (page.get((*loc[:-1], other)) for other in ("choices", "personal"))
+        if loc[0] == "form" and loc[-1] == "name" and name == REVIEW:
+            _judge_review(sheet, page, loc)
         if loc[0] == "form" and loc[-1] == "reference" and name and any(others):
             sheet.note(loc, "can't go with choices or with personal")
+
+
+def judge_selectors(sheet: Sheet, page: Values, schedules: Collection[str] | None) -> None:
+    """An owner is that of the group which the form names in clear, and a schedule one of those that are known."""
+    further = [("further_consent", index) for index in range(len(page.get(("further_consent",), ())))]
+    places: list[Loc] = [(*group, key) for group in (("consent",), *further) for key in ("from", "otherwise")]
+    named = [((*place, index), who) for place in places for index, who in enumerate(page.get(place, ()))]
+    for place, who in named:
+        kind, _, name = who.partition(":")
+        if kind == "owner" and not _names_group(page):
+            remedy = "Add a field `group` to the form, with `choices` or as a `reference`."
+            sheet.note(place, "is `owner`, and no field says whose group", remedy)
+        if kind == "on_call" and schedules is not None and name not in schedules:
+            wrong = f"is `{who}`, and there is no such schedule"
+            remedy = f"There is {_either(schedules)}: `on_call` in the configuration file names them."
+            sheet.note(place, wrong, remedy)
+
+
+def _names_group(page: Values) -> bool:
+    """Whether the form has a field `group` whose answer is part of the request as it is."""
+    fields = [
+        loc[:-1] for loc, name in page.items() if loc[0] == "form" and name == "group" and loc[-1] == "name"
+    ]
+    return any(
+        (page.get((*field, "choices")) or page.get((*field, "reference")))
+        and not page.get((*field, "personal"))
+        for field in fields
+    )
+
+
+def _judge_review(sheet: Sheet, page: Values, loc: Loc) -> None:
+    """In how many days what was given is looked at again: one of a few choices, so that it is evidence."""
+    choices = (*loc[:-1], "choices")
+    if choices not in page and choices in sheet.lines:
+        return  # it was told already
+    given = page.get(choices, ())
+    if not given or page.get((*loc[:-1], "personal")) or any(days(each) is None for each in given):
+        wrong = f"is `{REVIEW}`, which asks in how many days somebody looks at it again"
+        sheet.note(loc, wrong, "Give it choices such as `90 days`, at most `365 days`, and no `personal`.")
 
 
 def _judge_consent(sheet: Sheet, page: Values) -> None:
@@ -210,6 +258,27 @@ def _judge_objection(sheet: Sheet, page: Values) -> None:
         sheet.note(("proof", "lasts"), wrong, f"Write `{spelled(needed)}` or longer.")
 
 
+def _judge_modes(sheet: Sheet, page: Values) -> None:
+    """Each phase can be reached, where it isn't required it says where to turn, and what has no other way works."""
+    seen: set[str] = set()
+    for loc, people in page.items():
+        if loc[0] != "modes" or loc[-1] != "for":
+            continue
+        if "everyone" in seen:
+            sheet.note(loc, "is never reached", "Write `everyone` in the last place, or leave this out.")
+        elif people in seen:
+            sheet.note(loc, f"is `{people}` once more, and the first counts", "Keep one of them.")
+        seen.add(people)
+    modes = {loc: mode for loc, mode in page.items() if loc[0] == "modes" and loc[-1] == "mode"}
+    if page.get(("change", "connector")) == "countersign" or page.get(("protects",)):
+        for loc, mode in modes.items():
+            if mode is Mode.OBSERVE:
+                wrong = "is `observe`, but there is no other way to devices, chat accounts and freezes"
+                sheet.note(loc, wrong, "Write `offer` or `require`.")
+    if set(modes.values()) - {Mode.REQUIRE} and ("guidance", "meanwhile") not in sheet.lines:
+        sheet.note(("guidance", "meanwhile"), "is missing, while it isn't required of everyone")
+
+
 def _judge_change(sheet: Sheet, page: Values, connectors: Mapping[str, frozenset[str]] | None) -> None:
     handed = ("change", "hands_out")
     unsaid = SecretKind.NONE if handed not in sheet.lines else None
@@ -225,11 +294,14 @@ def _judge_change(sheet: Sheet, page: Values, connectors: Mapping[str, frozenset
             ("change", "takes"), "can't go with `hands_out`", "A password is chosen or handed out: keep one."
         )
     connector, verb = page.get(("change", "connector")), page.get(("change", "verb"))
+    if verb == PRIVILEGED:
+        _judge_privileged(sheet, page)
     if verb in PASSWORD_OF:
         if takes or not nothing:
             _judge_password(sheet, verb, chosen=takes)
         else:
-            other = "takes: chosen_password" if verb == "set_password" else "hands_out: temporary_password"
+            chosen = PASSWORD_OF[verb] == "chosen_password"
+            other = "takes: chosen_password" if chosen else "hands_out: temporary_password"
             sheet.note(
                 ("change", "verb"), f"is `{verb}`, and no password is chosen or made", f"Write `{other}`."
             )
@@ -246,10 +318,22 @@ def _judge_change(sheet: Sheet, page: Values, connectors: Mapping[str, frozenset
         sheet.note(("change", "verb"), wrong, f"`{connector}` can {_either(connectors[connector])}.")
 
 
+def _judge_privileged(sheet: Sheet, page: Values) -> None:
+    """What opens a privileged account takes everybody's passkey and two people's consent, whoever writes the page."""
+    if page.get(("tier",), 3) < 3:
+        wrong = f"is {page['tier',]}, too low for the passwords of privileged accounts"
+        sheet.note(("tier",), wrong, "Write 3.")
+    unsaid = 2 if ("consent", "quorum") in sheet.lines else 0  # or wrong, which was told already
+    further = page.get(("further_consent",), ())
+    if page.get(("consent", "quorum"), unsaid) + sum(group.quorum for group in further) < 2:
+        wrong = "doesn't take two people, as privileged accounts do"
+        sheet.note(("consent",), wrong, "Write it with a `quorum` of 2 or more.")
+
+
 def _judge_password(sheet: Sheet, verb: str, *, chosen: bool) -> None:
     """One that was handed out has to be changed at the next sign-in, and one that was chosen doesn't."""
     if chosen is not (PASSWORD_OF[verb] == "chosen_password"):
-        other = next(name for name in PASSWORD_OF if name != verb)
+        other = next(name for name, kind in PASSWORD_OF.items() if kind != PASSWORD_OF[verb])
         wrong = f"is `{verb}`, which goes with a password of the other kind"
         sheet.note(("change", "verb"), wrong, f"Write `{other}`, or change what is handed out or chosen.")
 

@@ -27,6 +27,7 @@ from flows.model import (
     Asker,
     Assurance,
     ConsentStep,
+    Mode,
     ObjectionRule,
     Party,
     Playbook,
@@ -92,8 +93,18 @@ Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Line = Annotated[str, Field(max_length=120), AfterValidator(_tidy)]
 Example = Annotated[str, AfterValidator(_tidy), Field(max_length=80)]
 Text = Annotated[str, Field(max_length=600), AfterValidator(_tidy)]
-Approver = Annotated[str, Field(pattern=r"^(manager|role:[a-z][a-z0-9_]{0,39}|person:\S{1,64})$")]
 Hurrier = Annotated[str, Field(pattern=r"^(role:[a-z][a-z0-9_]{0,39}|person:\S{1,64})$")]
+Phased = Annotated[
+    str, Field(pattern=r"^(everyone|group:\S(.{0,98}\S)?|role:[a-z][a-z0-9_]{0,39}|person:\S{1,64})$")
+]
+#: Whoever is named by who they are, by what the directory says of them, or by being on call.
+Approver = Annotated[
+    str,
+    Field(
+        pattern=r"^(manager|manager_of_manager|owner|group:\S([^\r\n]{0,98}\S)?|(role|on_call):[a-z][a-z0-9_]{0,39}"
+        r"|person:\S{1,64})$"
+    ),
+]
 Duration = Annotated[timedelta, PlainValidator(duration), PlainSerializer(spelled)]
 
 
@@ -129,7 +140,8 @@ class Group(Block):
     people: Annotated[tuple[Approver, ...], AfterValidator(_distinct)] = Field(
         alias="from",
         min_length=1,
-        description="List who may agree: `manager`, `role:NAME` or `person:ID`, each once.",
+        description="List who may agree, each once: `manager`, `manager_of_manager`, `owner`, `group:NAME`, "
+        "`role:NAME`, `person:ID` or `on_call:SCHEDULE`.",
     )
     otherwise: Annotated[tuple[Approver, ...], AfterValidator(_distinct)] = Field(
         default=(),
@@ -195,7 +207,7 @@ class Change(Block):
     verb: Word = Field(description="Write what that system has to do.")
     hands_out: Annotated[SecretKind, AfterValidator(_shown)] = Field(
         default=SecretKind.NONE,
-        description="Write `none`, `temporary_password`, `enrolment_link` or `recovery_codes`.",
+        description="Write `none`, `temporary_password`, `enrolment_link`, `recovery_codes` or `enrolment_pass`.",
     )
     takes: Literal["none", "chosen_password"] = Field(
         default="none",
@@ -217,6 +229,17 @@ class Guidance(Block):
     subject: Text | None = Field(default=None, description="Write a sentence or two for whom it is about.")
     approver: Text | None = Field(default=None, description="Write a sentence or two for whoever may agree.")
     agent: Text | None = Field(default=None, description="Write a sentence or two for the desk.")
+    meanwhile: Text | None = Field(
+        default=None, description="Write where people turn as before, such as `Call the desk, as before`."
+    )
+
+
+class Phase(Block):
+    people: Phased = Field(
+        alias="for",
+        description="Write `group:NAME`, `role:NAME`, `person:ID` or, in the last place, `everyone`.",
+    )
+    mode: Mode = Field(description="Write `observe`, `offer` or `require`.")
 
 
 class Page(Block):
@@ -256,6 +279,11 @@ class Page(Block):
     )
     change: Change = Field(description="Say below it which `connector` does what: its `verb`.")
     handed_to: Word = Field(description="Write the role that settles what could not be confirmed.")
+    modes: tuple[Phase, ...] = Field(
+        default=(),
+        max_length=20,
+        description="List at most 20 times `for` whom which `mode` counts; the first counts.",
+    )
     guidance: Guidance = Field(
         default=Guidance(), description="Write texts for `requester`, `subject` and so on."
     )
@@ -275,6 +303,10 @@ class Page(Block):
             left_out["protects"] = True
         if not self.proof.device_bound:
             left_out["proof"] = {"device_bound"}
+        if not self.modes:
+            left_out["modes"] = True
+        if self.guidance.meanwhile is None:
+            left_out["guidance"] = {"meanwhile"}
         return rfc8785.dumps(self.model_dump(mode="json", by_alias=True, exclude=left_out)).decode()
 
     def playbook(self, content: str) -> Playbook:
@@ -303,6 +335,7 @@ class Page(Block):
             device_bound=self.proof.device_bound,
             secret=self.change.secret,
             collect_within=self.change.collect_within,
+            modes=tuple(flows.model.Phase(phase.people, phase.mode) for phase in self.modes),
             guidance={who: text for who, text in self.guidance if text},
         )
 
@@ -327,6 +360,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
         "objection": Objection,
         "form": FormField,
         "change": Change,
+        "modes": Phase,
         "guidance": Guidance,
     }
 )

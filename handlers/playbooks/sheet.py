@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,8 +49,12 @@ class PlaybookError(Exception):
 class Sheet:
     """One file while it is read: its tree for finding lines, and what was wrong with it so far."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(
+        self, file: str, remedy: Callable[[Loc], str] | None = None, beginning: str = "`name:` and `version:`"
+    ) -> None:
         self.file = file
+        self.remedy = remedy or remedy_for
+        self.beginning = beginning  # the keys that such a file begins with
         self.problems: list[Problem] = []
         self.unread: set[Loc] = set()  # places already told about, whose value is a stand-in
         self.lines: dict[Loc, int] = {(): 1}
@@ -59,7 +63,7 @@ class Sheet:
         if line is None:
             line = next(self.lines[loc[:n]] for n in range(len(loc), -1, -1) if loc[:n] in self.lines)
         field = ".".join(str(part + 1) if isinstance(part, int) else part for part in loc) or ROOT_FIELD
-        self.problems.append(Problem(self.file, line, field, wrong, remedy or remedy_for(loc)))
+        self.problems.append(Problem(self.file, line, field, wrong, remedy or self.remedy(loc)))
 
     # -- bytes → text → tree → plain values
 
@@ -70,7 +74,7 @@ class Sheet:
                 raw = file.read(CAP + 1)
             if len(raw) <= CAP:
                 return self._parsed(raw.decode())
-            self.note((), "is larger than 64 KiB", "A playbook is about a page; shorten it.")
+            self.note((), "is larger than 64 KiB", "Such a file is about a page; shorten it.")
         except OSError as error:
             self.note((), f"can't be read ({error.strerror})", "Check what it is and who may read it.")
         except UnicodeDecodeError as error:
@@ -93,7 +97,7 @@ class Sheet:
             if isinstance(tree, yaml.MappingNode):
                 return self._mapping(tree, ())
             if not self.problems:
-                self.note((), "has no keys", "Begin with `name:` and `version:`, each on its own line.")
+                self.note((), "has no keys", f"Begin with {self.beginning}, each on its own line.")
         return None
 
     def _plain(self, text: str) -> bool:
@@ -159,11 +163,11 @@ class Sheet:
         if isinstance(value, bool) or re.fullmatch(r"-?(0|[1-9][0-9]{0,8})", node.value):
             return value
         self.unread.add(loc)
-        remedy = f"{remedy_for(loc)} Put it in quotes if it is text.".strip()
+        remedy = f"{self.remedy(loc)} Put it in quotes if it is text.".strip()
         if node.value:
             self.note(loc, f"is `{node.value:.40}`, which YAML reads in its own way", remedy)
         else:
-            self.note(loc, "is empty", remedy_for(loc) or "Leave it out.")
+            self.note(loc, "is empty", self.remedy(loc) or "Leave it out.")
         return ""
 
 

@@ -11,7 +11,7 @@ import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -76,11 +76,20 @@ class Resource:
     @property
     def modified(self) -> datetime | None:
         """When it was last changed, by the server's clock; None where that isn't told."""
+        return self._moment("lastModified")
+
+    @property
+    def created(self) -> datetime | None:
+        """When it was made, by the server's clock; None where that isn't told."""
+        return self._moment("created")
+
+    def _moment(self, name: str) -> datetime | None:
+        """A time of the server's (RFC 7643 §2.3.5) in UTC; None for what is none."""
         try:
-            moment = datetime.fromisoformat(str(self._meta.get("lastModified")))
-        except ValueError:
+            moment = datetime.fromisoformat(str(self._meta.get(name)))
+            return moment.astimezone(UTC) if moment.tzinfo else None
+        except (ValueError, OverflowError):  # the second for what has no UTC, such as the first hour of all
             return None
-        return moment if moment.tzinfo else None
 
     @property
     def _meta(self) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from handlers.reach import address, authority
 
@@ -27,6 +27,13 @@ class ScimServer(BaseModel):
     groups: bool = Field(False, description="Whether groups may be joined and left by request.")
     untouchable_groups: tuple[str, ...] = Field(
         (), description="Groups by displayName: nothing is ever changed about them and their members."
+    )
+    search_groups: bool = Field(
+        False,
+        description="Whether the groups somebody is in are searched for where the server doesn't list them.",
+    )
+    only_members_of: tuple[str, ...] = Field(
+        (), description="Groups by displayName: then their members' passwords are set, and nobody else's is."
     )
     roles: Mapping[str, tuple[str, ...]] = Field(
         default_factory=dict, description="Role → the groups, by displayName, whose members hold it."
@@ -49,6 +56,14 @@ class ScimServer(BaseModel):
         if not said.isascii() or not said.isprintable() or " " in said:
             raise ValueError("a token is one word of ASCII characters (RFC 6750 section 2.1)")
         return value
+
+    @model_validator(mode="after")
+    def _one_or_the_other(self) -> ScimServer:
+        if both := sorted(set(self.untouchable_groups) & set(self.only_members_of)):
+            raise ValueError(
+                f"{both[0]} is named under both `untouchable_groups` and `only_members_of`: keep one"
+            )
+        return self
 
     _authority = field_validator("ca_file")(authority)
 

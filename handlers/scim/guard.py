@@ -11,6 +11,9 @@ from handlers.scim.users import Users, members
 MOST = 500  # groups within groups that are followed: whoever has more isn't changed
 LEFT_ALONE = "This group is never changed by request. An administrator changes it by hand."
 PROTECTED = "This account is never changed by request. An administrator changes it by hand."
+NOT_LISTED = (
+    "This account isn't one of those that are changed here. Ask for an ordinary password reset instead."
+)
 
 
 class Guard:
@@ -24,9 +27,17 @@ class Guard:
         self._users = users
         self._given = users.given
 
-    async def protects(self, user: Resource) -> bool:
-        """Whether an account is in an untouchable group, also through others. Raises Rejected or Unreachable."""
-        return user.id in await self.protected()
+    async def protects(self, user: Resource) -> str:
+        """Why nothing is changed about an account by request; empty for most. Raises Rejected or Unreachable.
+
+        It is in an untouchable group, or in none of those whose members alone are changed; also through others.
+        """
+        if user.id in await self.protected():
+            return PROTECTED
+        listed = self._given.only_members_of
+        if listed and not any(user.id in members(group) for group in await self._below(listed)):
+            return NOT_LISTED
+        return ""
 
     async def protected(self, *, strictly: bool = True) -> frozenset[str]:
         """The server's ids of everybody in an untouchable group, also through others.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from handlers.ports import NoAccount, Rejected
-from handlers.scim.client import Client, Resource
+from handlers.scim.client import Client, Resource, equals
 from handlers.scim.config import ScimServer
 
 
@@ -35,6 +35,23 @@ class Users:
             await self.client.get("Groups", group.id)
             for group in await self.client.found("Groups", "displayName", name)
         ]
+
+    async def of(self, user: Resource) -> frozenset[str]:
+        """The names of the groups that a user is in (RFC 7643 §4.1.2), also through others where the server says so.
+
+        Costs nothing where they are listed with the user, else one search if the settings want it. Raises Unreachable
+        or Rejected.
+        """
+        if "groups" in user.values:
+            listed = (group.get("display") for group in user.all("groups"))
+            return frozenset(name for name in listed if isinstance(name, str) and name)
+        if not self.given.search_groups:
+            return frozenset()
+        wanted = equals("members.value", user.id)
+        found = await self.client.every("Groups", wanted, attributes="displayName,members.value")
+        # Whatever else a server sends that doesn't read filters.
+        names = (group.text("displayName") for group in found if user.id in members(group))
+        return frozenset(filter(None, names))
 
 
 def members(group: Resource) -> frozenset[str]:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Update, bindparam, delete, func, or_, select, update
 
-from flows.effects import Write
+from flows.effects import Remind, Write
 from storage.sql import TABLES, Row
 from storage.store import Store
 from storage.tables import Instant
@@ -40,8 +40,8 @@ _mine = (_OUTBOX.c.key == bindparam("key_"), _OUTBOX.c.attempts == bindparam("at
 _paid = delete(_OUTBOX).where(*_mine).returning(_OUTBOX.c.key)
 _put_off = update(_OUTBOX).where(*_mine).values(lease_until=None, due_at=bindparam("due_at", type_=Instant()))
 _released = update(_OUTBOX).where(_OUTBOX.c.lease_until.is_not(None)).values(lease_until=None)
-_waiting = select(func.count().label("waiting"), func.min(_OUTBOX.c.due_at).label("oldest")).select_from(
-    _OUTBOX
+_waiting = select(func.count().label("waiting"), func.min(_OUTBOX.c.due_at).label("oldest")).where(
+    or_(_OUTBOX.c.kind != Remind.__name__, _OUTBOX.c.due_at <= _now)  # a reminder waits for its day
 )
 _any_due = {
     letters: select(_OUTBOX.c.key).where(_OUTBOX.c.due_at <= _now, _free, which).limit(1)
@@ -76,5 +76,5 @@ class RowOutbox:
 
     async def waiting(self) -> tuple[int, datetime | None]:
         """How many effects are owed, and since when the oldest is due."""
-        (row,) = await self._store.fetch(_waiting)
+        (row,) = await self._store.fetch(_waiting, now=self._store.clock())
         return int(row["waiting"]), row["oldest"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,21 @@ from bot.cards import Card, Choice, Form, Home, HomeLine, Reply, Status, Verb, W
 from bot.reading import Beside, Reading
 from bot.replies import stranger_home
 from bot.views import NOTICES, form, request_card
-from flows.model import Method, Playbook, Stage
-from tests.bot.people import ACCESS, CHOSEN, LOST, MAYA, NOW, OMAR, PEOPLE, RAVI, RESET, WHY, a_request
+from flows.model import Method, Mode, Playbook, Stage
+from tests.bot.people import (
+    ACCESS,
+    CHOSEN,
+    LOST,
+    MAYA,
+    NOW,
+    OMAR,
+    PEOPLE,
+    PHASED,
+    RAVI,
+    RESET,
+    WHY,
+    a_request,
+)
 
 GOLDEN = Path(__file__).parent / "golden"
 HANDLE = "v1.sealed-handle"
@@ -72,6 +85,7 @@ def stages(playbook: Playbook, viewer: str, requester: str = MAYA, look: Look = 
     """One reader's message through every stage that such a request can be in."""
     carried = (HANDLE, LINK) if viewer else ("", "")
     never = {Stage.AWAITING_COLLECTION if playbook in (ACCESS, CHOSEN) else Stage.AWAITING_PASSWORD}
+    never.add(Stage.OBSERVED)  # neither is phased in
     if not playbook.consent:
         never |= {Stage.AWAITING_APPROVAL, Stage.DENIED}
     if playbook is ACCESS:
@@ -83,6 +97,20 @@ def stages(playbook: Playbook, viewer: str, requester: str = MAYA, look: Look = 
         for stage in Stage
         if stage not in never
     }
+
+
+def phased(look: Look = SLACK) -> Drawings:
+    """A request where the playbook only observes, and one where it is offered: whoever asks, and an agent."""
+    drawn = {}
+    for who, viewer in (("requester", MAYA), ("agent", RAVI)):
+        for name, stage, mode in (
+            ("observed", Stage.OBSERVED, Mode.OBSERVE),
+            ("offered", Stage.AWAITING_PROOF, Mode.OFFER),
+        ):
+            request = replace(a_request(PHASED, stage, requester=viewer), mode=mode)
+            seen = request_card(request, PHASED, PEOPLE, viewer, NOW, beside(PHASED, viewer))
+            drawn[f"{name}, {who}"] = look.message(seen, HANDLE, LINK)
+    return drawn
 
 
 PROPOSAL = Reply(
@@ -193,6 +221,7 @@ def drawings(look: Look = SLACK) -> Mapping[str, Drawings]:
         "access-room": stages(ACCESS, "", look=look),
         "lost-requester": stages(LOST, RAVI, requester=RAVI, look=look),
         "lost-subject": stages(LOST, MAYA, requester=RAVI, look=look),
+        "phased": phased(look),
         "notices-security": notices(RESET, Stage.DISOWNED, "", look=look),
         "notices-approver": notices(ACCESS, Stage.AWAITING_APPROVAL, OMAR, look=look),
         "replies": replies(look),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from flows import events
 from flows.events import Event
@@ -13,10 +14,12 @@ from flows.model import (
     Assurance,
     Field,
     Method,
+    Mode,
     ObjectionRule,
     Origin,
     Party,
     Person,
+    Phase,
     Playbook,
     Receipt,
     Request,
@@ -121,6 +124,13 @@ LOST = Playbook(
     secret=SecretKind.ENROLMENT_LINK,
     guidance={"subject": "If you still have a device, you are reading this on it: then object."},
 )
+#: The same, phased in: where it is offered the old way still works, and where it is observed there is only that.
+PHASED = replace(
+    ACCESS,
+    hash="e" * 64,
+    modes=(Phase("group:pilot", Mode.OFFER), Phase("everyone", Mode.OBSERVE)),
+    guidance={**ACCESS.guidance, "meanwhile": "Call the desk on 4444, as before."},
+)
 WHY = {"justification": "Closing the first quarter with Nina; I need last year's figures."}
 
 
@@ -188,6 +198,8 @@ def a_request(
             over = replace(request, verification=proved, approvals=agreed, reason=reason)
         case Stage.DENIED:
             over = replace(request, verification=proved, approvals=agreed)
+        case Stage.OBSERVED:
+            over = replace(request, mode=Mode.OBSERVE, version=1)
         case _:
             over = request
     return replace(over, due_at=None, closed_at=NOW - timedelta(seconds=10))
@@ -197,27 +209,29 @@ def events_of_every_kind() -> list[Event]:
     """One event of each kind."""
     method, sure, later = Method.PASSKEY, Assurance.PHISHING_RESISTANT, NOW + timedelta(hours=1)
     request = a_request(RESET, Stage.AWAITING_PROOF)
-    opened = events.Opened(
-        id=request.id,
-        playbook=request.playbook,
-        playbook_version=request.playbook_version,
-        playbook_hash=request.playbook_hash,
-        connector=request.connector,
-        verb=request.verb,
-        requester=MAYA,
-        subject=MAYA,
-        prover=MAYA,
-        origin=request.origin,
-        parameters={},
-        commitments={},
-        due_at=later,
-    )
+    asked: dict[str, Any] = {
+        "id": request.id,
+        "playbook": request.playbook,
+        "playbook_version": request.playbook_version,
+        "playbook_hash": request.playbook_hash,
+        "connector": request.connector,
+        "verb": request.verb,
+        "requester": MAYA,
+        "subject": MAYA,
+        "prover": MAYA,
+        "origin": request.origin,
+        "parameters": {},
+        "commitments": {},
+    }
+    opened = events.Opened(**asked, due_at=later)
+    observed = events.Observed(**asked, assurance=sure, methods=(method,), quorum=1, approvers=(OMAR,))
     proofs = [
         kind(MAYA, method, sure, "n", "d", "d-1", "a-1", later)
         for kind in (events.Verified, events.Approved, events.Hurried)
     ]
     return [
         opened,
+        observed,
         *proofs,
         events.ChallengeIssued(MAYA, method, "n", later),
         events.ChallengeFailed(MAYA, Wrong.PASSKEY, 1),

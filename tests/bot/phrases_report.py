@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from bot.phrases import Meant, Phrases
-from flows.model import Asker
+from flows.model import Asker, Playbook
 from handlers.playbooks import load
 
 ROOT = Path(__file__).parents[2]
@@ -38,17 +38,24 @@ class Judged:
 
 
 @cache
-def phrases() -> Phrases:
-    """The matcher over the playbooks that ship."""
-    return Phrases(load(ROOT / "playbooks").values())
+def offered(*, more: bool = False) -> tuple[Playbook, ...]:
+    """The playbooks that ship; with `more` those that need further systems, too."""
+    folders = [ROOT / "playbooks", *([ROOT / "playbooks" / "more"] if more else [])]
+    return tuple(playbook for folder in folders for playbook in load(folder).values())
 
 
 @cache
-def judged() -> tuple[Judged, ...]:
+def phrases(*, more: bool = False) -> Phrases:
+    """The matcher over them."""
+    return Phrases(offered(more=more))
+
+
+@cache
+def judged(*, more: bool = False) -> tuple[Judged, ...]:
     """Every phrase of the collection, read as an employee's who may ask for themself only."""
     entries = yaml.safe_load((ROOT / "tests/bot/phrases.yaml").read_text("utf-8"))
-    own = {name for name, each in load(ROOT / "playbooks").items() if Asker.SELF in each.askers}
-    return tuple(_judge(entry, phrases().read(entry["text"], own)) for entry in entries)
+    own = {each.name for each in offered(more=more) if Asker.SELF in each.askers}
+    return tuple(_judge(entry, phrases(more=more).read(entry["text"], own)) for entry in entries)
 
 
 def _judge(entry: dict[str, Any], meant: Meant) -> Judged:
@@ -65,9 +72,9 @@ def _judge(entry: dict[str, Any], meant: Meant) -> Judged:
     )
 
 
-def accuracy(group: str = "") -> float:
+def accuracy(group: str = "", *, more: bool = False) -> float:
     """The share of phrases that are right, of one group or of all."""
-    found = [each for each in judged() if group in ("", each.group)]
+    found = [each for each in judged(more=more) if group in ("", each.group)]
     return sum(each.right for each in found) / len(found)
 
 
@@ -75,11 +82,11 @@ def report() -> Iterator[str]:
     """Lines for reading: the groups, then every miss."""
     of = Counter(each.group for each in judged())
     right = Counter(each.group for each in judged() if each.right)
-    offered = Counter(each.group for each in judged() if each.offered)
+    among = Counter(each.group for each in judged() if each.offered)
     yield "group        right   of         offered in a choice with others"
     for group, many in of.items():
-        yield f"{group:12} {right[group]:5} {many:4} {right[group] / many:6.0%} {offered[group]:8}"
-    yield f"{'all':12} {right.total():5} {of.total():4} {accuracy():6.1%} {offered.total():8}"
+        yield f"{group:12} {right[group]:5} {many:4} {right[group] / many:6.0%} {among[group]:8}"
+    yield f"{'all':12} {right.total():5} {of.total():4} {accuracy():6.1%} {among.total():8}"
     yield ""
     for each in judged():
         if not each.right:

@@ -23,9 +23,10 @@ FLOORS = {
 }
 
 
+@pytest.mark.parametrize("more", [False, True])
 @pytest.mark.parametrize("group", FLOORS)
-def test_enough_of_what_was_written_without_looking_is_understood(group: str) -> None:
-    assert accuracy(group) >= FLOORS[group]
+def test_enough_of_what_was_written_without_looking_is_understood(group: str, more: bool) -> None:
+    assert accuracy(group, more=more) >= FLOORS[group]
 
 
 def test_the_collection_is_large_and_every_group_has_a_floor() -> None:
@@ -71,6 +72,25 @@ def test_what_asks_for_nothing_is_told_apart(text: str, kind: str) -> None:
 )
 def test_typos_greetings_and_odd_letters_dont_hide_what_is_meant(text: str, playbook: str) -> None:
     assert phrases().read(text).playbooks == (playbook,)
+
+
+@pytest.mark.parametrize(
+    ("text", "playbook"),
+    [
+        ("I lost my authenticator app", "mfa_reset"),
+        ("mi segundo factor no funciona", "mfa_reset"),
+        ("Admin-Passwort vergessen", "privileged_password_reset"),
+        ("Contraseña de administrador olvidada", "privileged_password_reset"),
+        ("restart the portal", "system_change"),
+        ("Server muss neu gestartet werden", "system_change"),
+        ("I changed teams and need the role there", "role_change"),
+        ("Ich arbeite jetzt in der Buchhaltung und brauche die Rolle", "role_change"),
+        ("necesito cambiar mi rol", "role_change"),
+        ("Reset my password", "password_reset"),
+    ],
+)
+def test_what_only_some_systems_can_do_is_told_from_the_rest(text: str, playbook: str) -> None:
+    assert phrases(more=True).read(text).playbooks == (playbook,)
 
 
 @given(st.text(max_size=300) | st.text(alphabet="pasword reset unlck\u202e\u200b<>!@#", max_size=300))

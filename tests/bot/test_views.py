@@ -22,9 +22,9 @@ from bot.times import ago, left, moment, spell
 from bot.views import NOTICES, form, mark, request_card
 from bot.words import LAPSED
 from flows.consequence import react
-from flows.effects import Announce, Tell
+from flows.effects import Announce, Remind, Tell
 from flows.events import Event, Fulfilled, SecretLapsed
-from flows.model import Cause, Method, Origin, Playbook, Stage
+from flows.model import Cause, Method, Mode, Origin, Playbook, Stage
 from flows.registration import Authenticator, Device, Registration
 from flows.state import evolve
 from tests.bot.people import (
@@ -37,6 +37,7 @@ from tests.bot.people import (
     NOW,
     OMAR,
     PEOPLE,
+    PHASED,
     RAVI,
     RESET,
     WHY,
@@ -157,6 +158,32 @@ def test_whoever_is_told_can_object_and_whoever_may_can_shorten_the_wait() -> No
     assert "others have 24 hours to object" in agreed.note
     over = card(LOST, S.DENIED, MAYA, requester=RAVI, approved=(OMAR,))
     assert over.stage == "Over: somebody who was told objected"
+
+
+@pytest.mark.parametrize("viewer", [MAYA, RAVI])
+def test_whoever_is_only_observed_reads_that_nothing_was_changed_and_where_to_turn(viewer: str) -> None:
+    seen = card(PHASED, S.OBSERVED, viewer, requester=RAVI)
+    assert seen.note.startswith(
+        "Nothing was changed, and nobody was asked for anything: Group access isn't switched"
+    )
+    assert seen.note.endswith("Call the desk on 4444, as before.")
+    assert (seen.over, seen.buttons, seen.number) == (True, (), "")
+    assert [fact.text for fact in seen.facts if fact.label == "Then"] == ["nobody was asked to agree"]
+    assert "only observed" in seen.small
+    unsaid = card(ACCESS, S.OBSERVED, viewer, requester=RAVI)
+    assert unsaid.note.endswith("yet. Turn to the desk.")
+
+
+def test_what_is_offered_says_that_the_old_way_still_works() -> None:
+    request = replace(a_request(PHASED, S.AWAITING_PROOF, requester=RAVI), mode=Mode.OFFER)
+    optional = "This way is optional for now, and the old one still works. Call the desk on 4444, as before."
+    for viewer in (MAYA, RAVI):
+        assert request_card(request, PHASED, PEOPLE, viewer, NOW).note.endswith(optional)
+    for viewer in (OMAR, EVE, ""):
+        assert "optional" not in request_card(request, PHASED, PEOPLE, viewer, NOW).note
+    assert "optional for now" in request_card(request, PHASED, PEOPLE, "", NOW).small
+    required = request_card(replace(request, mode=Mode.REQUIRE), PHASED, PEOPLE, MAYA, NOW)
+    assert "optional" not in words(required)
 
 
 def test_a_stopped_request_is_not_asked_again_with_one_press() -> None:
@@ -346,8 +373,10 @@ def test_every_notice_that_the_core_names_has_its_function() -> None:
     named = {"challenge", "ask_approvers"}
     for stage in Stage:
         for event in events_of_every_kind():
-            for effect in react(a_request(ACCESS, stage, approved=(OMAR,)), event, NOW):
-                if isinstance(effect, Tell | Announce):
+            request = a_request(ACCESS, stage, approved=(OMAR,))
+            reviewed = request.but({"parameters": {**request.parameters, "review": "90 days"}})
+            for effect in react(reviewed, event, NOW):
+                if isinstance(effect, Tell | Announce | Remind):
                     named.add(effect.notice)
     assert {type(event) for event in events_of_every_kind()} == set(get_args(Event))
     assert named == set(NOTICES)

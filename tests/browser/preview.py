@@ -27,7 +27,7 @@ from bot.times import moment
 from bot.views import form, mark, request_card
 from bot.words import LAPSED
 from flows.errors import NotRecovered
-from flows.model import Cause, Method, Playbook, Request, Stage
+from flows.model import Cause, Method, Mode, Playbook, Request, Stage
 from flows.registration import Authenticator, Device, Registration
 from tests.bot.people import (
     ACCESS,
@@ -39,6 +39,7 @@ from tests.bot.people import (
     NOW,
     OMAR,
     PEOPLE,
+    PHASED,
     RAVI,
     RESET,
     WHY,
@@ -158,6 +159,10 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     yield one("request-done", request_page(done, ACCESS, MAYA))
     lapsed = replace(reset[Stage.FULFILLED], reason=LAPSED)
     yield one("request-secret-lapsed", request_page(lapsed, RESET, MAYA))
+    observed = a_request(PHASED, Stage.OBSERVED)
+    yield one("request-over-observed", request_page(observed, PHASED, MAYA))
+    offered = replace(a_request(PHASED, Stage.AWAITING_PROOF), mode=Mode.OFFER)
+    yield one("request-confirm-offered", request_page(offered, PHASED, MAYA))
     for stage in (Stage.DENIED, Stage.CANCELLED, Stage.EXPIRED, Stage.DISOWNED, Stage.LOCKED, Stage.FAILED):
         playbook = ACCESS if stage is Stage.DENIED else RESET
         yield one(f"request-{stage.value}", request_page(a_request(playbook, stage), playbook, MAYA))

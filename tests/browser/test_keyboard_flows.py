@@ -16,7 +16,7 @@ from tests.browser.keyboard import fill, focused, press, sound, tab_to
 from tests.browser.site import Site, Visitor, site
 from tests.company import SHIPPED
 
-WANTED = {"group": "finance-share", "justification": "Closing the quarter"}
+WANTED = {"group": "finance-share", "review": "90 days", "justification": "Closing the quarter"}
 
 
 @pytest.fixture
@@ -104,6 +104,7 @@ async def test_something_is_asked_for_and_taken_back(desk: Site, chromium: Brows
     await page.get_by_label("Which group?").wait_for()
     await sound(page, "Group access")
     await fill(page, "Which group?", "fin")  # as far as it takes to choose one
+    await fill(page, "When does somebody look at it again?", "90")
     await fill(page, "Why is it needed?", " ")
     await press(page, "button", "Ask for it")
     await expect(page).to_have_title("Something to change: Group access · Countersign")

@@ -778,6 +778,9 @@ WRONG = {
     "people by their mail": ({"OIDC_CLAIM": "email"}, "settings", "fail"),
     "a key for notifications that is none": ({"VAPID_KEY": "short"}, "settings", "fail"),
     "a contact without a key": ({"VAPID_CONTACT": "mailto:desk@example.com"}, "settings", "fail"),
+    "a policy nobody signed": ({"POLICY_SIGNATURES": "2"}, "policy signatures", "fail"),
+    "no keys of maintainers": ({"POLICY_KEYS": "/nowhere.yaml"}, "policy signatures", "fail"),
+    "ten maintainers": ({"POLICY_SIGNATURES": "10"}, "settings", "fail"),
     "a slip": ({"PUBIC_URL": "https://desk.example.com"}, "settings", "warn"),
 }
 

@@ -813,6 +813,11 @@ async def test_who_works_in_the_pretend_company(directory: DemoDirectory) -> Non
     assert {id for id, person in people.items() if "administrator" in person.roles} == {"nina", "sam"}
     assert {id for id, person in people.items() if "desk_agent" in person.roles} == {"ravi"}
     assert people["eve"].roles == frozenset()
+    assert people["omar"].groups == {"everyone", "finance-share"}
+    assert all(person.since is not None and person.since.tzinfo for person in people.values())
+    assert [person.id for person in await port.find("group", "finance-share")] == ["omar"]
+    assert [person.id for person in await port.find("owner", "finance-share")] == ["sam"]
+    assert await port.find("owner", "no-such-group") == []
     assert await port.person("maya") == people["maya"]
     assert await port.person("maya.lindqvist") is None
     assert directory.demo, "production has to be able to refuse it"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from ldap3.utils.dn import escape_rdn
 
 from flows.model import Person
 from handlers.connectors import active_directory, ldap
@@ -132,6 +135,120 @@ async def test_no_request_gives_or_takes_a_role(acme: Company, verb: str) -> Non
     await guarded.close()
 
 
+# -- groups -------------------------------------------------------------------------------------------------
+
+
+def found(acme: Company, name: str, *listed: str, owner: str = "", below: str = "") -> str:
+    """A new group with these names in it, made by an administrator; gives its own name."""
+    server = acme.server
+    cn, kind, whose = ("cn", "groupOfNames", "owner") if acme.peer is slapd else ("CN", "group", "managedBy")
+    dn = f"{cn}={escape_rdn(name)},{below or acme.peer.GROUPS}"
+    lines = [f"dn:: {in_ldif(dn)}", "changetype: add", f"objectClass: {kind}", f"cn:: {in_ldif(name)}"]
+    lines += [f"member:: {in_ldif(each)}" for each in listed]
+    if owner:
+        lines.append(f"{whose}:: {in_ldif(owner)}")
+    if acme.peer is samba:
+        lines.append(f"sAMAccountName: {secrets.token_hex(8)}")
+    server.change("\n".join(lines))
+    return dn
+
+
+def in_ldif(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+async def test_a_person_is_read_with_their_groups_and_with_the_age_of_their_account(acme: Company) -> None:
+    before = datetime.now(UTC) - timedelta(minutes=1)
+    acme.server.hire(name := f"kim{secrets.token_hex(4)}", "finance-share", "everyone")
+    kim, ravi = await acme.called(name), await acme.called("ravi")
+    assert kim.groups >= {"finance-share", "everyone"}
+    assert kim.since is not None
+    assert before < kim.since < before + timedelta(minutes=5)
+    assert ravi.groups & {"finance-share", "everyone", "desk-agents"} == {"desk-agents"}
+    members = {each.id for each in await acme.people.find("group", "Finance-Share")}
+    assert members >= {kim.id, (await acme.called("omar")).id}
+    assert ravi.id not in members
+    assert await acme.people.find("group", "no-such-group") == []
+
+
+async def test_groups_within_groups_are_followed_where_the_server_does_it_by_itself(acme: Company) -> None:
+    acme.server.hire(name := f"kim{secrets.token_hex(4)}")
+    inner, outer = f"inner-{secrets.token_hex(4)}", f"outer-{secrets.token_hex(4)}"
+    found(acme, outer, found(acme, inner, acme.peer.dn(name)))
+    kim = await acme.called(name)
+    both = {inner, outer} if acme.peer is samba else {inner}
+    assert kim.groups & {inner, outer} == both
+    for group in (inner, outer):
+        members = [each.id for each in await acme.people.find("group", group)]
+        assert members == ([kim.id] if group in both else []), "the list and the person say the same"
+
+
+async def test_a_groups_owner_is_found_and_a_group_that_owns_another_is_nobody(acme: Company) -> None:
+    owned, ruled = f"owned-{secrets.token_hex(4)}", f"ruled-{secrets.token_hex(4)}"
+    maya, outside = acme.peer.dn("maya"), f"CN=countersign,CN=Users,{acme.peer.BASE}"
+    if acme.peer is slapd:
+        outside = f"cn={owned},ou=services,{slapd.BASE}"
+        acme.server.change(f"dn: {outside}\nobjectClass: inetOrgPerson\ncn: {owned}\nsn: {owned}")
+    dn = found(acme, owned, maya, owner=acme.peer.dn("sam"))
+    found(acme, ruled, maya, owner=dn)
+    assert [each.account for each in await acme.people.find("owner", owned)] == ["sam"]
+    assert await acme.people.find("owner", ruled) == []
+    assert await acme.people.find("owner", "everyone") == []
+    found(acme, f"away-{owned}", maya, owner=outside)
+    assert await acme.people.find("owner", f"away-{owned}") == [], "not one of the people served"
+
+
+async def test_a_name_that_two_groups_share_is_no_groups(acme: Company) -> None:
+    name, ou = f"twin-{secrets.token_hex(4)}", "ou" if acme.peer is slapd else "OU"
+    part = f"{ou}=part-{secrets.token_hex(4)},{acme.peer.GROUPS}"
+    acme.server.change(f"dn: {part}\nchangetype: add\nobjectClass: organizationalUnit")
+    dn = acme.peer.dn("nina")
+    found(acme, name, dn, owner=dn)
+    assert [each.account for each in await acme.people.find("group", name)] == ["nina"]
+    found(acme, name, acme.peer.dn("eve"), owner=acme.peer.dn("eve"), below=part)
+    assert await acme.people.find("group", name) == []
+    assert await acme.people.find("owner", name) == []
+
+
+@pytest.mark.parametrize("name", ["*)(cn=finance-share", "a, (b) \\ c + d", "#x=y;<z>", "Straße 9"])
+async def test_a_groups_name_is_never_read_as_a_filter(acme: Company, name: str) -> None:
+    name = f"{name}{secrets.token_hex(4)}"
+    acme.server.hire(who := f"kim{secrets.token_hex(4)}")
+    found(acme, name, acme.peer.dn(who), owner=acme.peer.dn(who))
+    kim = await acme.called(who)
+    assert name in kim.groups
+    assert "finance-share" not in kim.groups
+    assert await acme.people.find("group", name) == [kim]
+    assert await acme.people.find("owner", name) == [kim]
+
+
+async def test_without_a_part_for_groups_nobody_is_in_one(acme: Company) -> None:
+    plain = connected(acme.server, groups="")
+    (omar,) = await plain.people.find("name", "omar")
+    assert omar.groups == frozenset()
+    assert await plain.people.find("group", "finance-share") == []
+    assert await plain.people.find("owner", "finance-share") == []
+    await plain.close()
+
+
+@pytest.mark.slapd
+async def test_a_group_that_gives_a_role_by_its_second_name_is_left_alone_too() -> None:
+    with slapd.running() as server:
+        dn = f"cn=helpers,{slapd.GROUPS}"
+        server.change(
+            f"dn: {dn}\nobjectClass: groupOfNames\ncn: helpers\ncn: desk\nmember: {slapd.dn('ravi')}"
+        )
+        connector = connected(server, roles={"desk_agent": ["desk"]})
+        (ravi,) = await connector.people.find("role", "desk_agent")
+        assert (ravi.account, ravi.roles) == ("ravi", {"desk_agent"})
+        eve = server.look(slapd.dn("eve"), "entryUUID")["entryUUID"]
+        with pytest.raises(Rejected, match="never changed by request"):
+            await connector.carry_out(a_request("add_to_group", eve, group="helpers"), "k", None)
+        await connector.close()
+
+
+# -- hostile ------------------------------------------------------------------------------------------------
+
 HOSTILE = (
     "*",
     "ra*",
@@ -148,7 +265,7 @@ HOSTILE = (
 
 async def test_no_text_is_read_as_a_filter(acme: Company) -> None:
     for text in HOSTILE:
-        for kind in ("name", "role", "manager"):
+        for kind in ("name", "role", "manager", "group", "owner"):
             assert await acme.people.find(kind, text) == []  # type: ignore[arg-type]
         assert await acme.people.person(text) is None
 

@@ -22,8 +22,9 @@ from pydantic import ValidationError
 
 from demo.workspace.serve import listening
 from handlers.changes import Asked, Changes, Uncertain
-from handlers.connectors.webhook import connect, signature
+from handlers.connectors.webhook import connect
 from handlers.ports import MissingRight, NoAccount, PolicyRefused, Rejected, Unreachable
+from handlers.signed import signature
 from tests.contracts.test_connectors import SECRET, a_request
 from tests.office import free_port
 from tests.peers.certificates import Authority

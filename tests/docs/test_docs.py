@@ -140,8 +140,8 @@ def test_the_playbook_to_start_from_is_taken(tmp_path: Path) -> None:
 
 def test_every_shipped_playbook_is_listed() -> None:
     text = page("docs/playbooks.md").text
-    shipped = {path.name for path in (ROOT / "playbooks").glob("*.yaml")}
-    assert set(re.findall(r"\.\./playbooks/([a-z_]+\.yaml)", text)) == shipped
+    shipped = {str(path.relative_to(ROOT / "playbooks")) for path in (ROOT / "playbooks").rglob("*.yaml")}
+    assert set(re.findall(r"\.\./playbooks/([a-z_/]+\.yaml)", text)) == shipped
 
 
 async def test_the_second_implementation_agrees_with_ours(sqlite_url: str, tmp_path: Path) -> None:

@@ -66,10 +66,12 @@ from flows.model import (
     ConsentStep,
     Facts,
     Method,
+    Mode,
     ObjectionRule,
     Origin,
     Party,
     Person,
+    Phase,
     Playbook,
     Receipt,
     Request,
@@ -200,6 +202,15 @@ LOST = a_playbook(
     objection=ObjectionRule(timedelta(days=1), ("role:security",)),
     secret=SecretKind.ENROLMENT_LINK,
     handed_to="administrator",
+)
+
+#: Phased in: for Maya it only observes, for everybody else it is the way.
+WATCHED = a_playbook(
+    "disable",
+    tier=2,
+    proof_lasts=timedelta(days=3),
+    consent=agreed_by(1, ("manager", "role:approver"), timedelta(days=2)),
+    modes=(Phase("person:maya", Mode.OBSERVE),),
 )
 
 

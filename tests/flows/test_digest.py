@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from flows import digest
 from flows.digest import commitment, passkey_challenge, request_digest, sign_in_digest
-from flows.model import Cause, Challenge, Method, Origin, Request, Stage, Verification
+from flows.model import Cause, Challenge, Method, Mode, Origin, Request, Stage, Verification
 from tests.flows.stories import MORNING, RECEIPT, TERMINAL, collectable
 
 REQUEST = Request(
@@ -82,6 +82,7 @@ LATER: Mapping[str, Any] = {
     "receipt": RECEIPT,
     "reason": "not collected in time",
     "cause": Cause.POLICY,
+    "mode": Mode.OFFER,
     "closed_at": MORNING,
 }
 

@@ -65,6 +65,7 @@ from flows.events import (
     LockedOut,
     Objected,
     ObjectionsInvited,
+    Observed,
     PasswordAsked,
     PasswordChosen,
     PasswordRefused,
@@ -84,6 +85,7 @@ from flows.model import (
     Playbook,
     Request,
     SecretKind,
+    Stage,
     Wrong,
 )
 from flows.request import decide
@@ -101,11 +103,12 @@ from tests.flows.stories import (
     STEPS,
     TERMINAL,
     UNLOCK,
+    WATCHED,
     WELL,
     selection,
 )
 
-PLAYBOOKS = {p.name: p for p in (UNLOCK, RESET, CHOSEN, AGREED, ACCESS, STEPS, ENROLMENT, LOST)}
+PLAYBOOKS = {p.name: p for p in (UNLOCK, RESET, CHOSEN, AGREED, ACCESS, STEPS, ENROLMENT, LOST, WATCHED)}
 #: Who usually asks for what: most sequences should get somewhere.
 USUAL = [
     (UNLOCK, "maya", "maya"),
@@ -123,6 +126,9 @@ USUAL = [
     (LOST, "ravi", "maya"),
     (LOST, "omar", "maya"),
     (LOST, "sam", "eve"),
+    (WATCHED, "maya", "maya"),
+    (WATCHED, "omar", "maya"),
+    (WATCHED, "omar", "eve"),
 ]
 EVERYBODY = sorted(PEOPLE)
 MOST = {Wrong.NUMBER: 3, Wrong.CODE: 5, Wrong.PASSKEY: 5}
@@ -254,6 +260,9 @@ class Core(RuleBasedStateMachine):
         assert self.works_here(requester)
         assert self.works_here(subject)
         account.digest, account.happened = request_digest(request), events
+        if playbook is WATCHED and subject == "maya":
+            assert request.stage is Stage.OBSERVED
+            account.closed = request
         self.requests.append(request)
         self.accounts.append(account)
 
@@ -565,6 +574,7 @@ class Core(RuleBasedStateMachine):
 
     def may_be_ordered(self, n: int, account: Account) -> None:
         """S1 and S2 from the account, and authority from the evidence: both have to say yes."""
+        assert account.count(Observed) == 0, "ordered where the playbook only observes"
         assert account.proof is not None, "S1: ordered without proof"
         assert not account.concerned & self.frozen, "ordered while somebody concerned is frozen"
         assert self.now < account.proof[0], "S1: ordered on a proof that lapsed"

@@ -19,7 +19,7 @@ from flows.authority import Evidence, authorise
 from flows.commands import Approve, Command, Deny, Prove, ReportRejected, Stop, Tick
 from flows.consequence import react
 from flows.errors import NotAuthorised, Refusal, SelfApproval
-from flows.events import Event, Opened
+from flows.events import Event, Observed, Opened
 from flows.law import TRANSITIONS
 from flows.model import (
     LIMITS,
@@ -29,7 +29,9 @@ from flows.model import (
     Facts,
     Field,
     Method,
+    Mode,
     Party,
+    Phase,
     Playbook,
     Request,
     SecretKind,
@@ -51,6 +53,7 @@ from tests.flows.stories import (
     PASSKEY,
     RESET,
     UNLOCK,
+    WATCHED,
     Story,
     a_playbook,
     a_request,
@@ -94,15 +97,15 @@ def test_a_closed_stage_has_no_row() -> None:
 
 
 def test_only_opening_begins_a_request_and_it_begins_once() -> None:
-    assert [event for stage, event in TRANSITIONS if stage is None] == [Opened]
-    assert [stage for stage, event in TRANSITIONS if event is Opened] == [None]
+    assert [event for stage, event in TRANSITIONS if stage is None] == [Opened, Observed]
+    assert [stage for stage, event in TRANSITIONS if event in (Opened, Observed)] == [None, None]
 
 
 def test_decide_says_all_that_the_law_knows_and_nothing_else() -> None:
-    """Every way through eight playbooks, right and wrong, in time and too late: each row is used, none is missing."""
+    """every way through nine playbooks, right and wrong, in time and too late: each row is used, none is missing."""
     used: set[tuple[Stage | None, type]] = set()
     subject = "maya"
-    for playbook in (UNLOCK, RESET, CHOSEN, AGREED, ACCESS, IN_TURN, ENROLMENT, LOST):
+    for playbook in (UNLOCK, RESET, CHOSEN, AGREED, ACCESS, IN_TURN, ENROLMENT, LOST, WATCHED):
         requester = {ENROLMENT.name: "nina", LOST.name: "ravi"}.get(playbook.name, subject)
         seen: set[object] = set()
         todo: deque[Story] = deque([a_request(playbook)])
@@ -276,6 +279,8 @@ def test_the_limits_are_those_that_are_published() -> None:
         ({"prove_within": timedelta(0)}, "at most 10 minutes"),
         ({"secret": SecretKind.CHOSEN_PASSWORD, "prover": Party.REQUESTER}, "whose account it opens"),
         ({"device_bound": True}, "only a passkey stays on one device"),
+        ({"protects": True, "modes": (Phase("everyone", Mode.OBSERVE),)}, "no other way"),
+        ({"connector": "countersign", "modes": (Phase("role:approver", Mode.OBSERVE),)}, "no other way"),
     ],
 )
 def test_a_playbook_that_may_not_be_cannot_be_made(wrong: dict[str, object], why: str) -> None:

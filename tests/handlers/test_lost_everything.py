@@ -103,7 +103,7 @@ async def test_when_nobody_objects_the_old_devices_go_and_a_new_one_comes(office
     assert (await acme.asks("group_access", "maya", answers=ACCESS)).prover == "maya", "it serves at once"
 
 
-ACCESS = {"group": "finance-share", "justification": "The quarter's numbers."}
+ACCESS = {"group": "finance-share", "review": "90 days", "justification": "The quarter's numbers."}
 
 
 async def enrolled_again(acme: Company, token: str, person: str = "maya") -> None:

@@ -13,7 +13,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.model import ApprovalRule, Assurance, ConsentStep, Party, Playbook, SecretKind
+from flows.model import ApprovalRule, Assurance, ConsentStep, Mode, Party, Phase, Playbook, SecretKind
 from handlers.connectors.countersign import Countersign
 from handlers.playbooks import CAP, PlaybookError, Problem, duration, from_content, load, sha256, spelled
 
@@ -21,6 +21,11 @@ SHIPPED = Path(__file__).resolve().parents[2] / "playbooks"
 CONNECTORS = {
     "directory": frozenset({"reset_password", "set_password", "unlock", "add_to_group"}),
     "countersign": Countersign.verbs,
+}
+SYSTEMS = {
+    "privileged_directory": frozenset({"set_privileged_password"}),
+    "second_factors": frozenset({"reset_second_factors"}),
+    "systems": frozenset({"change_system"}),
 }
 A_PAGE = """\
 name: finance_share
@@ -55,6 +60,11 @@ guidance:
   requester: It takes a minute.
 """
 
+PRIVILEGED = (
+    A_PAGE.replace("by: requester", "by: subject")
+    .replace("verb: reset_password", "verb: set_privileged_password")
+    .replace("hands_out: temporary_password", "takes: chosen_password")
+)
 HANDED_OUT = "reset_password\n  hands_out: temporary_password"
 
 
@@ -63,13 +73,19 @@ def the_problems(folder: Path, **pages: str | bytes) -> tuple[Problem, ...]:
     for name, page in pages.items():
         (folder / f"{name}.yaml").write_bytes(page if isinstance(page, bytes) else page.encode())
     with pytest.raises(PlaybookError) as refused:
-        load(folder, connectors=CONNECTORS)
+        load(folder, connectors=CONNECTORS, schedules=["security"])
     return refused.value.problems
 
 
 def with_(old: str, new: str, page: str = A_PAGE) -> str:
     assert page.count(old) == 1, f"{old!r} stands {page.count(old)} times in the page"
     return page.replace(old, new)
+
+
+def phased(phases: str) -> str:
+    """The page with these phases, and what people do meanwhile."""
+    page = with_("handed_to", f"modes:\n  - {phases}\nhanded_to")
+    return with_("a minute.", "a minute.\n  meanwhile: Call the desk, as before.", page)
 
 
 # -- what ships -----------------------------------------------------------------------------
@@ -94,6 +110,7 @@ def test_the_shipped_playbooks_load() -> None:
         "keep_frozen",
         "lift_freeze",
         "lost_everything",
+        "role_change",
     }
     reset, enrolment = playbooks["password_reset"], playbooks["device_enrolment"]
     assert (reset.tier, reset.prover, reset.assurance) == (1, Party.SUBJECT, Assurance.MULTI_FACTOR)
@@ -112,6 +129,14 @@ def demands(playbook: Playbook) -> tuple[object, ...]:
     return (playbook.tier, playbook.askers, *proof, playbook.consent, playbook.protects)
 
 
+def test_those_for_systems_of_ones_own_load_beside_them() -> None:
+    """They lie in a folder below, so that an installation without those systems starts all the same."""
+    more = load(SHIPPED / "more", connectors=SYSTEMS)
+    assert set(more) == {"privileged_password_reset", "mfa_reset", "system_change"}
+    assert {playbook.tier for playbook in more.values()} == {3}
+    assert not set(more) & set(load(SHIPPED))
+
+
 def test_free_text_and_personal_answers_are_committed_and_choices_are_not(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(
         with_("choices:", "personal: true\n    choices:") + "justification: true\n"
@@ -123,7 +148,7 @@ def test_free_text_and_personal_answers_are_committed_and_choices_are_not(tmp_pa
 
 
 def test_every_guidance_is_for_somebody_and_fits_a_card() -> None:
-    for playbook in load(SHIPPED).values():
+    for playbook in (*load(SHIPPED).values(), *load(SHIPPED / "more").values()):
         assert playbook.guidance["requester"]
         assert not playbook.consent or playbook.guidance["approver"]
         assert all("\n" not in text for text in playbook.guidance.values())
@@ -138,6 +163,18 @@ def test_playbooks_are_found_by_name_by_hash_and_as_rows() -> None:
         assert row["content"] == playbooks.contents[playbook.hash]
     with pytest.raises(TypeError):
         playbooks.by_name["new"] = playbooks["add_device"]  # type: ignore[index]
+
+
+def test_phases_are_read_in_their_order(tmp_path: Path) -> None:
+    phases = "for: group:Pilot users (Kraków)\n    mode: offer\n  - for: everyone\n    mode: observe"
+    (tmp_path / "a.yaml").write_text(phased(phases))
+    playbook = load(tmp_path)["finance_share"]
+    assert playbook.modes == (
+        Phase("group:Pilot users (Kraków)", Mode.OFFER),
+        Phase("everyone", Mode.OBSERVE),
+    )
+    assert playbook.guidance["meanwhile"] == "Call the desk, as before."
+    assert from_content(load(tmp_path).contents[playbook.hash]) == playbook
 
 
 # -- what is wrong --------------------------------------------------------------------------
@@ -644,8 +681,176 @@ WRONG: Mapping[str, tuple[str | bytes, int, str, str, str]] = {
         "can't wait for objections",
         "Leave out",
     ),
+    "a phase for somebody unknown": (
+        phased("for: team:pilot\n    mode: offer"),
+        29,
+        "modes.1.for",
+        "`team:pilot`",
+        "`group:NAME`",
+    ),
+    "a phase without a mode": (phased("for: everyone"), 29, "modes.1.mode", "is missing", "`observe`"),
+    "a mode that is none": (
+        phased("for: everyone\n    mode: watch"),
+        30,
+        "modes.1.mode",
+        "`watch`, not one of",
+        "`observe`, `offer` or `require`",
+    ),
+    "a phase after everyone": (
+        phased("for: everyone\n    mode: offer\n  - for: group:pilot\n    mode: require"),
+        31,
+        "modes.2.for",
+        "is never reached",
+        "in the last place",
+    ),
+    "a phase twice": (
+        phased("for: role:analyst\n    mode: offer\n  - for: role:analyst\n    mode: observe"),
+        31,
+        "modes.2.for",
+        "`role:analyst` once more",
+        "Keep one",
+    ),
+    "nothing said about the old way": (
+        with_("handed_to", "modes:\n  - for: everyone\n    mode: observe\nhanded_to"),
+        32,
+        "guidance.meanwhile",
+        "is missing, while it isn't required of everyone",
+        "where people turn",
+    ),
+    "observing what has no other way": (
+        phased("for: everyone\n    mode: observe").replace(
+            f"directory\n  verb: {HANDED_OUT}", "countersign\n  verb: invite\n  hands_out: enrolment_link"
+        ),
+        30,
+        "modes.1.mode",
+        "there is no other way",
+        "`offer` or `require`",
+    ),
+    "observing what protects": (
+        phased("for: everyone\n    mode: observe") + "protects: true\n",
+        30,
+        "modes.1.mode",
+        "there is no other way",
+        "`offer` or `require`",
+    ),
+    "a privileged password without the highest tier": (
+        PRIVILEGED,
+        5,
+        "tier",
+        "too low for the passwords of privileged accounts",
+        "Write 3.",
+    ),
+    "a privileged password with one person's consent": (
+        PRIVILEGED.replace("tier: 2", "tier: 3").replace("multi_factor", "phishing_resistant"),
+        13,
+        "consent",
+        "doesn't take two people",
+        "`quorum` of 2",
+    ),
+    "a privileged password that is handed out": (
+        PRIVILEGED.replace("takes: chosen_password", "hands_out: temporary_password"),
+        25,
+        "change.verb",
+        "goes with a password of the other kind",
+        "`reset_password`",
+    ),
+    "a privileged password at a connector for everybody": (
+        PRIVILEGED,
+        25,
+        "change.verb",
+        "`set_privileged_password`, which `directory` can't do",
+        "`unlock`",
+    ),
+    "a review without choices": (
+        with_("why_now", "review"),
+        18,
+        "form.1.name",
+        "in how many days",
+        "`90 days`",
+    ),
+    "a review that comes too late": (
+        with_("how_long", "review").replace("[a day, a week]", "[90 days, 366 days]"),
+        20,
+        "form.2.name",
+        "in how many days",
+        "at most `365 days`",
+    ),
+    "a review on somebody's personal day": (
+        with_("how_long", "review").replace("[a day, a week]", "[90 days]\n    personal: true"),
+        20,
+        "form.2.name",
+        "in how many days",
+        "no `personal`",
+    ),
     "a version before the first": (with_("version: 1", "version: 0"), 2, "version", "less than 1", "from 1"),
 }
+
+
+# -- whom a selector names ------------------------------------------------------------------
+
+GROUP = with_("name: how_long", "name: group")
+UNKNOWN = {
+    "nobody's word": ("boss", "doesn't fit", "`on_call:SCHEDULE`"),
+    "capitals": ("Manager", "doesn't fit", "`manager_of_manager`"),
+    "more than one level up": ("manager_of_manager_of_manager", "doesn't fit", "`manager_of_manager`"),
+    "no group": ('"group:"', "doesn't fit", "`group:NAME`"),
+    "a group of spaces": ('"group:  "', "doesn't fit", "`group:NAME`"),
+    "a group with a name too long": (f"group:{'x' * 101}", "doesn't fit", "`group:NAME`"),
+    "no schedule": ('"on_call:"', "doesn't fit", "`on_call:SCHEDULE`"),
+    "an unknown schedule": ("on_call:weekend", "no such schedule", "There is `security`"),
+    "an owner of nothing": ("owner", "no field says whose group", "Add a field `group`"),
+    "somebody's owner": ("owner:finance", "doesn't fit", "`owner`"),
+}
+
+
+@pytest.mark.parametrize("what", UNKNOWN)
+def test_a_selector_that_names_nobody_is_refused_with_its_place(what: str, tmp_path: Path) -> None:
+    selector, wrong, remedy = UNKNOWN[what]
+    page = with_("from: [manager]", f"from:\n    - manager\n    - {selector}")
+    (problem,) = the_problems(tmp_path, page=page)
+    assert (problem.line, problem.field) == (17, "consent.from.2")
+    assert wrong in problem.wrong
+    assert remedy in problem.remedy
+
+
+@pytest.mark.parametrize("selector", ["owner", "on_call:weekend", "boss"])
+def test_a_selector_is_judged_in_every_group_and_in_its_stand_ins(selector: str, tmp_path: Path) -> None:
+    further = (
+        "\nfurther_consent:\n"
+        f"  - {{when: together, quorum: 1, from: [manager], otherwise: ['{selector}']}}\nform:"
+    )
+    page = with_("  within: 2 days", f"  otherwise: ['{selector}']\n  within: 2 days")
+    problems = the_problems(tmp_path, page=with_("\nform:", further, page))
+    assert [each.field for each in problems] == ["consent.otherwise.1", "further_consent.1.otherwise.1"]
+
+
+def test_an_owner_is_the_owner_of_what_the_form_says_in_clear(tmp_path: Path) -> None:
+    owner = with_("from: [manager]", "from: [owner]", GROUP)
+    (tmp_path / "page.yaml").write_text(owner)
+    assert load(tmp_path)["finance_share"].selectors == {"owner"}
+    reference = with_("choices: [a day, a week]", "reference: true", owner)
+    (tmp_path / "page.yaml").write_text(reference)
+    assert load(tmp_path)["finance_share"].selectors == {"owner"}
+    for hidden in ("max_length: 9", "choices: [a, b]\n    personal: true"):
+        (problem,) = the_problems(tmp_path, page=with_("choices: [a day, a week]", hidden, owner))
+        assert problem.field == "consent.from.1"
+
+
+def test_everybody_whom_a_playbook_can_name_may_be_named_and_several_make_a_quorum(tmp_path: Path) -> None:
+    every = ["manager", "manager_of_manager", "owner", "group:Finance Share (EMEA)", "role:approver"]
+    every += ["person:maya@acme.test", "on_call:security"]
+    page = with_("from: [manager]", f"from: {json.dumps(every)}", GROUP)
+    (tmp_path / "page.yaml").write_text(page)
+    playbook = load(tmp_path, schedules=["security"])["finance_share"]
+    assert playbook.selectors == set(every)
+    assert load(tmp_path)["finance_share"] == playbook, "without knowing schedules none is missed"
+    for several in ("group:ops", "role:approver", "on_call:security", "owner"):
+        page = with_("quorum: 1\n  from: [manager]", f'quorum: 3\n  from: ["{several}"]', GROUP)
+        (tmp_path / "page.yaml").write_text(page)
+        assert load(tmp_path, schedules=["security"])["finance_share"].selectors == {several}
+    two = with_("quorum: 1\n  from: [manager]", "quorum: 3\n  from: [manager, manager_of_manager]")
+    (problem,) = the_problems(tmp_path, page=two)
+    assert problem.field == "consent.quorum"
 
 
 @pytest.mark.parametrize("what", WRONG)
@@ -812,6 +1017,8 @@ CHANGES = {
     "handed_to": "justification: true\nhanded_to",
     "It takes a minute.": "It takes two minutes.",
     "requester: It": "subject: It",
+    "requester: It takes a": "meanwhile: Call the desk.\n  requester: It takes a",
+    "change:": "modes: [{for: everyone, mode: require}]\nchange:",
 }
 
 

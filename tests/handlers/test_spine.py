@@ -43,7 +43,7 @@ async def test_a_group_is_joined_once_somebody_else_agreed_on_their_own_device(
 ) -> None:
     async with company(database_url, tmp_path) as acme:
         maya, omar = await acme.enrolled("maya"), await acme.enrolled("omar")
-        why = {"group": "finance-share", "justification": "Closing the quarter"}
+        why = {"group": "finance-share", "review": "90 days", "justification": "Closing the quarter"}
         request = await acme.asks("group_access", "maya", answers=why)
         await acme.proves(request, maya)
         await acme.worker.drain()

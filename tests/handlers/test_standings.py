@@ -129,7 +129,7 @@ async def test_approvers_and_others_are_asked_ten_and_thirty_times_an_hour_by_th
     """On one's own device page as well, and whatever succeeded in between."""
     async with company(sqlite_url, tmp_path) as acme:
         maya, omar = await acme.enrolled("maya"), await acme.enrolled("omar")
-        why = {"group": "finance-share", "justification": "Closing the quarter"}
+        why = {"group": "finance-share", "review": "90 days", "justification": "Closing the quarter"}
         for _ in range(10):
             request = await acme.asks("group_access", "maya", answers=why, origin=ON_DEVICE)
             await acme.proves(request, maya)
@@ -241,7 +241,9 @@ async def test_disowning_closes_everything_freezes_every_role_and_alarms(
     async with company(database_url, tmp_path) as acme:
         maya, security = await acme.enrolled("maya"), await acme.enrolled(SECURITY)
         access = await acme.asks(
-            "group_access", "maya", answers={"group": "finance-share", "justification": "Quarter"}
+            "group_access",
+            "maya",
+            answers={"group": "finance-share", "review": "90 days", "justification": "Quarter"},
         )
         await acme.proves(access, maya)
         reset = await acme.asks("password_reset", "maya", origin=ORIGINS[1])

@@ -157,7 +157,7 @@ async def test_nobody_sees_or_touches_a_request_of_others(desk: Site) -> None:
 async def test_who_said_no_sees_what_became_of_it_and_nobody_else_of_the_company_does(desk: Site) -> None:
     acme = desk.acme
     maya, eve, omar = [await acme.enrolled(person) for person in ("maya", "eve", "omar")]
-    answers = {"group": "finance-share", "justification": "Closing the quarter"}
+    answers = {"group": "finance-share", "review": "90 days", "justification": "Closing the quarter"}
     request = await acme.asks("group_access", "maya", answers=answers)
     path = f"/requests/{request.id}"
     await acme.proves(request, maya)

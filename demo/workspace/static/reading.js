@@ -47,6 +47,7 @@ const STANDS = [
   ["done", /^Done/],
   ["locked", /too many wrong answers/],
   ["disowned", /didn't ask for it/],
+  ["observed", /^Over: not switched on yet/],
   ["over", /^Over/],
 ];
 const OPEN = new Set(["proof", "approval", "objection", "choice", "secret", "making", "other"]);
