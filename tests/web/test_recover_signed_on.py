@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+import time
 from collections.abc import AsyncIterator
 from html import unescape
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from flows.commands import Disown
+from flows.errors import DeviceTooYoung
 from flows.registration import YOUNG
 from flows.standing import FAILURES
+from handlers.recovery import WAITING
 from storage.sql import TABLES
 from tests.authenticator import SoftAuthenticator
 from tests.browser.site import Site
@@ -94,6 +98,52 @@ async def test_a_code_and_a_sign_on_let_a_browser_in_that_waits_like_a_first_dev
     await desk.acme.worker.drain()
     said = "maya: 9 codes left, after a sign-on with the company account"
     assert ("security", "recovered", said) in desk.acme.mailbox.announced
+
+
+async def test_links_that_are_taken_away_dont_shorten_the_wait(desk: Site, issuer: Issuer) -> None:
+    """Whoever may write the database and not the log deletes the link that came of it, and every other of hers."""
+    maya = await desk.acme.enrolled("maya", app=False)
+    desk.acme.hands.forward(hours=72)
+    codes = await made(desk, maya)
+    wire, signed_on = await signs_on(desk, issuer, "maya")
+    assert (await types(wire, signed_on, codes[0])).status == 303
+    await wire.get("/enrol")
+    assert (await creates(wire, SoftAuthenticator(desk.url), "A new phone")).status == 200
+    registry, until = desk.acme.house.registry, desk.acme.hands() + YOUNG
+    assert (await registry.registration("maya")).young_until == until
+    links = TABLES["invitations"]
+    await desk.acme.store.run(delete(links).where(links.c.person == "maya"))
+    desk.acme.hands.forward(hours=71)
+    assert (await registry.registration("maya")).young_until == until
+    with pytest.raises(DeviceTooYoung):
+        await desk.acme.asks("recovery_codes", "maya")
+
+
+async def test_an_answer_of_no_comes_on_a_beat_here_too(tmp_path: Path, issuer: Issuer, hands: Hands) -> None:
+    beat = 0.5
+    async with pages(tmp_path, hands=hands, beat=beat, **issuer.settings) as desk:
+        await made(desk, await desk.acme.enrolled("maya", app=False))
+        for who in ("maya", "nobody"):
+            wire, signed_on = await signs_on(desk, issuer, who)
+            began = time.monotonic()
+            assert (await types(wire, signed_on, WRONG)).status == 422
+            assert time.monotonic() - began >= beat
+
+
+async def test_one_address_has_its_share_of_the_places_here_too(
+    tmp_path: Path, issuer: Issuer, hands: Hands
+) -> None:
+    async with pages(tmp_path, hands=hands, trusted_proxies="127.0.0.1", **issuer.settings) as desk:
+        (eve, pass_), maya = await signs_on(desk, issuer, "eve"), await Wire.stranger(desk)
+        hers = {"signed_on": pass_, "recovery": WRONG}
+        nobodys = {"account": "nobody", "recovery": "", "code": ""}
+
+        async def sent(wire: Wire, path: str, form: dict[str, str], address: str) -> int:
+            return (await wire.post(path, form, X_Forwarded_For=address)).status
+
+        many = [sent(eve, "/recover/code", hers, "203.0.113.9") for _ in range(WAITING)]
+        *refused, other = await asyncio.gather(*many, sent(maya, "/recover", nobodys, "198.51.100.7"))
+        assert (429 in refused, other) == (True, 422)
 
 
 async def test_each_sign_on_lets_one_browser_in_and_only_the_one_it_was_made_in(
