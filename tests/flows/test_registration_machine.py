@@ -29,7 +29,7 @@ from tests.flows.lives.onlooker import (
     REMOVE,
     SECOND,
 )
-from tests.flows.lives.returns import Returns
+from tests.flows.lives.returns import ACCOUNT, APP, Returns
 from tests.flows.stories import ENROLMENT, RESET
 
 
@@ -79,8 +79,9 @@ class Told(Returns):
 
 FRIDAY = 4
 MET = [
-    *("a link", "joining", "opening", "binding passkey", "binding code", "recovered", "revoking", "renaming"),
+    *("a link", "joining", "opening", "binding passkey", "binding code", "revoking", "renaming"),
     "removing a passkey",
+    *(f"recovered with {beside}" for beside in (APP, ACCOUNT)),
     *("signing in", *(f"{name} ordered" for name in DEMANDS)),
     *("HadADevice", "LinkTaken", "LinkExpired", "LinkUnknown", "NotRecovered", "UnknownDevice", "BadName"),
     *("UnknownPasskey", "LastOnDevice"),
@@ -155,12 +156,13 @@ def what_people_ask_for(life: Told) -> None:
 
 
 def codes_and_losses(life: Told) -> None:
-    """Maya's codes: once, and not without her app. Then the device that she lost, and a recall of Eve's."""
+    """Maya's codes: once, and not alone. Then the device that she lost, and a recall of Eve's."""
     life.has_new_codes("maya", life.own(CODES, "maya"))
     code = min(life.model.codes["maya"])
-    for with_app in (False, True, True):
-        life.recovers("maya", life.browsers["browser 5"], code, with_app=with_app)
+    for beside in ("", APP, APP, ACCOUNT):
+        life.recovers("maya", life.browsers["browser 5"], code, beside)
     life.opens(list(life.links)[-1], "browser 5")
+    life.recovers("maya", life.browsers["browser 5"], min(life.model.codes["maya"]), ACCOUNT)
     lost = life.of("maya")
     life.revoked(life.own(REMOVE, "maya"), "maya", lost)
     life.signs_in("maya", "browser 5", min(life.model.devices[lost].keys))

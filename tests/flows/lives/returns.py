@@ -39,6 +39,8 @@ from tests.flows.lives.onlooker import (
 from tests.flows.stories import LOST
 
 PASSKEY_NEEDED = Demand(passkey=True)
+#: What goes with a recovery code.
+APP, ACCOUNT = "the sign-in app", "the company account"
 
 
 class Returns(Lives):
@@ -62,27 +64,28 @@ class Returns(Lives):
         self.codes[person] = CodeSet(person, id, "salt", tuple(Code(each) for each in made), self.now)
         self.model.codes[person] = set(made)
 
-    @rule(n=Number, who=Number, b=Number, app=st.integers(0, 4))
-    def somebody_recovers_with_a_code(self, n: int, who: int, b: int, app: int) -> None:
-        """As handlers/recovery.py does it: the person isn't frozen, the app is theirs, and the code is unused."""
+    @rule(n=Number, who=Number, b=Number, beside=st.sampled_from([APP, APP, APP, ACCOUNT, ACCOUNT, ""]))
+    def somebody_recovers_with_a_code(self, n: int, who: int, b: int, beside: str) -> None:
+        """As handlers/recovery.py does it: the person isn't frozen, the app or the company account is theirs, and the
+        code is unused."""
         having = [p for p in PERSONS if self.model.codes.get(p)]
         person = having[who % len(having)] if having and who % 6 else self.person(who)
         cookie = self.browsers[self.browser(b)]
         left = sorted(self.model.codes.get(person, ()))
         every = self.model.spent.union(*self.model.codes.values())
         spent = sorted(every - set(left)) if n % 3 == 0 else []
-        pool, with_app = spent or left or sorted(every), app > 0
-        self.recovers(person, cookie, pool[n % len(pool)] if pool else "no code", with_app=with_app)
+        pool = spent or left or sorted(every)
+        self.recovers(person, cookie, pool[n % len(pool)] if pool else "no code", beside)
 
-    def recovers(self, person: str, cookie: str, code: str, *, with_app: bool) -> None:
+    def recovers(self, person: str, cookie: str, code: str, beside: str) -> None:
         left, mine = self.model.codes.get(person, set()), self.model.keys(person)
-        allowed = (
-            code in left and with_app and CODE in mine.values() and not self.model.rests(person, self.now)
-        )
+        second = beside == ACCOUNT or (beside == APP and CODE in mine.values())
+        allowed = code in left and second and not self.model.rests(person, self.now)
 
         def act() -> None:
             apps = [proof for proof in self.registration(person).proofs if proof.method is CODE]
-            if not (with_app and apps) or person not in self.unfrozen() or person not in self.codes:
+            shown = beside == ACCOUNT or (beside == APP and bool(apps))
+            if not shown or person not in self.unfrozen() or person not in self.codes:
                 raise KeyError(person)
             self.codes[person] = recovery.spend(self.codes[person], code, self.now)
 
@@ -93,7 +96,7 @@ class Returns(Lives):
             self.seen["NotRecovered"] += 1
             return
         assert allowed, "somebody recovered, and nobody allowed it"
-        self.seen["recovered"] += 1
+        self.seen[f"recovered with {beside}"] += 1
         self.recovered.setdefault(person, []).append(self.now)
         self.model.recovered.setdefault(person, []).append(self.now)
         self.model.codes[person].remove(code)
