@@ -73,7 +73,7 @@ WORDS = {
     ),
     What.RECOVERY_CODE_USED: (
         "One of your recovery codes was used",
-        "With it and your sign-in app's code somebody registers a browser in your name.",
+        "With it, and your sign-in app or your company account, somebody registers a browser in your name.",
     ),
     What.CODES_LOCKED: (
         "Numbers and codes don't count for you now",

@@ -66,7 +66,7 @@ def authorise(
     evidence: Sequence[Evidence],
     selected: Selected,
     now: datetime,
-    young: Mapping[str, datetime],
+    young: Mapping[str, Sequence[tuple[datetime, datetime]]],
     subject: Person | None = None,
 ) -> None:
     """Raise NotAuthorised unless the evidence carries this change. Fails closed at each step.
@@ -81,7 +81,7 @@ def authorise(
 
     `selected`: for each selector of the playbook, whom the directory names now, without those who are frozen;
     `subject`: whom it is about, as the directory says now;
-    `young`: whoever's first device is new, and until when; what they proved before that counts for little.
+    `young`: from when until when somebody's devices were new; what they proved in that time counts for little.
     """
     # 1
     if (playbook.name, playbook.version, playbook.hash) != (
@@ -100,7 +100,7 @@ def authorise(
     digest = request_digest(request)
     good = [e for e in evidence if e.request == request.id and e.digest == digest and e.at <= now < e.until]
     if not playbook.open_to_young:
-        good = [e for e in good if e.person not in young or e.at >= young[e.person]]
+        good = [e for e in good if not any(since <= e.at < until for since, until in young.get(e.person, ()))]
     proofs = [e for e in good if e.purpose == "prove" and e.person == prover == request.prover]
     if playbook.device_bound:
         proofs = [e for e in proofs if e.device_bound]

@@ -100,7 +100,7 @@ class DeviceBoundNeeded(Refusal):
 
 
 class DeviceTooYoung(Refusal):
-    """Your first device is new: for three days it can't give access to anything new, nor act for others."""
+    """Your device is new: for three days it can't give access to anything new, nor act for others."""
 
 
 class AlreadyOpen(Refusal):
@@ -295,15 +295,11 @@ class SignOnUntrue(Refusal):
 
 
 class SignOnAway(Refusal):
-    """The company's sign-on doesn't answer, so nobody can join just now. Nothing was changed. Try again soon."""
+    """The company's sign-on doesn't answer, so nobody can use it just now. Nothing was changed. Try again soon."""
 
 
 class NotToJoin(Refusal):
     """Nobody can join here with that company account. If it is yours, ask the desk to look into it."""
-
-
-class NeverHadADevice(Refusal):
-    """This works only for someone who had a device. Ask for their first one, as a device enrolment."""
 
 
 class UnknownDevice(Refusal):

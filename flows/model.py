@@ -507,7 +507,7 @@ class Facts(Changing):
     subject: Person | None = None
     methods: frozenset[Method] = frozenset()  # what the prover has registered and may use now
     device_bound: bool = False  # one of the prover's passkeys stays on the device it was made on
-    young_until: datetime | None = None  # when the first device of whoever proves or consents stops being new
+    young_until: datetime | None = None  # when the devices of whoever proves or consents stop being new
     selected: Mapping[str, frozenset[str]] = field(
         default_factory=dict
     )  # ids of active people by selector, now

@@ -58,11 +58,15 @@ class RecoveryCodesMade:
 
 @dataclass(frozen=True, slots=True)
 class RecoveryCodeUsed:
-    """A code was used, with a sign-in app's code, to register a browser. `left` can still be used."""
+    """A code was used to register a browser, `beside` another factor: `sign_in_app` or `sign_on`.
+
+    `left` can still be used.
+    """
 
     person: str
     invitation: str
     left: int
+    beside: str = "sign_in_app"
 
 
 RecoveryEvent = RecoveryCodesMade | RecoveryCodeUsed

@@ -17,7 +17,8 @@ import flows.errors as no
 from flows.authority import Evidence
 from flows.model import Method
 
-#: How long a first device waits before it serves tier 2 and 3: time for its owner to notice that it isn't theirs.
+#: How long a first device waits, or a recovered one, before it serves tier 2 and 3: time for its owner to notice that
+#: it isn't theirs.
 YOUNG = timedelta(hours=72)
 #: On whose authority the first two people of an installation have their links.
 INIT = "init"
@@ -109,24 +110,34 @@ class Invitation:
 class Registration:
     """Everything that ever was registered for one person, revoked ones included.
 
-    `vouched`: somebody else stands for their first device: it began this installation, or another one was bound since
-    through a link that an administrator had ordered.
+    `vouched`: when somebody else last stood for their devices: their first one began this installation, or another
+    was bound through a link that an administrator had ordered. `recovered`: when recovery codes let browsers in.
     """
 
     person: str
     devices: tuple[Device, ...] = ()
     authenticators: tuple[Authenticator, ...] = ()
-    vouched: bool = False
+    vouched: datetime | None = None
+    recovered: tuple[datetime, ...] = ()
+
+    @property
+    def young(self) -> tuple[tuple[datetime, datetime], ...]:
+        """The times, from and until, in which whatever this person has is new, and nobody has vouched for it since.
+
+        From their first device on, revoked or not, since what a new device binds is no older than it is; and likewise
+        from each use of a recovery code on, which lets in whoever has it.
+        """
+        if not self.devices:
+            return ()
+        first, stands = min(device.registered_at for device in self.devices), self.vouched
+        since = [first] if stands is None or stands < first else []
+        since += [at for at in self.recovered if stands is None or stands <= at]
+        return tuple((at, at + YOUNG) for at in since)
 
     @property
     def young_until(self) -> datetime | None:
-        """Until when whatever this person has is as new as their first device; None where that doesn't matter.
-
-        What a new device binds is no older than it is, so it is the first one that counts, revoked or not.
-        """
-        if self.vouched or not self.devices:
-            return None
-        return min(device.registered_at for device in self.devices) + YOUNG
+        """Until when whatever this person has is new; None where that doesn't matter."""
+        return max((until for _, until in self.young), default=None)
 
     @property
     def live(self) -> tuple[Device, ...]:
@@ -422,10 +433,11 @@ def re_enrol(
 ) -> Change:
     """Everything is lost: every device counts no more, every open link is worth nothing, and there is a new link.
 
-    A link ordered with a lost device would otherwise let whoever has that device back in.
+    A link ordered with a lost device would otherwise let whoever has that device back in. For whoever never had any,
+    the new one is a first link: nobody who asks learns which of the two it was, and what it binds waits as any first
+    device does.
     """
-    if not registration.devices:
-        raise no.NeverHadADevice
+    made = replace(made, first=not registration.devices)
     gone = [revoke(registration, device.id, made.request, now) for device in registration.live]
     open_ = [link for link in links if link.used_at is None and now < link.expires_at]
     issued = InvitationIssued(made.person, made.id, made.request, made.expires_at)

@@ -172,10 +172,9 @@ class Fulfilment:
         authorise(request, playbook, evidence, selected, self._store.clock(), young, subject)
         still_ruled(request, playbook, await self._desk.ruling(request, concerned))
 
-    async def _young(self, people: Collection[str]) -> Mapping[str, datetime]:
-        """Whose first device is or was new, and until when."""
-        found = {person: await self._desk.registry.registration(person) for person in people}
-        return {person: each.young_until for person, each in found.items() if each.young_until is not None}
+    async def _young(self, people: Collection[str]) -> Mapping[str, Sequence[tuple[datetime, datetime]]]:
+        """From when until when their devices are or were new."""
+        return {person: (await self._desk.registry.registration(person)).young for person in people}
 
     async def _resting(
         self, request: Request, playbook: Playbook, evidence: Sequence[Evidence]

@@ -25,6 +25,7 @@ from handlers.forms import clean
 from handlers.registry import INVITATION_LASTS
 from handlers.sign_on.provider import Away, Provider
 from handlers.sign_on.token import Untrue
+from handlers.signed_on import SignedOn, seal_pass
 from storage.book import Book, Need, Outcome, Work
 from storage.seals import token_hash
 from storage.sql import TABLES
@@ -34,7 +35,8 @@ log = structlog.get_logger()
 
 LASTS = timedelta(minutes=10)
 KEPT = timedelta(hours=1)  # longer than a sign-on could still be answered, whatever the clocks do
-COMMAND = "Join"
+#: What a sign-on is begun for, and how a refusal of it is called on record.
+JOIN, RECOVER = "Join", "Recover"
 
 _SIGN_ONS = TABLES["sign_ons"]
 _old = delete(_SIGN_ONS).where(_SIGN_ONS.c.answered_at < bindparam("before", type_=Instant()))
@@ -48,6 +50,7 @@ class Begun:
     browser: str
     at: datetime
     secret: str
+    purpose: str
 
     @property
     def id(self) -> str:
@@ -83,24 +86,26 @@ class Joining:
         """Whether anybody can join this way."""
         return self._provider is not None
 
-    async def begin(self, browser: str) -> str:
+    async def begin(self, browser: str, purpose: str = JOIN) -> str:
         """Where to send this browser to sign on; `browser` is the hash of its own secret. Raises a Refusal."""
         provider = self._open_provider()
-        begun = Begun(browser, self._store.clock(), secrets.token_urlsafe(32))
+        begun = Begun(browser, self._store.clock(), secrets.token_urlsafe(32), purpose)
         try:
             return await provider.address(self._sealed(begun), begun.nonce, begun.verifier)
         except Away:
             raise no.SignOnAway from None
 
-    async def finish(self, browser: str, answer: Mapping[str, str], becomes: str) -> None:
-        """What the browser came back with. Raises a Refusal, which is on record unless the state is no state of ours.
+    async def finish(self, browser: str, answer: Mapping[str, str], becomes: str) -> str | None:
+        """What the browser came back with. Gives a pass for the recovery page where that is what it was begun for.
+
+        Raises a Refusal, which is on record unless the state is no state of ours.
 
         The invitation is for the browser under its next secret, whose hash is `becomes`: nobody else knows that one.
 
         1. The state is ours, was begun in this browser, in time, and is answered for the first time.
         2. The answer is the provider's own, and a code.
         3. The provider's token for the code says who has just signed on, because we asked.
-        4. That is somebody who works here, and who never had a device.
+        4. That is somebody who works here, and who never had a device. Who recovers is looked at with their code.
         """
         provider = self._open_provider()
         # 1
@@ -109,17 +114,20 @@ class Joining:
         # 2
         try:
             if not await provider.answered_by(answer.get("iss", "")):
-                await self._refuse(no.SignOnUntrue(), "iss")
+                await self._refuse(begun, no.SignOnUntrue(), "iss")
             if "error" in answer or not answer.get("code"):
-                await self._refuse(no.SignOnLeft(), answer.get("error", ""))
+                await self._refuse(begun, no.SignOnLeft(), answer.get("error", ""))
             # 3
             who = await provider.who(answer["code"], begun.verifier, begun.nonce, begun.at.timestamp())
         except Away:
-            await self._refuse(no.SignOnAway())
+            await self._refuse(begun, no.SignOnAway())
         except Untrue as untrue:
-            await self._refuse(no.SignOnUntrue(), str(untrue))
+            await self._refuse(begun, no.SignOnUntrue(), str(untrue))
         # 4
-        await self._let_in(who, becomes, begun.invitation)
+        if begun.purpose == RECOVER:
+            return seal_pass(self._store.keys, SignedOn(who, browser, self._store.clock(), begun.invitation))
+        await self._let_in(begun, who, becomes)
+        return None
 
     # -- step by step ---------------------------------------------------------------------------
 
@@ -129,17 +137,17 @@ class Joining:
         return self._provider
 
     def _sealed(self, begun: Begun) -> str:
-        content = f"{int(begun.at.timestamp())} {begun.browser} {begun.secret}"
+        content = f"{int(begun.at.timestamp())} {begun.browser} {begun.secret} {begun.purpose}"
         return urlsafe_b64encode(self._store.keys.close(content.encode(), _BOUND)).decode().rstrip("=")
 
     def _begun(self, state: str) -> Begun:
         """What is in a state of ours. Raises SignOnUnknown for whatever isn't one."""
         try:
             box = urlsafe_b64decode(state.encode("ascii") + b"=" * (-len(state) % 4))
-            at, browser, secret = self._store.keys.open(box, _BOUND).decode().split(" ")
+            at, browser, secret, purpose = self._store.keys.open(box, _BOUND).decode().split(" ")
         except (ValueError, no.Tampered):
             raise no.SignOnUnknown from None
-        return Begun(browser, datetime.fromtimestamp(int(at), UTC), secret)
+        return Begun(browser, datetime.fromtimestamp(int(at), UTC), secret, purpose)
 
     async def _once(self, begun: Begun, browser: str) -> None:
         """Begun in this browser, not long ago, and answered now for the first time: judged in the commit."""
@@ -155,32 +163,35 @@ class Joining:
             return Outcome(puts=[("sign_ons", {"id": id, "answered_at": book.now})])
 
         def refused(refusal: no.Refusal, book: Book) -> Outcome:
-            return Outcome(events=[(None, Refused(COMMAND, SIGN_ON, refusal.kind))])
+            return Outcome(events=[(None, Refused(begun.purpose, SIGN_ON, refusal.kind))])
 
         await self._store.write(Work(run, (Need("sign_ons", "id", id),), refused))
         await self._store.run(_old, before=self._store.clock() - KEPT)
 
-    async def _refuse(self, refusal: no.Refusal, why: str = "", actor: str = SIGN_ON) -> NoReturn:
+    async def _refuse(
+        self, begun: Begun, refusal: no.Refusal, why: str = "", actor: str = SIGN_ON
+    ) -> NoReturn:
         """A no, on record with what was wrong."""
         log.warning("joining_refused", reason=refusal.kind)
-        await self._desk.record([(None, Refused(COMMAND, actor, refusal.kind, clean(why[:80])))])
+        await self._desk.record([(None, Refused(begun.purpose, actor, refusal.kind, clean(why[:80])))])
         raise refusal
 
-    async def _let_in(self, who: str, browser: str, invitation: str) -> None:
+    async def _let_in(self, begun: Begun, who: str, browser: str) -> None:
+        invitation = begun.invitation
         try:
             person = await self._desk.people.person(who)
         except no.DirectoryAway as away:
-            await self._refuse(away)
+            await self._refuse(begun, away)
         if person is None or person.id != who:
-            await self._refuse(no.NotToJoin(), f"nobody has this id: {who}")
+            await self._refuse(begun, no.NotToJoin(), f"nobody has this id: {who}")
         if not person.active:
-            await self._refuse(no.NotToJoin(), "doesn't work here", who)
+            await self._refuse(begun, no.NotToJoin(), "doesn't work here", who)
         if await self._desk.standings.frozen_among([who]):
-            await self._refuse(no.NotToJoin(), "everything in their name rests", who)
+            await self._refuse(begun, no.NotToJoin(), "everything in their name rests", who)
 
         def decision(before: Registration, book: Book) -> Change:
             expires = book.now + INVITATION_LASTS
             return registering.join(before, Invitation(invitation, who, SIGN_ON, expires, True, browser))
 
-        await self._desk.registry.decide(COMMAND, who, decision, Need("invitations", "id", invitation))
+        await self._desk.registry.decide(JOIN, who, decision, Need("invitations", "id", invitation))
         log.info("joining", person=who)

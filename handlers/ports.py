@@ -284,7 +284,7 @@ class Registry(Protocol):
     async def re_enrol(self, person: str, token: str, request: str) -> bool:
         """Revoke every device of theirs, withdraw every open link, and make a new one: all or nothing.
 
-        False if this very token stands already; Rejected for someone who never had a device.
+        For someone who never had a device it is a first link. False if this very token stands already.
         """
         ...
 

@@ -27,6 +27,7 @@ from handlers.people import People
 from handlers.ports import Used
 from handlers.registry import DeviceRegistry, compare_and_set
 from handlers.seldom import Seldom
+from handlers.signed_on import SignedOn
 from handlers.standings import Standings, failed_beside_requests
 from handlers.verifiers.code import CodeVerifier
 from storage import rows
@@ -54,6 +55,7 @@ class Attempt:
     """What somebody sent: everything as it was typed, the hash that their browser gets in, and where they are.
 
     `address` is what attempts are counted by, or empty where nobody knows; those are limited as a whole only.
+    `signed_on` is there for whoever has just signed on with their company account, instead of the app's code.
     """
 
     account: str
@@ -61,10 +63,29 @@ class Attempt:
     app_code: str
     browser: str
     address: str = ""
+    signed_on: SignedOn | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """The other factor that goes with a recovery code: its name in the log, whether it was shown, and its key."""
+
+    method: str
+    shown: bool
+    used: Used | None = None
+
+    @property
+    def said(self) -> str:
+        """What security reads of it."""
+        return ", after a sign-on with the company account" if self.method == "sign_on" else ""
+
+    def guesses(self, known: bool) -> bool:
+        """Whether it counts as a wrong code; `known`: the recovery code is one of theirs, unused."""
+        return known if not self.shown else self.used is None and not known
 
 
 class Recovery:
-    """Keeps people's codes, and lets a browser in that has one of them and the sign-in app."""
+    """Keeps people's codes, and lets a browser in that has one of them and the sign-in app, or a company sign-on."""
 
     def __init__(self, store: Store, people: People, registry: DeviceRegistry, apps: CodeVerifier) -> None:
         self._store = store
@@ -82,9 +103,12 @@ class Recovery:
 
         1. One active person is called so, who isn't privileged: for those others have to vouch.
         2. Their codes don't rest, nor does anything in their name.
-        3. The app's code is right, and of a later step than the last.  4. The recovery code is one of theirs, unused.
-        A wrong app's code beside a right recovery code counts like any wrong code. Nothing else does: a stranger
-        knows nobody's recovery code, and could otherwise lock everybody's codes from here.
+        3. The app's code is right, and of a later step than the last; or they have just signed on, and that sign-on
+           let nobody in before.
+        4. The recovery code is one of theirs, unused.
+        A wrong app's code beside a right recovery code counts like any wrong code, and so does a wrong recovery code
+        after a sign-on. Nothing else does: a stranger knows nobody's recovery code and can't sign on for them, and
+        could otherwise lock everybody's codes from here.
         """
         address = attempt.address
         if self._waiting.total() >= WAITING or (address and self._waiting[address] >= SHARE):
@@ -98,60 +122,70 @@ class Recovery:
             self._waiting += Counter()  # forgets who doesn't wait any more
 
     async def _tried(self, attempt: Attempt) -> Invitation:
-        person = await self._one(attempt.account)
+        signed = attempt.signed_on
+        person = await (self._one(attempt.account) if signed is None else self._who_signed_on(signed))
         id = person.id if person else ""
-        proofs = (await self._registry.registration(id)).proofs
-        apps = [proof for proof in proofs if proof.method is Method.CODE]
         kept = await codes_of(self._store, id)
         hash = await _hash(self._slow, recovery.typed(attempt.code) or "", kept.salt if kept else "00")
-        used = self._apps.app(apps, attempt.app_code, self._store.clock())
+        beside = await self._app(id, attempt.app_code) if signed is None else Beside("sign_on", True)
         frozen = bool(await self._standings.frozen_among([id]))
         if person is None or frozen or person.privileged or person.roles & PRIVILEGED:
-            noted = (
-                [(None, Refused("Recover", id, "NotRecovered"))]
-                if self._worth_noting(attempt.account)
-                else []
-            )
+            refused = Refused("Recover", id, no.NotRecovered.__name__)
+            noted = [(None, refused)] if self._worth_noting(attempt.account) else []
             await self._store.write(Work(lambda book: Outcome(events=list(noted))))
             raise no.NotRecovered
-        return await self._commit(person, attempt, kept, hash, used)
+        made = Invitation(
+            signed.invitation if signed else secrets.token_hex(32),
+            id,
+            "recovery",
+            self._store.clock() + LASTS,
+            False,
+            attempt.browser,
+        )
+        return await self._commit(attempt, kept, hash, beside, made)
+
+    async def _app(self, person: str, code: str) -> Beside:
+        proofs = (await self._registry.registration(person)).proofs
+        apps = [proof for proof in proofs if proof.method is Method.CODE]
+        used = self._apps.app(apps, code, self._store.clock())
+        return Beside("sign_in_app", used is not None, used)
 
     async def _commit(
-        self, person: Person, attempt: Attempt, kept: CodeSet | None, hash: str, used: Used | None
+        self, attempt: Attempt, kept: CodeSet | None, hash: str, beside: Beside, made: Invitation
     ) -> Invitation:
-        invitation = Invitation(
-            secrets.token_hex(32), person.id, "recovery", self._store.clock() + LASTS, False, attempt.browser
-        )
-        sets, stands = Need("recovery_codes", "person", person.id), Need("standings", "person", person.id)
-        needs = [sets, stands]
+        person, used = made.person, beside.used
+        sets, stands = Need("recovery_codes", "person", person), Need("standings", "person", person)
+        needs = [sets, stands, Need("invitations", "id", made.id)]
         if used is not None:
             needs.append(Need("authenticators", "id", used.authenticator.id))
 
         def run(book: Book) -> Outcome:
-            before = rows.standing(book.row("standings", person.id), person.id)
-            row = book.row("recovery_codes", person.id)
+            before = rows.standing(book.row("standings", person), person)
+            row = book.row("recovery_codes", person)
             now_kept = rows.code_set(row) if row else None
-            if used is None or now_kept is None or now_kept != kept or not now_kept.unused(hash):
+            if not beside.shown or now_kept is None or now_kept != kept or not now_kept.unused(hash):
                 raise no.NotRecovered
+            if book.row("invitations", made.id) is not None:
+                raise no.NotRecovered  # this sign-on let a browser in already
             if before.locked(book.now) or before.frozen(book.now):
                 raise no.NotRecovered
             after = recovery.spend(now_kept, hash, book.now)
-            return _let_in(book, after, used, invitation, standing.succeeded(before))
+            return _let_in(book, after, beside, made, standing.succeeded(before))
 
-        guessed = used is None and kept is not None and kept.unused(hash)
+        guessed = kept is not None and beside.guesses(kept.unused(hash))
         noting = guessed or self._worth_noting(attempt.account)
 
         def refused(refusal: no.Refusal, book: Book) -> Outcome:
-            outcome = Outcome(events=[(None, Refused("Recover", person.id, refusal.kind))] if noting else [])
+            outcome = Outcome(events=[(None, Refused("Recover", person, refusal.kind))] if noting else [])
             if guessed:
-                failed_beside_requests(outcome, book, person.id, Wrong.CODE)
+                failed_beside_requests(outcome, book, person, Wrong.CODE)
             return outcome
 
         try:
             await self._store.write(Work(run, tuple(needs), refused))
         except no.UsedAlready:
             raise no.NotRecovered from None
-        return invitation
+        return made
 
     def _worth_noting(self, account: str) -> bool:
         """Whether one more refused attempt is news, or only the same again: anybody can make thousands.
@@ -159,6 +193,10 @@ class Recovery:
         By the name as it was typed, so that the time it takes is the same whether there is such a person or not.
         """
         return self._noted.due(account.casefold(), self._store.clock())
+
+    async def _who_signed_on(self, signed: SignedOn) -> Person | None:
+        person = await self._people.person(signed.person)
+        return person if person is not None and person.active and person.id == signed.person else None
 
     async def _one(self, account: str) -> Person | None:
         found = [person for person in await self._people.called(account) if person.active] if account else []
@@ -201,25 +239,25 @@ async def codes_of(store: Store, person: str) -> CodeSet | None:
 
 
 def _let_in(
-    book: Book, after: CodeSet, used: Used, invitation: Invitation, standing: standing.Standing
+    book: Book, after: CodeSet, beside: Beside, invitation: Invitation, standing: standing.Standing
 ) -> Outcome:
-    key = compare_and_set(book, used)
+    keys = [compare_and_set(book, beside.used)] if beside.used is not None else []
     person = after.person
     told = Item(
         f"news:{What.RECOVERY_CODE_USED}:{invitation.id}",
         "",
         News(person, What.RECOVERY_CODE_USED, book.now),
     )
-    effect = Announce("security", "recovered", f"{person}: {after.left} codes left")
+    effect = Announce("security", "recovered", f"{person}: {after.left} codes left{beside.said}")
     owed = rows.announcement_row(effect, f"recovered:{invitation.id}", "", book.now)
     return Outcome(
         events=[
-            (None, RecoveryCodeUsed(person, invitation.id, after.left)),
+            (None, RecoveryCodeUsed(person, invitation.id, after.left, beside.method)),
             (None, InvitationIssued(person, invitation.id, "recovery", invitation.expires_at)),
         ],
         puts=[
             ("recovery_codes", rows.code_set_row(after)),
-            ("authenticators", rows.authenticator_row(key)),
+            *(("authenticators", rows.authenticator_row(key)) for key in keys),
             ("invitations", asdict(invitation)),
             ("standings", rows.standing_row(standing)),
             ("outbox", owed),

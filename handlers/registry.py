@@ -16,6 +16,7 @@ from flows import registration as registering
 from flows.authority import Evidence
 from flows.events import Refused
 from flows.news import Item
+from flows.recovery import RecoveryCodeUsed
 from flows.registration import (
     Authenticator,
     AuthenticatorRevoked,
@@ -61,10 +62,14 @@ _REQUESTS = TABLES["requests"]
 _ordering = select(_REQUESTS).where(_REQUESTS.c.id == bindparam("id"))
 _owners = select(_DEVICES.c.person).distinct().limit(2)
 _EVENTS, _PROOFS = TABLES["audit_events"], TABLES["verifications"]
-_revocations = select(_EVENTS.c.type, _EVENTS.c.body).where(
+_told = select(_EVENTS.c.type, _EVENTS.c.at, _EVENTS.c.body).where(
     _EVENTS.c.person == bindparam("person"),
-    (_EVENTS.c.type == DeviceRevoked.__name__) | (_EVENTS.c.type == AuthenticatorRevoked.__name__),
+    (_EVENTS.c.type == DeviceRevoked.__name__)
+    | (_EVENTS.c.type == AuthenticatorRevoked.__name__)
+    | (_EVENTS.c.type == RecoveryCodeUsed.__name__),
 )
+#: What the log says is gone, and what its event calls it by.
+_GONE = {DeviceRevoked.__name__: "device", AuthenticatorRevoked.__name__: "authenticator"}
 _uses = (
     select(_PROOFS.c.authenticator, func.max(_PROOFS.c.at, type_=Instant()).label("at"))
     .where(_PROOFS.c.person == bindparam("person"))
@@ -86,44 +91,49 @@ class DeviceRegistry:
         """What is registered for a person. What isn't sealed, or is older than its history, doesn't count.
 
         A seal alone doesn't tell an old row that was put back: the log says what was revoked since, and a kept
-        proof says when an authenticator was used last. Each such row is noticed.
+        proof says when an authenticator was used last. Each such row is noticed. The log, too, says when a recovery
+        code let a browser in.
         """
         devices = await self._store.believed("devices", await self._store.fetch(_devices_of, person=person))
         keys = await self._store.believed(
             "authenticators", await self._store.fetch(_authenticators_of, person=person)
         )
+        told = await self._store.fetch(_told, person=person)
         gone: dict[str, set[str]] = {"device": set(), "authenticator": set()}
-        for row in await self._store.fetch(_revocations, person=person):
-            what = "device" if row["type"] == DeviceRevoked.__name__ else "authenticator"
-            gone[what].add(codec.said(row["body"])[what])
+        for row in told:
+            if (what := _GONE.get(row["type"])) is not None:
+                gone[what].add(codec.said(row["body"])[what])
         used = {row["authenticator"]: row["at"] for row in await self._store.fetch(_uses, person=person)}
         found = Registration(
             person,
             tuple([rows.device(row) for row in devices if await self._device_is_now(row, gone["device"])]),
             tuple([rows.authenticator(row) for row in keys if await self._key_is_now(row, gone, used)]),
+            recovered=tuple(row["at"] for row in told if row["type"] == RecoveryCodeUsed.__name__),
         )
         until = found.young_until  # nobody has to vouch for what is old
         asked = until is not None and self._store.clock() < until + PROOF_LASTS
         return replace(found, vouched=await self._vouched(person)) if asked else found
 
-    async def _vouched(self, person: str) -> bool:
-        """Whether a link that was used says that somebody else stands for this person's devices.
+    async def _vouched(self, person: str) -> datetime | None:
+        """When a link was last used that says that somebody else stands for this person's devices.
 
         `init` made their first one; or a later one was ordered by a request of somebody else's, and proved by them.
         """
+        stood: list[datetime] = []
         for row in await self._store.believed(
             "invitations", await self._store.fetch(_used_by, person=person)
         ):
             link = rows.invitation(row)
+            if link.used_at is None:
+                continue
             if link.first:
-                if link.request == registering.INIT:
-                    return True
+                stood += [link.used_at] if link.request == registering.INIT else []
                 continue
             ordered = await self._store.fetch(_ordering, id=link.request)
             for request in await self._store.believed("requests", ordered):
                 if person not in (request["requester"], request["prover"]):
-                    return True
-        return False
+                    stood.append(link.used_at)
+        return max(stood, default=None)
 
     async def _device_is_now(self, row: Row, revoked: Collection[str]) -> bool:
         if row["revoked_at"] is not None or row["id"] not in revoked:
@@ -289,7 +299,7 @@ class DeviceRegistry:
     async def re_enrol(self, person: str, token: str, request: str) -> bool:
         """Revoke every device, withdraw every open link and make a new one, in one commit.
 
-        False if this very token stands already.
+        For whoever never had a device it is a first link. False if this very token stands already.
         """
         id, links = token_hash(token), Need("invitations", "person", person)
 
@@ -300,11 +310,7 @@ class DeviceRegistry:
             made = Invitation(id, person, request, book.now + INVITATION_LASTS, False)
             return registering.re_enrol(before, standing, made, book.now)
 
-        try:
-            change = await self.decide("ReEnrol", person, decision, links)
-        except no.NeverHadADevice as refusal:
-            raise Rejected(refusal.sentence) from None
-        return bool(change.events)
+        return bool((await self.decide("ReEnrol", person, decision, links)).events)
 
     async def first_link(self, person: str) -> str:
         """A token for one of the first two people of an empty installation."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from aiohttp import web
 
@@ -78,9 +78,11 @@ async def returned(request: web.Request) -> web.Response:
         raise no.SignOnUnknown
     cookie = cookies.anew(request[SESSION])
     try:
-        await joining.finish(_browser(request), answer, token_hash(cookies.secret_of(cookie)))
+        signed = await joining.finish(_browser(request), answer, token_hash(cookies.secret_of(cookie)))
     except no.Refusal as refusal:
         return _page(request, "again", 409, refusal.sentence)
+    if signed is not None:
+        raise web.HTTPSeeOther(f"/recover/code?{urlencode({'signed_on': signed})}")
     response = web.HTTPSeeOther("/enrol")
     cookies.keep(response, cookie)
     raise response

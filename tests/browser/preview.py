@@ -309,9 +309,13 @@ def pages() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
 
     yield "moment", "moment.html", frame(None)
     yield "welcome", "welcome.html", {**frame(None), "onward": "/requests/CS-7F3KQ"}
-    yield "recover", "recover.html", {**frame(None), "account": "", "error": ""}
+    there = {"address": "https://login.example.com/authorize", "host": "login.example.com"}
+    plain = {"step": "form", "sign_on": True, "signed_on": "", **there}
+    yield "recover", "recover.html", {**frame(None), **plain, "account": "", "error": ""}
     wrong = {"account": "maya.lindqvist", "error": NotRecovered().sentence}
-    yield "recover-error", "recover.html", {**frame(None), **wrong}
+    yield "recover-error", "recover.html", {**frame(None), **plain, **wrong}
+    yield "recover-code", "recover.html", {**frame(None), **plain, **wrong, "step": "code"}
+    yield "recover-leaving", "recover.html", {**frame(None), **plain, "error": "", "step": "leaving"}
     none = {"heading": "", "sentence": "", "back": "", "label": "", "retry": 0}
     for status in (403, 404, 405, 413, 429, 500):
         yield f"message-{status}", "message.html", {**frame(EVE), **none, "status": status, "retry": 300}

@@ -117,8 +117,6 @@ class MemoryRegistry:
     async def re_enrol(self, person: str, token: str, request: str) -> bool:
         if token in self.tokens:
             return False
-        if person not in self.devices:
-            raise Rejected("This works only for someone who had a device.")
         self.devices[person], self.tokens[token] = set(), person
         return True
 
@@ -658,11 +656,15 @@ async def test_only_an_invitation_is_for_those_who_never_had_a_device(
 
 
 @pytest.mark.parametrize("system", ["memory", "store"])
-async def test_only_who_had_a_device_is_enrolled_again(system: str, registries: Registries) -> None:
+async def test_who_never_had_a_device_is_enrolled_with_the_same_words(
+    system: str, registries: Registries
+) -> None:
     ports, _ = await registries(system)
-    connector, asked = Countersign(*ports), a_request("re_enrol", "maya")
-    with pytest.raises(Rejected, match="only for someone who had a device"):
-        await connector.carry_out(asked, asked.key, SECRET)
+    connector, said = Countersign(*ports), set()
+    for person, secret in (("maya", SECRET), ("ravi", f"{SECRET} too")):
+        asked = a_request("re_enrol", person)
+        said.add((await connector.carry_out(asked, asked.key, secret)).observed.replace(person, "somebody"))
+    assert len(said) == 1
 
 
 # -- the pretend directory ------------------------------------------------------------------

@@ -6,7 +6,7 @@ import base64
 import inspect
 import re
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -311,7 +311,7 @@ def authorised(
     playbook: Playbook,
     *proofs: Evidence,
     by: str = "omar nina sam",
-    young: Mapping[str, datetime] = MappingProxyType({}),
+    young: Mapping[str, Sequence[tuple[datetime, datetime]]] = MappingProxyType({}),
     named: Mapping[str, str] = MappingProxyType({}),
 ) -> bool:
     everywhere = dict.fromkeys(playbook.selectors, by) | dict(named)
@@ -351,10 +351,10 @@ def test_what_a_new_device_proved_carries_nothing_of_tier_2_and_3() -> None:
     proofs = (evidence(enrolment, "nina"), evidence(enrolment, "sam", "approve"))
     later, now = MORNING + timedelta(seconds=1), MORNING
     for person in ("nina", "sam"):
-        assert not authorised(enrolment, ENROLMENT, *proofs, young={person: later})
-        assert authorised(enrolment, ENROLMENT, *proofs, young={person: now})
+        assert not authorised(enrolment, ENROLMENT, *proofs, young={person: [(MORNING, later)]})
+        assert authorised(enrolment, ENROLMENT, *proofs, young={person: [(MORNING - timedelta(days=3), now)]})
     reset = opened(RESET, "omar", "maya").it
-    assert authorised(reset, RESET, evidence(reset, "maya"), young={"maya": later}), "tier 1"
+    assert authorised(reset, RESET, evidence(reset, "maya"), young={"maya": [(MORNING, later)]}), "tier 1"
 
 
 @pytest.mark.parametrize(

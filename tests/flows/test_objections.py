@@ -493,5 +493,14 @@ def test_every_device_goes_every_open_link_with_it_and_a_new_link_comes_in_one_c
     assert new == made
     with pytest.raises(no.LinkExpired):
         registering.open_invitation(before, withdrawn, "b" * 64, MORNING)
-    with pytest.raises(no.NeverHadADevice):
-        registering.re_enrol(Registration("maya"), [], made, MORNING)
+
+
+def test_who_never_had_a_device_is_enrolled_with_a_first_link() -> None:
+    """What it binds waits as any first device does; and it binds nothing to whoever has one by then."""
+    made = Invitation("new", "maya", "CS-00001", MORNING + timedelta(days=1), False)
+    change = registering.re_enrol(Registration("maya"), [], made, MORNING)
+    (link,) = change.invitations
+    assert link == replace(made, first=True)
+    joined = Registration("maya", (Device("phone", "maya", "Phone", "c" * 64, MORNING),))
+    with pytest.raises(no.HadADevice):
+        registering.open_invitation(joined, link, "b" * 64, MORNING)

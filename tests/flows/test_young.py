@@ -89,4 +89,14 @@ def test_everything_is_as_new_as_the_first_device_ever_was() -> None:
     assert Registration("maya", (second, first)).young_until == MORNING + YOUNG
     gone = replace(first, revoked_at=MORNING)
     assert Registration("maya", (gone, second)).young_until == MORNING + YOUNG
-    assert Registration("maya", (first, second), vouched=True).young_until is None
+    assert Registration("maya", (first, second), vouched=MORNING).young_until is None
+
+
+def test_from_a_recovery_on_everything_is_new_again_until_somebody_else_stands_for_it() -> None:
+    used = MORNING + timedelta(days=10)
+    maya = Registration("maya", (a_device(),), recovered=(used,), vouched=MORNING)
+    assert maya.young_until == used + YOUNG
+    assert replace(maya, devices=(replace(a_device(), revoked_at=used),)).young_until == used + YOUNG
+    assert replace(maya, vouched=used).young_until == used + YOUNG, "they stood for what she had before"
+    assert replace(maya, vouched=used + timedelta(minutes=1)).young_until is None
+    assert replace(maya, vouched=None).young == ((MORNING, MORNING + YOUNG), (used, used + YOUNG))

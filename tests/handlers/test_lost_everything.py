@@ -16,7 +16,7 @@ from flows.commands import Disown, Object
 from flows.consequence import react
 from flows.events import FulfilmentOrdered, Hurried, ObjectionsInvited
 from flows.model import Method, Person, Request, Stage
-from flows.registration import Authenticator, Device
+from flows.registration import YOUNG, Authenticator, Device
 from flows.state import evolve
 from handlers.people import matching
 from handlers.ports import By
@@ -106,16 +106,16 @@ async def test_when_nobody_objects_the_old_devices_go_and_a_new_one_comes(office
 ACCESS = {"group": "finance-share", "review": "90 days", "justification": "The quarter's numbers."}
 
 
-async def enrolled_again(acme: Company, token: str) -> None:
-    """Maya goes through the link with a new phone."""
+async def enrolled_again(acme: Company, token: str, person: str = "maya") -> None:
+    """Somebody goes through the link with a new phone."""
     house, browser = acme.house, secrets.token_urlsafe(32)
     invitation = await house.registry.open_invitation(token, browser)
     soft, id = SoftAuthenticator(origin=house.settings.public_url), secrets.token_urlsafe(16)
     made = await house.passkeys.register(
-        soft.make(await house.passkeys.offer("maya", "maya", b"c" * 32, ())), b"c" * 32
+        soft.make(await house.passkeys.offer(person, person, b"c" * 32, ())), b"c" * 32
     )
-    device = Device(id, "maya", "new phone", token_hash("secret"), acme.hands())
-    key = Authenticator(made.id, "maya", id, Method.PASSKEY, made.material, made.counter, acme.hands())
+    device = Device(id, person, "new phone", token_hash("secret"), acme.hands())
+    key = Authenticator(made.id, person, id, Method.PASSKEY, made.material, made.counter, acme.hands())
     await house.registry.enrol(invitation.id, token_hash(browser), device, key)
 
 
@@ -162,6 +162,37 @@ async def test_security_buys_the_rest_of_the_wait(office: Office) -> None:
     assert FulfilmentOrdered in decision
     assert (await office.later(request, seconds=1)).stage is Stage.AWAITING_COLLECTION
     assert await office.devices() == 0
+
+
+@pytest.mark.parametrize("hurried", [True, False], ids=["hurried", "waited for"])
+async def test_whose_devices_are_all_gone_already_is_enrolled_like_anybody(
+    office: Office, hurried: bool
+) -> None:
+    acme, registry = office.acme, office.acme.house.registry
+    await registry.revoke("maya", office.phones["maya"].device, "CS-00000")
+    request = await office.waits()
+    if hurried:
+        await acme.proves(request, office.phones["vera"])
+    assert (await office.later(request, hours=0 if hurried else 24)).stage is Stage.AWAITING_COLLECTION
+    await enrolled_again(acme, await acme.desk.show_secret(request.id, "ravi", office.phones["ravi"].device))
+    assert (await acme.asks("group_access", "maya", answers=ACCESS)).prover == "maya"
+
+
+@pytest.mark.parametrize("hurried", [True, False], ids=["hurried", "waited for"])
+async def test_who_never_had_a_device_gets_a_first_one_which_waits_as_any_first_one_does(
+    office: Office, hurried: bool
+) -> None:
+    acme, registry = office.acme, office.acme.house.registry
+    request = await office.waits(subject="eve")
+    if hurried:
+        await acme.proves(request, office.phones["vera"])
+    assert (await office.later(request, hours=0 if hurried else 24)).stage is Stage.AWAITING_COLLECTION
+    token = await acme.desk.show_secret(request.id, "ravi", office.phones["ravi"].device)
+    await enrolled_again(acme, token, "eve")
+    assert await office.devices("eve") == 1
+    assert (await registry.registration("eve")).young_until == acme.hands() + YOUNG
+    with pytest.raises(no.DeviceTooYoung):
+        await acme.asks("group_access", "eve", answers=ACCESS)
 
 
 @pytest.mark.parametrize("fields", [{"privileged": True}, {"roles": frozenset({"security"})}], ids=str)

@@ -157,6 +157,16 @@ async def test_the_worker_judges_it_again(acme: Company) -> None:
     assert not (await acme.house.registry.registration("maya")).devices
 
 
+async def test_a_used_link_that_is_taken_away_doesnt_shorten_the_wait(acme: Company) -> None:
+    await acme.enrolled("maya", new=True)
+    links = TABLES["invitations"]
+    await acme.store.run(delete(links).where(links.c.person == "maya"))
+    acme.hands.forward(hours=72, seconds=-1)
+    assert not await access(acme)
+    acme.hands.forward(seconds=1)
+    assert await access(acme)
+
+
 async def test_a_link_put_there_by_hand_vouches_for_nobody(acme: Company) -> None:
     await acme.enrolled("maya", new=True)
     links = TABLES["invitations"]

@@ -40,6 +40,9 @@ OPEN = {
     ("GET", "/push"),  # a key, a form token and a key's name: each is worth nothing without the browser's key
     ("GET", "/recover"),
     ("POST", "/recover"),
+    ("POST", "/recover/begin"),
+    ("GET", "/recover/code"),
+    ("POST", "/recover/code"),
     ("GET", "/join"),
     ("POST", "/join/begin"),
     ("GET", "/join/return"),

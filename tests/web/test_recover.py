@@ -14,8 +14,9 @@ import pytest
 from sqlalchemy import select
 
 from flows.commands import Disown
-from flows.errors import NotRecovered, TooBusy
+from flows.errors import DeviceTooYoung, NotRecovered, TooBusy
 from flows.model import Stage
+from flows.registration import YOUNG
 from flows.standing import FAILURES
 from handlers.recovery import SHARE, WAITING, Attempt, codes_of
 from storage.sql import TABLES
@@ -77,6 +78,7 @@ async def test_each_code_works_once_and_new_ones_replace_the_old(desk: Site) -> 
     desk.acme.hands.forward(minutes=1)
     _, again = await tried(desk, "maya.lindqvist", old[0], maya.code(desk.acme.hands()))
     assert again.status == 422
+    desk.acme.hands.forward(hours=72)  # what comes after a recovery is new until then
     new = await made(desk, maya)
     desk.acme.hands.forward(minutes=1)
     _, replaced = await tried(desk, "maya.lindqvist", old[1], maya.code(desk.acme.hands()))
@@ -111,6 +113,20 @@ async def test_whatever_is_wrong_reads_the_same_whoever_it_is(desk: Site) -> Non
     assert (await desk.acme.refusals()).count("NotRecovered") == 5, (
         "a guess each time, the rest once a minute"
     )
+
+
+async def test_whoever_came_back_with_a_code_waits_as_with_a_first_device(desk: Site) -> None:
+    maya = await desk.acme.enrolled("maya")
+    codes = await made(desk, maya)
+    wire, _ = await tried(desk, "maya.lindqvist", codes[0], maya.code(desk.acme.hands()))
+    await wire.get("/enrol")
+    assert (await creates(wire, SoftAuthenticator(desk.url), "A new phone")).status == 200
+    registry = desk.acme.house.registry
+    assert (await registry.registration("maya")).young_until == desk.acme.hands() + YOUNG
+    with pytest.raises(DeviceTooYoung):
+        await desk.acme.asks("recovery_codes", "maya")
+    desk.acme.hands.forward(hours=72)
+    assert await desk.acme.asks("recovery_codes", "maya")
 
 
 async def test_a_code_of_the_app_counts_once_here_too(desk: Site) -> None:
