@@ -133,6 +133,7 @@ def everything(folder: Path) -> Path:
     folder.mkdir()
     for path in (*SHIPPED.glob("*.yaml"), *(SHIPPED / "more").glob("*.yaml")):
         shutil.copy(path, folder)
+    shutil.copytree(SHIPPED / "rules", folder / "rules")
     return folder
 
 

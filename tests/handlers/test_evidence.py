@@ -203,6 +203,8 @@ LIVED = {
     "cause",
     "closed_at",
     "tier",
+    "mode",
+    "step",
 }
 CASES = [(f"{field} {how}".strip(), change) for field, ways in ASKED.items() for how, change in ways.items()]
 

@@ -39,9 +39,10 @@ async def acme(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Company]:
 
 
 async def audit(acme: Company, request: Request) -> list[str]:
-    """The names of what happened to a request, in order, without what was refused and so didn't happen."""
+    """The names of what happened to a request, in order: without what was refused, and so didn't happen, and without
+    what the rules said beside it."""
     told = select(_EVENTS.c.type).where(_EVENTS.c.request == request.id).order_by(_EVENTS.c.seq)
-    return [row["type"] for row in await acme.store.fetch(told) if row["type"] != "Refused"]
+    return [row["type"] for row in await acme.store.fetch(told) if row["type"] not in ("Refused", "Ruled")]
 
 
 async def settled(acme: Company, request: Request) -> Request:

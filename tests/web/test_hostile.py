@@ -23,7 +23,7 @@ from aiohttp import web
 from bot.web.server import make_app
 from bot.web.session import COOKIE
 from tests.browser.site import Site, site
-from tests.company import Phone, company
+from tests.company import ON_DEVICE, Phone, company
 from tests.intruder import Intruder
 from tests.web.wire import FORM, JSON, Answer, Headers, Wire, sound, state
 
@@ -468,7 +468,7 @@ async def test_only_files_are_cached_and_they_carry_no_cookie(desk: Desk) -> Non
 
 async def test_every_page_of_somebody_registered_is_as_sound(desk: Desk) -> None:
     """200, 303, 404 and 405 come by above. Here every address that a person can open, and the words of each."""
-    opened = (await desk.site.acme.asks("account_unlock", "maya")).id
+    opened = (await desk.site.acme.asks("account_unlock", "maya", origin=ON_DEVICE)).id
     pages = ("/", "/devices", "/ask/password_reset", "/ask/device_revocation", f"/requests/{desk.request}")
     acts = [f"/requests/{opened}", *(f"/requests/{opened}/{act}" for act in ("state", "disown", "cancel"))]
     for path in (*pages, *acts, f"/devices/{desk.phone.device}/remove"):

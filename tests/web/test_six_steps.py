@@ -40,8 +40,8 @@ async def test_a_password_is_reset_in_six_steps_and_each_stands_in_the_log(tmp_p
         # 1, 2: Maya tells the desk; Ravi opens the case for her, with who it is and what she needs, and nothing else.
         request = await acme.asks("password_reset", "maya", by="ravi")
         path = f"/requests/{request.id}"
-        ((name, opened),) = await log(desk, request)
-        assert name == "Opened"
+        (name, opened), (beside, ruled) = await log(desk, request)
+        assert (name, beside, ruled["action"], ruled["permitted"]) == ("Opened", "Ruled", "ask", True)
         said = (opened["playbook"], opened["requester"], opened["subject"], opened["prover"])
         assert said == ("password_reset", "ravi", "maya", "maya")
         assert (opened["parameters"], opened["commitments"]) == ({}, {}), "nothing personal is asked"
@@ -78,11 +78,13 @@ async def test_a_password_is_reset_in_six_steps_and_each_stands_in_the_log(tmp_p
         # 6: every step is in the log, in order, and everything else that was tried as a refusal.
         assert await happened(desk, request) == [
             "Opened",
+            "Ruled",  # the company's rules let it be asked
             "ChallengeIssued",
             "Verified",
             "PasswordAsked",
             "PasswordChosen",
             "FulfilmentOrdered",
+            "Ruled",  # and they still do, right before it is done
             "ChangeConfirmed",
             "Fulfilled",
         ]
