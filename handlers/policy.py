@@ -62,7 +62,8 @@ class Rules:
         (result,) = cedarpy.is_authorized_batch(
             [request], rules.parsed, rules.entities(principal, playbook, around)
         )
-        satisfied = [rules.by_id[id] for id in result.diagnostics.reasons]
+        reasons = frozenset(result.diagnostics.reasons)  # Cedar names them in no order
+        satisfied = [rule for id, rule in rules.by_id.items() if id in reasons]
         erred, strange = rules.erred(result.diagnostics.errors)
         said = bool(satisfied) and result.decision is cedarpy.Decision.Allow
         permitted = said and not strange and all(rule.tier for rule in erred)

@@ -57,7 +57,7 @@ NOT_TWICE = """
 @reason("Somebody who was frozen lately is helped at the desk only. Go there.")
 forbid (principal, action == Action::"act", resource) when { context.subject.freezes > 0 };
 """
-WHY = {"group": "finance-share", "justification": "Closing the quarter"}
+WHY = {"group": "finance-share", "review": "90 days", "justification": "Closing the quarter"}
 _EVENTS = TABLES["audit_events"]
 _ruled = (
     select(_EVENTS.c.request, _EVENTS.c.body).where(_EVENTS.c.type == Ruled.__name__).order_by(_EVENTS.c.seq)

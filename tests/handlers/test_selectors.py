@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from demo import directory
 from flows.model import Person, Stage
 from handlers.people import matching
 from handlers.ports import By
-from tests.company import company
+from tests.company import SHIPPED, company
 
 PLAYBOOK = """\
 name: share_access
@@ -57,6 +58,7 @@ def asking(folder: Path, selector: str) -> Path:
     """A folder with the one playbook that asks whom this selector names."""
     made = folder / "playbooks"
     made.mkdir()
+    shutil.copytree(SHIPPED / "rules", made / "rules")
     (made / "share_access.yaml").write_text(PLAYBOOK.replace("SELECTOR", selector))
     return made
 

@@ -43,7 +43,7 @@ KEYS = {
     name: Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32)
     for n, name in enumerate(("nina", "sam", "omar"))
 }
-RULE = b'@id("weekdays") permit(principal, action, resource);\n'
+RULE = b'@id("weekdays") @reason("Work is done on weekdays.") permit(principal, action, resource);\n'
 
 
 @dataclass
