@@ -19,7 +19,7 @@ from playwright.async_api import Browser, FrameLocator, Locator, Page, expect
 from demo import directory
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 30  # seconds; a shared machine has slow moments
+PATIENCE = 120  # seconds; a shared machine has slow moments
 
 
 @dataclass(frozen=True)
@@ -51,20 +51,27 @@ async def running(folder: Path, kind: str = "pretend") -> AsyncIterator[Demo]:
         stderr=asyncio.subprocess.STDOUT,
     )
     assert program.stdout is not None
+    try:
+        said = await _started(program.stdout)
+        rest = asyncio.create_task(program.stdout.read())  # so that its pipe never fills
+        trial = next((line for line in said.splitlines() if "ldapsearch" in line), "")
+        yield Demo(f"http://localhost:{port}", folder, tuple(shlex.split(trial)))
+    finally:
+        if program.returncode is None:
+            program.terminate()
+        await asyncio.wait_for(program.wait(), PATIENCE)
+    await rest
+
+
+async def _started(output: asyncio.StreamReader) -> str:
+    """What it says until everything in it is up."""
     said = b""
     async with asyncio.timeout(PATIENCE):
         while b"slack_connected" not in said:
-            line = await program.stdout.readline()
+            line = await output.readline()
             assert line, said.decode()
             said += line
-    reading = asyncio.create_task(program.stdout.read())
-    try:
-        trial = next((line for line in said.decode().splitlines() if "ldapsearch" in line), "")
-        yield Demo(f"http://localhost:{port}", folder, tuple(shlex.split(trial)))
-    finally:
-        program.terminate()
-        await asyncio.wait_for(program.wait(), PATIENCE)
-        await reading
+    return said.decode()
 
 
 def two_free_ports() -> int:
