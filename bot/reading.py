@@ -41,7 +41,7 @@ class Beside:
     texts: Mapping[str, str] = field(default_factory=dict)
     methods: frozenset[Method] | None = None
     device: str | None = None
-    selected: Mapping[str, frozenset[str]] | None = None
+    selected: Mapping[str, frozenset[str]] = field(default_factory=dict)
     number: str = ""
     rules: Sequence[str] = ()
     raised: Sequence[str] = ()
@@ -170,33 +170,11 @@ class Reading:
         return proof is not None and device is not None and proof.device != device
 
     @property
-    def selected(self) -> Mapping[str, frozenset[str]]:
-        """Whom the playbook's selectors name: as it was looked up, or among the people at hand."""
-        if self.beside.selected is not None:
-            return self.beside.selected
-        subject = self.people.get(self.request.subject)
-        manager = {subject.manager} if subject and subject.manager else set()
-        found: dict[str, frozenset[str]] = {}
-        for selector in self.playbook.selectors:
-            kind, _, value = selector.partition(":")
-            found[selector] = frozenset(
-                person.id
-                for person in self.people.values()
-                if person.active
-                and (
-                    (kind == "manager" and person.id in manager)
-                    or (kind == "person" and person.id == value)
-                    or (kind == "role" and value in person.roles)
-                )
-            )
-        return found
-
-    @property
     def approvers(self) -> list[str]:
         """Who can still consent to what is asked now, by name."""
         subject = self.people.get(self.request.subject)
         manager = subject.manager if subject else None
-        return sorted(consenting(self.request, self.playbook, self.selected, manager), key=self.name)
+        return sorted(consenting(self.request, self.playbook, self.beside.selected, manager), key=self.name)
 
     @property
     def objects(self) -> bool:
@@ -215,7 +193,7 @@ class Reading:
         acted = {request.requester, request.subject, request.prover, *(a.person for a in request.approvals)}
         open_ = request.stage is Stage.AWAITING_OBJECTION
         able = subject is not None and not never_hurried(subject)
-        return open_ and able and self.viewer in hurriers(self.playbook, self.selected) - acted
+        return open_ and able and self.viewer in hurriers(self.playbook, self.beside.selected) - acted
 
     @property
     def missing(self) -> int:
@@ -232,7 +210,7 @@ class Reading:
     def consenting(self) -> str:
         """Whose consent is missing: `you`, `Omar or Nina`, `2 of Omar, Nina and Ravi`, `1 of 7 people`; of several
         groups, `Omar, and Nina or Ravi`."""
-        groups, may = open_groups(self.request, self.playbook, self.selected), self.approvers
+        groups, may = open_groups(self.request, self.playbook, self.beside.selected), self.approvers
         agreed = {a.person for a in self.request.approvals if a.step == self.request.step}
         left = [
             (group.places - len(taken), [person for person in may if person in group.people])

@@ -29,6 +29,7 @@ from tests.bot.people import (
     RESET,
     WHY,
     a_request,
+    looked_up,
 )
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -57,6 +58,7 @@ TEAMS = Look(adaptive.message, adaptive.reply, adaptive.form, adaptive.home, GOL
 def beside(playbook: Playbook, viewer: str) -> Beside:
     """What stands beside a request for this reader: the number where it was asked, the reasons given."""
     return Beside(
+        selected=looked_up(playbook),
         texts=WHY if playbook.justification else {},
         methods=frozenset({Method.CODE}) if playbook is RESET else frozenset(Method),
         number=NUMBER if playbook is RESET and viewer else "",

@@ -28,7 +28,7 @@ from flows.model import (
     Verification,
     Wrong,
 )
-from tests.flows.stories import agreed_by
+from tests.flows.stories import agreed_by, selection
 
 NOW = datetime(
     2026, 3, 27, 13, 2, tzinfo=UTC
@@ -131,6 +131,14 @@ PHASED = replace(
     modes=(Phase("group:pilot", Mode.OFFER), Phase("everyone", Mode.OBSERVE)),
     guidance={**ACCESS.guidance, "meanwhile": "Call the desk on 4444, as before."},
 )
+
+
+def looked_up(playbook: Playbook, people: Mapping[str, Person] | None = None) -> Mapping[str, frozenset[str]]:
+    """Whom the playbook's selectors name for a request about Maya, as the desk looks them up beside a card."""
+    known = PEOPLE if people is None else people
+    return selection(playbook, known[MAYA], known.values())
+
+
 WHY = {"justification": "Closing the first quarter with Nina; I need last year's figures."}
 
 

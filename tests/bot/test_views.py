@@ -43,6 +43,7 @@ from tests.bot.people import (
     WHY,
     a_request,
     events_of_every_kind,
+    looked_up,
     proof,
 )
 from tests.flows.stories import agreed_by
@@ -58,7 +59,8 @@ def card(
     beside: Beside = Beside(),  # noqa: B008  a frozen value
     **request: object,
 ) -> Card:
-    return request_card(a_request(playbook, stage, **request), playbook, PEOPLE, viewer, NOW, beside)  # type: ignore[arg-type]
+    known = replace(beside, selected={**looked_up(playbook), **beside.selected})
+    return request_card(a_request(playbook, stage, **request), playbook, PEOPLE, viewer, NOW, known)  # type: ignore[arg-type]
 
 
 def words(card: Card) -> str:
@@ -266,7 +268,8 @@ def test_two_approvals_count_people_in_words() -> None:
 def test_many_approvers_are_counted_not_listed() -> None:
     crowd = {f"x-{n}": replace(PEOPLE[NINA], id=f"x-{n}", name=f"Person {n}") for n in range(5)}
     request = a_request(ACCESS, S.AWAITING_APPROVAL)
-    seen = request_card(request, ACCESS, {**PEOPLE, **crowd}, MAYA, NOW)
+    everybody = {**PEOPLE, **crowd}
+    seen = request_card(request, ACCESS, everybody, MAYA, NOW, Beside(selected=looked_up(ACCESS, everybody)))
     assert seen.stage == "Waiting for 1 of 7 people: approve or deny"
 
 

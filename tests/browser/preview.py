@@ -44,6 +44,7 @@ from tests.bot.people import (
     RESET,
     WHY,
     a_request,
+    looked_up,
 )
 
 WEB = Path(__file__).resolve().parents[2] / "bot" / "web"
@@ -83,14 +84,19 @@ def frame(viewer: str | None = MAYA) -> dict[str, Any]:
 
 
 def card(request: Request, playbook: Playbook, viewer: str, **beside: Any) -> Card:
-    known = Beside(texts=WHY if playbook is ACCESS else {}, rules=("own account", "known device"), audit=4312)
+    known = Beside(
+        texts=WHY if playbook is ACCESS else {},
+        selected=looked_up(playbook),
+        rules=("own account", "known device"),
+        audit=4312,
+    )
     return request_card(request, playbook, PEOPLE, viewer, NOW, replace(known, **beside))
 
 
 def request_page(
     request: Request, playbook: Playbook, viewer: str, **more: Any
 ) -> tuple[str, dict[str, Any]]:
-    beside = Beside(texts=WHY if playbook is ACCESS else {})
+    beside = Beside(texts=WHY if playbook is ACCESS else {}, selected=looked_up(playbook))
     context = {
         **frame(viewer),
         "card": card(request, playbook, viewer, **more.pop("beside", {"methods": BOTH})),
